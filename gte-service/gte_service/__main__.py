@@ -1,0 +1,134 @@
+"""The command `gte-service`: what runs in the container, and what people run beside it."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+
+from gte_service.errors import GteError, SettingsError
+from gte_service.settings import Settings, read_settings
+
+# Imports stand inside the commands: the health check runs every few seconds and must not load torch.
+# ruff: noqa: PLC0415
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        the exit status: 0 done, 1 the answer is no or it failed, 2 a setting or an argument is wrong.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(read_settings(), options))
+    except SettingsError as error:
+        print(f"gte-service: {error}", file=sys.stderr)
+        return 2
+    except GteError as error:
+        print(f"gte-service: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="gte-service", description="GTE text embeddings over HTTP, measured per task.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, run, text in (
+        ("serve", _serve, "run the service: exporter, preparer and gunicorn"),
+        ("exporter", _exporter, "serve /metrics (a part of serve)"),
+        ("prepare", _prepare, "fetch and prepare the model, trying until it is there (a part of serve)"),
+        ("health", _health, "exit 0 when the service is ready, wait while it is getting ready, exit 1 otherwise"),
+        ("model-present", _model_present, "exit 0 when the model can be used without the network"),
+        ("update-model", _update_model, "take the model that ModelScope has now; used from the next start on"),
+    ):
+        commands.add_parser(name, help=text).set_defaults(run=run)
+    write = commands.add_parser("write-model", help="write a model folder by code: the demo model, or random weights")
+    write.add_argument("kind", choices=("lexical", "gte-large-random"))
+    write.add_argument("folder", type=Path)
+    write.set_defaults(run=_write_model)
+    return parser
+
+
+def _serve(settings: Settings, options: argparse.Namespace) -> int:
+    from gte_service.server.logs import configure
+    from gte_service.server.supervisor import Supervisor
+
+    configure()
+    return Supervisor(settings).run()
+
+
+def _exporter(settings: Settings, options: argparse.Namespace) -> int:
+    from gte_service.monitoring.exporter import serve
+    from gte_service.server.logs import configure
+    from gte_service.server.model_collector import ModelCollector
+
+    configure()
+    collectors = [ModelCollector(settings.run_dir)]
+    try:
+        server, thread = serve(settings.metrics_dir, settings.metrics_port, settings.workers, collectors)
+    except OSError as error:
+        raise SettingsError(f"port {settings.metrics_port} for /metrics can't be opened: {error}.") from error
+    signal.sigwait([signal.SIGTERM, signal.SIGINT])
+    server.shutdown()
+    thread.join()
+    return 0
+
+
+def _prepare(settings: Settings, options: argparse.Namespace) -> int:
+    from gte_service.server.logs import configure
+    from gte_service.server.preparer import run
+
+    configure()
+    run(settings)
+    return 0
+
+
+def _health(settings: Settings, options: argparse.Namespace) -> int:
+    from gte_service.server.health import check
+
+    ready, said = check(settings)
+    print(said)
+    return 0 if ready else 1
+
+
+def _model_present(settings: Settings, options: argparse.Namespace) -> int:
+    from gte_service.engine.store.obtain import cached
+    from gte_service.server.preparer import source_of
+
+    if settings.is_demo or settings.model_dir:
+        return 0
+    return 0 if cached(source_of(settings)) else 1
+
+
+def _update_model(settings: Settings, options: argparse.Namespace) -> int:
+    from gte_service.engine.store.obtain import cached, update
+    from gte_service.server.logs import configure
+    from gte_service.server.preparer import LogReport, source_of
+
+    if settings.is_demo or settings.model_dir:
+        raise SettingsError(
+            f"{settings.model_name} does not come from ModelScope, so there is nothing to update. "
+            "A changed local folder is taken at the next start."
+        )
+    configure()
+    source = source_of(settings)
+    before = cached(source)
+    after = update(source, LogReport())
+    if before and before.revision == after.revision:
+        print(f"{settings.model} is up to date (revision {after.revision}).")
+    else:
+        print(f"{settings.model}: revision {after.revision} is ready. Restart gte-service to use it.")
+    return 0
+
+
+def _write_model(settings: Settings, options: argparse.Namespace) -> int:
+    from gte_service.engine.store.synthetic import write_lexical, write_random
+
+    (write_lexical if options.kind == "lexical" else write_random)(options.folder)
+    print(f"{options.folder}: written")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

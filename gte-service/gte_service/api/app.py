@@ -1,0 +1,36 @@
+"""Builds the Flask app of a worker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flask import Flask
+
+from gte_service.api import access_log, errors, page, predict, probes
+from gte_service.api.model_holder import ModelHolder
+from gte_service.monitoring.recorder import Recorder
+from gte_service.monitoring.task_monitor import TaskMonitor
+from gte_service.settings import Settings
+
+
+def create_app(settings: Settings, slot: int) -> Flask:
+    """The app of the worker in a slot; begins to load the model.
+
+    Where the prepared model is there already, it is loaded before this returns, so that a worker that replaces
+    another takes no request it can't answer.
+    """
+    app = Flask(__name__, root_path=str(Path(__file__).parent))
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    # Chinese text stays readable in answers, and the order of fields is ours.
+    app.json.ensure_ascii = False  # type: ignore[attr-defined]
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    recorder = Recorder()
+    monitor = TaskMonitor(app, recorder=recorder)
+    access_log.install(app)
+    errors.install(app)
+    holder = ModelHolder(settings, slot, on_ready=lambda: recorder.inference_slots(1))
+    app.register_blueprint(predict.blueprint(settings, holder, monitor))
+    app.register_blueprint(probes.blueprint(settings))
+    app.register_blueprint(page.blueprint(settings))
+    holder.start()
+    return app

@@ -1,0 +1,66 @@
+"""POST /predict: one request, one task, one result."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+
+from gte_service.api.access_log import request_id
+from gte_service.api.model_holder import ModelHolder
+from gte_service.engine.encoder import Encoded
+from gte_service.errors import InvalidJson
+from gte_service.monitoring.task_monitor import TaskMonitor, current
+from gte_service.settings import Settings
+from gte_service.tasks.protocol import kind_of, required
+from gte_service.tasks.registry import find_task
+
+
+def blueprint(settings: Settings, holder: ModelHolder, monitor: TaskMonitor) -> Blueprint:
+    """The route, bound to a worker's model and monitor."""
+    routes = Blueprint("predict", __name__)
+
+    @routes.post("/predict")
+    def predict() -> Response:
+        body = _json_object(request.get_data())
+        task_type = required(body, "task_type")
+        monitor.task_is(task_type)
+        task = find_task(task_type)
+        encoder = holder.encoder()
+
+        def encode(texts: Sequence[str]) -> Encoded:
+            encoded = encoder.encode(texts)
+            monitor.phase("tokenize", encoded.tokenize_seconds)
+            monitor.phase("queue", encoded.queue_seconds)
+            monitor.phase("inference", encoded.inference_seconds)
+            monitor.recorder.computed(task.name, encoded.tokens, encoded.truncated, encoded.inference_seconds)
+            return encoded
+
+        result = task.answer(body, encode, settings.max_texts)
+        measured = current()
+        inside = sum(measured.phases.values())
+        response = jsonify(
+            result=result,
+            task_type=task.name,
+            model=settings.model_name,
+            revision=holder.revision,
+            request_id=request_id(),
+            elapsed_ms=round(1000 * measured.seconds, 2),
+        )
+        monitor.phase("postprocess", measured.seconds - inside)
+        return response
+
+    return routes
+
+
+def _json_object(data: bytes) -> dict[str, Any]:
+    example = '{"task_type": "embedding", "input_text": "一段文字"}'
+    try:
+        body = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise InvalidJson(f"the body is not JSON ({error}). Send for example {example}.") from error
+    if not isinstance(body, dict):
+        raise InvalidJson(f"the body must be a JSON object, not {kind_of(body)}. Send for example {example}.")
+    return body

@@ -1,0 +1,117 @@
+"""Reading a model folder as somebody published it: which files matter, and its weights one by one."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from gte_service.errors import ModelFilesError, StorageError
+
+# In the order they are taken when a folder holds more than one.
+WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")
+CONFIG_FILES = ("config.json", "vocab.txt")
+OPTIONAL_FILES = ("configuration.json", "tokenizer_config.json")
+_HASHED_AT_ONCE = 1 << 24
+
+
+def find_weights(folder: Path) -> Path:
+    """The weights file of a model folder, once the folder has all it needs.
+
+    Raises:
+        ModelFilesError: the folder or one of its files is missing or empty; the message names it.
+    """
+    if not folder.is_dir():
+        raise ModelFilesError(f"the model folder {folder} does not exist: check GTE_MODEL_DIR.")
+    try:
+        missing = [name for name in CONFIG_FILES if not _has_content(folder / name)]
+        weights = next((folder / name for name in WEIGHTS_FILES if _has_content(folder / name)), None)
+    except PermissionError as error:
+        raise ModelFilesError(f"{error.filename} may not be read by uid of the service: open it for reading.") from error
+    if weights is None:
+        missing.append(" or ".join(WEIGHTS_FILES))
+    if missing or weights is None:
+        raise ModelFilesError(
+            f"the model folder {folder} lacks {', '.join(missing)} (or the file is empty): copy the whole model there."
+        )
+    return weights
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's content, as 64 hex digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_HASHED_AT_ONCE):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def read_weights(path: Path) -> Iterator[tuple[str, Tensor]]:
+    """Name and tensor of each BERT weight in a checkpoint, named as in `BertShape.weights`.
+
+    Published checkpoints differ: a prefix before the names (`bert.`), and `gamma`/`beta` for the norms of old ones.
+
+    Raises:
+        ModelFilesError: the file is cut off, damaged, or holds no BERT weights.
+    """
+    weights = _load_safetensors(path) if path.suffix == ".safetensors" else _load_pickled(path)
+    anchor = "embeddings.word_embeddings.weight"
+    prefix = next((name.removesuffix(anchor) for name in weights if name.endswith(anchor)), None)
+    if prefix is None:
+        raise ModelFilesError(f"{path} holds no BERT weights (no {anchor}): it is another kind of model.")
+    for name, tensor in weights.items():
+        if name.startswith(prefix) and tensor.is_floating_point():
+            plain = name.removeprefix(prefix)
+            yield plain.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias"), tensor
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn "disk full" and "not allowed" under `path` into one clear StorageError."""
+    try:
+        yield
+    except (OSError, SafetensorError, RuntimeError) as error:
+        # safetensors and torch wrap the operating system's error in a text of their own.
+        text = str(error)
+        number = getattr(error, "errno", None)
+        if number in {errno.ENOSPC, errno.EDQUOT} or "No space left" in text or "unexpected pos" in text:
+            raise StorageError(f"no room left under {path}: free some space there, then the service goes on.") from error
+        if number in {errno.EACCES, errno.EPERM, errno.EROFS}:
+            raise StorageError(f"{path} can't be written ({error}): give it to the service's uid.") from error
+        raise
+
+
+def _has_content(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
+
+
+def _load_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (OSError, SafetensorError) as error:
+        raise ModelFilesError(f"{path} is not a whole safetensors file ({error}): copy the model again.") from error
+
+
+def _load_pickled(path: Path) -> dict[str, Tensor]:
+    try:
+        try:
+            loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        except RuntimeError:
+            # Files written before torch 1.6 are no zip archives and can't be mapped.
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        first_line = str(error).partition("\n")[0]
+        raise ModelFilesError(f"{path} is not a whole PyTorch file ({first_line}): copy the model again.") from error
+    if isinstance(loaded, dict):
+        loaded = loaded.get("state_dict", loaded)
+    if not isinstance(loaded, dict) or not all(isinstance(value, Tensor) for value in loaded.values()):
+        raise ModelFilesError(f"{path} holds something else than a table of weights: it is another kind of file.")
+    return loaded

@@ -1,0 +1,151 @@
+"""Fetching a model from ModelScope, with progress, resumption and a check that all of it has arrived."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from gte_service.engine.store.checkpoint import (
+    CONFIG_FILES,
+    OPTIONAL_FILES,
+    WEIGHTS_FILES,
+    sha256_of,
+    storage_errors,
+)
+from gte_service.errors import DownloadError, StorageError
+
+Progress = Callable[[int, int], None]
+"""Is told the bytes that have arrived and the bytes there are in all."""
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """One file of a repository, as ModelScope lists it. `sha256` is None where the list has none."""
+
+    path: str
+    size: int
+    sha256: str | None
+
+
+def list_model(model: str, revision: str) -> list[RemoteFile]:
+    """The files of a model that the engine needs, weights included.
+
+    Raises:
+        DownloadError: ModelScope can't be reached, doesn't know the model, or the model has no usable files.
+    """
+    with _hub_errors(model, revision):
+        from modelscope_hub import HubApi  # noqa: PLC0415 (slow to import, and needed only where something is fetched)
+
+        endpoint = HubApi().resolve_endpoint_for_read(model, repo_type="model")
+        listed = HubApi(endpoint=endpoint).list_repo_files(model, "model", revision=revision)
+    files = {file.path: RemoteFile(file.path, file.size, file.sha256) for file in listed if not file.is_dir}
+    weights = next((name for name in WEIGHTS_FILES if name in files), None)
+    missing = [name for name in CONFIG_FILES if name not in files]
+    if weights is None:
+        missing.append(" or ".join(WEIGHTS_FILES))
+    if missing or weights is None:
+        raise DownloadError(f"{model}@{revision} on ModelScope has no {', '.join(missing)}: check GTE_MODEL.")
+    return [files[name] for name in (*CONFIG_FILES, *OPTIONAL_FILES, weights) if name in files]
+
+
+def fetch(model: str, revision: str, files: list[RemoteFile], folder: Path, progress: Progress) -> None:
+    """Bring the listed files into a folder; what has arrived before is kept and resumed.
+
+    Raises:
+        DownloadError: not all of it arrived whole. Calling again goes on where this call stopped.
+        StorageError: the folder is full or can't be written.
+    """
+    total = sum(file.size for file in files)
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    _require_room(folder, total)
+    # It draws bars for a terminal; the log gets lines from `progress` instead.
+    os.environ["TQDM_DISABLE"] = "1"
+    with _hub_errors(model, revision), storage_errors(folder):
+        from modelscope.hub.snapshot_download import snapshot_download  # noqa: PLC0415 (as above)
+
+        logging.getLogger("modelscope_hub").setLevel(logging.WARNING)
+        logging.getLogger("modelscope").setLevel(logging.WARNING)
+        snapshot_download(
+            model,
+            revision=revision,
+            local_dir=str(folder),
+            allow_patterns=[file.path for file in files],
+            progress_callbacks=[_counter_class(files, folder, progress)],
+        )
+    _require_whole(model, files, folder)
+
+
+def _require_whole(model: str, files: list[RemoteFile], folder: Path) -> None:
+    for file in files:
+        path = folder / file.path
+        size = path.stat().st_size if path.is_file() else 0
+        if size != file.size or (file.sha256 and sha256_of(path) != file.sha256):
+            path.unlink(missing_ok=True)
+            raise DownloadError(
+                f"{file.path} of {model} arrived damaged ({size} of {file.size} bytes): it is fetched again."
+            )
+
+
+def _require_room(folder: Path, total: int) -> None:
+    present = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    free = shutil.disk_usage(folder).free
+    # What is fetched, and about twice that once half precision has become 32-bit floats.
+    needed = max(0, total - present) + 2 * total
+    if free < needed:
+        raise StorageError(
+            f"{folder} has {free >> 20} MiB free; fetching and preparing the model needs {needed >> 20} MiB: "
+            "free some space there, then the service goes on."
+        )
+
+
+def _counter_class(files: list[RemoteFile], folder: Path, progress: Progress) -> type:
+    """A class for ModelScope's `progress_callbacks`: it makes one object a file, some of them in threads."""
+    lock = threading.Lock()
+    total = sum(file.size for file in files)
+    arrived = {file.path: _size(folder / file.path) for file in files}
+
+    class Counter:
+        def __init__(self, filename: str, file_size: int) -> None:
+            self.filename = filename
+            with lock:
+                arrived[filename] = 0
+
+        def update(self, size: int) -> None:
+            with lock:
+                arrived[self.filename] += size
+                progress(sum(arrived.values()), total)
+
+        def end(self) -> None:
+            """Nothing to do: `update` has counted the last byte."""
+
+    return Counter
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
+
+
+@contextmanager
+def _hub_errors(model: str, revision: str) -> Iterator[None]:
+    """Turn what ModelScope's client raises into one DownloadError. Storage errors pass through."""
+    what = f"{model}@{revision}"
+    try:
+        yield
+    except (StorageError, DownloadError):
+        raise
+    except Exception as error:  # the client's errors and those of the libraries below it have no common base
+        details = "; ".join(f"{name}: {why}" for name, why in getattr(error, "failed_files", {}).items())
+        reason = " ".join(f"{error} {details}".split())[:300]
+        if "No space left" in reason:
+            raise StorageError(f"no room left for {what}: free some space, then the service goes on.") from error
+        raise DownloadError(
+            f"{what} could not be fetched from ModelScope ({type(error).__name__}: {reason}). Check the network "
+            "and GTE_MODEL, or name a folder that holds the model in GTE_MODEL_DIR."
+        ) from error

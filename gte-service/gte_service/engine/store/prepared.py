@@ -1,0 +1,143 @@
+"""The prepared model: weights as 32-bit floats in one file that every worker maps, and a note of what it came from.
+
+Half-precision weights that each worker converted for itself would be private memory of each worker; converted once
+into a file and mapped, they are in memory once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from gte_service.engine.bert import Bert, BertShape
+from gte_service.engine.store.checkpoint import (
+    CONFIG_FILES,
+    OPTIONAL_FILES,
+    find_weights,
+    read_weights,
+    sha256_of,
+    storage_errors,
+)
+from gte_service.errors import ModelFilesError, StorageError
+
+WEIGHTS_FILE = "model.safetensors"
+NOTE_FILE = "prepared.json"
+# Digits of the weights' SHA-256 that name a revision.
+REVISION_DIGITS = 12
+_SPARE_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A folder that workers can load.
+
+    Attributes:
+        folder: where it is.
+        revision: the first 12 hex digits of the SHA-256 of the weights it was made from.
+        source: the name of the model it was made from.
+        weights_bytes: size of its weights file.
+    """
+
+    folder: Path
+    revision: str
+    source: str
+    weights_bytes: int
+
+
+def read_prepared(folder: Path) -> Prepared | None:
+    """The prepared model in a folder, or None where there is none or it is not whole."""
+    try:
+        note = json.loads((folder / NOTE_FILE).read_text(encoding="utf-8"))
+        found = Prepared(folder, str(note["revision"]), str(note["source"]), int(note["weights_bytes"]))
+        whole = (folder / WEIGHTS_FILE).stat().st_size == found.weights_bytes
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return found if whole and all((folder / name).is_file() for name in CONFIG_FILES) else None
+
+
+def prepare(source: Path, name: str, home: Path, report: Callable[[str], None] = lambda _: None) -> Prepared:
+    """Turn a model folder into a prepared one below `home`, unless that has been done already.
+
+    Args:
+        source: a folder with config.json, vocab.txt and weights; a prepared folder is used where it is.
+        name: what to call the model's origin in the note.
+        home: the folder that holds prepared models, one by revision.
+        report: is told, in a few words, what is being done.
+
+    Raises:
+        ModelFilesError: `source` is incomplete, damaged, or not BERT.
+        StorageError: `home` is full or can't be written.
+    """
+    weights = find_weights(source)
+    if (ready := read_prepared(source)) is not None:
+        return ready
+    report("reading the weights")
+    revision = sha256_of(weights)[:REVISION_DIGITS]
+    target = home / revision
+    if (ready := read_prepared(target)) is not None and _same_configuration(source, target):
+        return ready
+    shape = BertShape.read(source / "config.json")
+    report("writing the file that the workers share")
+    with storage_errors(home):
+        home.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(home)
+        _require_room(home, shape)
+        staging = Path(tempfile.mkdtemp(prefix="unfinished-", dir=home))
+        try:
+            size = _write_weights(weights, shape, staging / WEIGHTS_FILE)
+            for file in (*CONFIG_FILES, *OPTIONAL_FILES):
+                if (source / file).is_file():
+                    shutil.copyfile(source / file, staging / file)
+            prepared = Prepared(target, revision, name, size)
+            note = {key: value for key, value in asdict(prepared).items() if key != "folder"}
+            (staging / NOTE_FILE).write_text(json.dumps(note, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            staging.chmod(0o755)
+            if target.exists():
+                shutil.rmtree(target)
+            # The rename makes the folder appear whole or not at all.
+            staging.rename(target)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+    return prepared
+
+
+def _write_weights(checkpoint: Path, shape: BertShape, path: Path) -> int:
+    wanted = shape.weights()
+    tensors = {
+        name: tensor.to(torch.float32).contiguous() for name, tensor in read_weights(checkpoint) if name in wanted
+    }
+    Bert(shape, tensors)  # says which weight is missing or has the wrong shape
+    broken = next((name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()), None)
+    if broken:
+        raise ModelFilesError(f"{checkpoint}: weight {broken} holds NaN or infinity. The file is damaged: copy it again.")
+    save_file(tensors, path, metadata={"format": "pt"})
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    return path.stat().st_size
+
+
+def _require_room(home: Path, shape: BertShape) -> None:
+    needed = 4 * sum(torch.Size(size).numel() for size in shape.weights().values()) + _SPARE_BYTES
+    free = shutil.disk_usage(home).free
+    if free < needed:
+        raise StorageError(
+            f"{home} has {free >> 20} MiB free, and the prepared weights need {needed >> 20} MiB: "
+            "free some space there, then the service goes on."
+        )
+
+
+def _same_configuration(source: Path, target: Path) -> bool:
+    return all((source / name).read_bytes() == (target / name).read_bytes() for name in CONFIG_FILES)
+
+
+def _remove_leftovers(home: Path) -> None:
+    for unfinished in home.glob("unfinished-*"):
+        shutil.rmtree(unfinished, ignore_errors=True)

@@ -1,0 +1,88 @@
+"""Text to token ids, as the model's own vocabulary cuts it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokenizers import Tokenizer
+from tokenizers.models import WordPiece
+from tokenizers.normalizers import BertNormalizer
+from tokenizers.pre_tokenizers import BertPreTokenizer
+from tokenizers.processors import BertProcessing
+
+from gte_service.errors import ModelFilesError
+
+MAX_TOKENS = 512
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
+
+
+@dataclass(frozen=True)
+class TokenizedText:
+    """One text as ids.
+
+    Attributes:
+        ids: `[CLS]`, the text's tokens, `[SEP]`; at most 512.
+        truncated: whether tokens were cut off.
+    """
+
+    ids: list[int]
+    truncated: bool
+
+
+class BertTokenizer:
+    """WordPiece over BERT's basic tokenisation, with the vocabulary of a model folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read `vocab.txt`, and `do_lower_case` from `tokenizer_config.json` if there is one.
+
+        Raises:
+            ModelFilesError: the vocabulary is missing or lacks one of BERT's special tokens.
+        """
+        vocab = _read_vocab(folder / "vocab.txt")
+        lowercase = _reads_lower_case(folder / "tokenizer_config.json")
+        tokenizer = Tokenizer(WordPiece(vocab, unk_token="[UNK]", max_input_chars_per_word=100))  # noqa: S106
+        tokenizer.normalizer = BertNormalizer(lowercase=lowercase)
+        tokenizer.pre_tokenizer = BertPreTokenizer()
+        tokenizer.post_processor = BertProcessing(("[SEP]", vocab["[SEP]"]), ("[CLS]", vocab["[CLS]"]))
+        tokenizer.enable_truncation(MAX_TOKENS)
+        tokenizer.no_padding()
+        self.vocab_size = max(vocab.values()) + 1
+        self._tokenizer = tokenizer
+
+    def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
+        """Cut each text into ids; texts of more than 512 tokens lose their end."""
+        return [
+            TokenizedText(encoding.ids, bool(encoding.overflowing))
+            for encoding in self._tokenizer.encode_batch_fast([_without_surrogates(text) for text in texts])
+        ]
+
+
+def _without_surrogates(text: str) -> str:
+    # A JSON string may hold half of a surrogate pair; it has no UTF-8 form, so the tokenizer would refuse all of it.
+    return text.encode("utf-8", "replace").decode() if not text.isascii() else text
+
+
+def _read_vocab(path: Path) -> dict[str, int]:
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelFilesError(f"{path} can't be read ({error}): the folder holds no whole BERT model.") from error
+    if lines and not lines[-1]:
+        lines.pop()
+    vocab = {line.rstrip("\r"): number for number, line in enumerate(lines)}
+    missing = [token for token in SPECIAL_TOKENS if token not in vocab]
+    if missing:
+        raise ModelFilesError(f"{path} lacks {', '.join(missing)}: it is cut off or not a BERT vocabulary.")
+    return vocab
+
+
+def _reads_lower_case(path: Path) -> bool:
+    if not path.exists():
+        return True
+    try:
+        return bool(json.loads(path.read_text(encoding="utf-8")).get("do_lower_case", True))
+    except (OSError, ValueError, AttributeError) as error:
+        raise ModelFilesError(f"{path} is not a JSON object ({error}): copy the model again.") from error

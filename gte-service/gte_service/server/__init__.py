@@ -1,0 +1,1 @@
+"""The processes of the container: the supervisor and what it starts."""

@@ -1,0 +1,35 @@
+"""gunicorn's configuration. Every lower-case name here is a setting of gunicorn; it ignores unknown ones silently."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gte_service.monitoring.worker import join_metrics
+from gte_service.settings import read_settings
+
+_settings = read_settings()
+
+bind = f"0.0.0.0:{_settings.port}"
+workers = _settings.workers
+threads = _settings.threads
+worker_class = "gthread"
+# The model is loaded after the fork: torch's threads don't survive one.
+preload_app = False
+max_requests = _settings.max_requests
+max_requests_jitter = _settings.max_requests // 10
+# Seconds. Compose waits 45 s, so that the requests in flight can end before the container is killed.
+graceful_timeout = 30
+timeout = 60
+keepalive = 15
+# The heartbeat must not wait for a disk.
+worker_tmp_dir = "/dev/shm"  # noqa: S108
+# It would want a writable home, and nothing here uses it.
+control_socket_disable = True
+accesslog = None
+errorlog = "-"
+loglevel = "warning"
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """Give the new worker its slot before it makes its first metric."""
+    join_metrics(_settings.metrics_dir)

@@ -1,0 +1,40 @@
+"""Shows the model's state, from the files of the run folder, among the metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from prometheus_client import Metric as Family
+from prometheus_client.registry import Collector
+
+from gte_service.engine.status import read_readiness
+from gte_service.monitoring.exporter import gauge, gauges
+
+
+class ModelCollector(Collector):
+    """The metrics gte_model_* and flask_exporter_info."""
+
+    def __init__(self, run_dir: Path) -> None:
+        """Read the states in `run_dir` anew at each scrape."""
+        self._run_dir = run_dir
+
+    def collect(self) -> Iterable[Family]:
+        """How far the model is, and which one it is."""
+        readiness = read_readiness(self._run_dir)
+        model = readiness.model
+        info = [((model.model, model.revision, "fp32", "cpu", "torch"), 1.0)] if model.revision else []
+        yield gauges("gte_model_info", info)
+        yield gauge("gte_model_ready", float(readiness.ready))
+        yield gauge("gte_model_load_seconds", max((worker.load_seconds for worker in readiness.workers), default=0.0))
+        yield gauge("gte_model_download_bytes", model.downloaded_bytes)
+        yield gauge("gte_model_download_total_bytes", model.total_bytes)
+        yield gauges("flask_exporter_info", [((_package_version(),), 1.0)])
+
+
+def _package_version() -> str:
+    try:
+        return version("gte-service")
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,25 @@
+"""The tasks of this service, by name."""
+
+from __future__ import annotations
+
+from gte_service.errors import InvalidInput, UnknownTask
+from gte_service.tasks.embedding import Embedding
+from gte_service.tasks.protocol import Task
+from gte_service.tasks.similarity import Similarity
+
+TASKS: dict[str, Task] = {task.name: task for task in (Embedding(), Similarity())}
+
+
+def find_task(name: object) -> Task:
+    """The task of a name.
+
+    Raises:
+        InvalidInput: the name is not a string.
+        UnknownTask: there is none; the message lists those there are.
+    """
+    known = ", ".join(TASKS)
+    if not isinstance(name, str):
+        raise InvalidInput(f'"task_type" must be a string, one of: {known}.', field="task_type")
+    if name not in TASKS:
+        raise UnknownTask(f"there is no task {name[:40]!r}. Known tasks: {known}.", field="task_type")
+    return TASKS[name]
