@@ -1,0 +1,165 @@
+"""The page's words, in the languages it speaks, and the choice between them."""
+
+from dataclasses import dataclass
+
+from werkzeug.datastructures import LanguageAccept
+
+
+@dataclass(frozen=True)
+class Words:
+    """Every text of the page; `{…}` is filled in by the page or by its script."""
+
+    tag: str
+    """The language, as HTML and HTTP name it."""
+    annotation_ending: str
+    """What a rule appends to the name of an annotation for its text in this language."""
+    title: str
+    subtitle: str
+    all: str
+    firing: str
+    resolved: str
+    show: str
+    alertmanager: str
+    stored: str
+    times_in: str
+    updated: str
+    stale: str
+    arrived: str
+    only_name: str
+    clear: str
+    received: str
+    receiver: str
+    group: str
+    alerts_one: str
+    alerts_many: str
+    truncated: str
+    severity: str
+    labels: str
+    annotations: str
+    started: str
+    ended: str
+    lasted: str
+    still_firing: str
+    source: str
+    runbook: str
+    silence: str
+    older: str
+    newest: str
+    empty_title: str
+    empty_text: str
+    empty_wait: str
+    nothing_matches: str
+    no_name: str
+    days: str
+    hours: str
+    minutes: str
+    seconds: str
+    severities: dict[str, str]
+
+
+ENGLISH = Words(
+    tag="en",
+    annotation_ending="",
+    title="Alert inbox",
+    subtitle="Every notification that Alertmanager sent, newest first.",
+    all="All",
+    firing="Firing",
+    resolved="Resolved",
+    show="Show",
+    alertmanager="Alertmanager",
+    stored="{count} stored; the newest {most} are kept.",
+    times_in="Times in {zone}.",
+    updated="Updated at {time}.",
+    stale="No answer from the inbox since {time}. What you see may be out of date.",
+    arrived="New notifications: {count}",
+    only_name="Only alert {name}",
+    clear="Show all",
+    received="Received",
+    receiver="Receiver",
+    group="Group",
+    alerts_one="1 alert",
+    alerts_many="{count} alerts",
+    truncated="Alertmanager left out {count} more alerts of this group; open Alertmanager to see them.",
+    severity="Severity",
+    labels="Labels",
+    annotations="Other annotations",
+    started="Started",
+    ended="Ended",
+    lasted="lasted {duration}",
+    still_firing="not yet",
+    source="Expression in Prometheus",
+    runbook="Runbook",
+    silence="Silence",
+    older="Older notifications",
+    newest="Back to the newest",
+    empty_title="No notification has arrived yet",
+    empty_text="That is good news, or nothing is connected. Send a test alert from the project's folder:",
+    empty_wait="It appears here about ten seconds later, and again as resolved some five minutes after that.",
+    nothing_matches="No stored notification matches.",
+    no_name="(alert without a name)",
+    days="d",
+    hours="h",
+    minutes="min",
+    seconds="s",
+    severities={"critical": "critical", "warning": "warning", "info": "info"},
+)
+
+CHINESE = Words(
+    tag="zh",
+    annotation_ending="_zh",
+    title="告警收件箱",
+    subtitle="Alertmanager 发出的每一条通知，最新的在最前面。",
+    all="全部",
+    firing="告警中",
+    resolved="已恢复",
+    show="显示",
+    alertmanager="Alertmanager",
+    stored="已存 {count} 条，保留最新的 {most} 条。",
+    times_in="时间按 {zone} 显示。",
+    updated="更新于 {time}。",
+    stale="自 {time} 起收件箱没有应答，页面内容可能已过时。",
+    arrived="新通知：{count} 条",
+    only_name="仅显示告警 {name}",
+    clear="显示全部",
+    received="收到",
+    receiver="接收器",
+    group="分组",
+    alerts_one="1 个告警",
+    alerts_many="{count} 个告警",
+    truncated="本组另有 {count} 个告警被 Alertmanager 省略，请到 Alertmanager 查看。",
+    severity="级别",
+    labels="标签",
+    annotations="其他注解",
+    started="开始",
+    ended="结束",
+    lasted="持续 {duration}",
+    still_firing="尚未结束",
+    source="在 Prometheus 中查看表达式",
+    runbook="处理手册",
+    silence="静默",
+    older="更早的通知",
+    newest="回到最新",
+    empty_title="还没有收到任何通知",
+    empty_text="要么一切正常，要么还没有接通。在项目目录下发送一条测试告警：",
+    empty_wait="大约十秒后会出现在这里，再过约五分钟会显示为已恢复。",
+    nothing_matches="没有符合条件的通知。",
+    no_name="（未命名的告警）",
+    days="天",
+    hours="小时",
+    minutes="分",
+    seconds="秒",
+    severities={"critical": "严重", "warning": "警告", "info": "提示"},
+)
+
+_LANGUAGES = {words.tag: words for words in (ENGLISH, CHINESE)}
+ANNOTATION_ENDINGS = tuple(words.annotation_ending for words in _LANGUAGES.values())
+
+
+def choose_words(accepted: LanguageAccept) -> Words:
+    """Return the words that suit an Accept-Language header best; English when none does."""
+    # Not best_match(): for `en-GB, zh` it takes Chinese, which is named exactly, before the English wanted.
+    for tag, quality in accepted:
+        words = _LANGUAGES.get(tag.split("-")[0].lower())
+        if words and quality > 0:
+            return words
+    return ENGLISH

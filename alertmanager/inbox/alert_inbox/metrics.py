@@ -1,0 +1,55 @@
+"""What the inbox tells Prometheus about itself; one worker process, so the counts are whole."""
+
+from collections.abc import Callable, Iterable
+
+from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from alert_inbox.errors import StoreError
+from alert_inbox.payload import STATUSES
+
+
+class Metrics:
+    """The inbox's metrics, in a registry of their own."""
+
+    def __init__(self, count_stored: Callable[[], int]) -> None:
+        self._registry = CollectorRegistry()
+        self.notifications = Counter(
+            "alert_inbox_notifications",
+            "Notifications stored since the start; a retry of a stored one is not counted again.",
+            ["status"],
+            registry=self._registry,
+        )
+        self.refused = Counter(
+            "alert_inbox_refused_notifications",
+            "Notifications answered with an error: invalid (400, lost) or store (503, sent again).",
+            ["reason"],
+            registry=self._registry,
+        )
+        # Every series exists from the start: 0 is not "absent".
+        for status in STATUSES:
+            self.notifications.labels(status)
+        for reason in ("invalid", "store"):
+            self.refused.labels(reason)
+        self._registry.register(_StoredCollector(count_stored))
+
+    def render(self, accept: str) -> tuple[bytes, str]:
+        """Return the metrics in the format that the Accept header asks for, and its content type."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self._registry), content_type
+
+
+class _StoredCollector(Collector):
+    def __init__(self, count_stored: Callable[[], int]) -> None:
+        self._count_stored = count_stored
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        family = GaugeMetricFamily("alert_inbox_stored_notifications", "Notifications in the database now.")
+        # A database that can't be read gives no figure, and does not hide the other metrics.
+        try:
+            family.add_metric([], self._count_stored())
+        except StoreError:
+            return
+        yield family

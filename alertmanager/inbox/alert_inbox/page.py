@@ -1,0 +1,141 @@
+"""Turns stored notifications into what the page's template shows: words, times, links safe to follow."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from alert_inbox.language import ANNOTATION_ENDINGS, Words
+from alert_inbox.links import is_web_link, silence_link
+from alert_inbox.payload import Document, parse_time
+from alert_inbox.store import Stored
+
+# Shown in places of their own, hence not among the remaining labels and annotations.
+_OWN_PLACE = frozenset({"alertname", "severity", "runbook", "runbook_url"})
+_TRANSLATED = ("summary", "description")
+
+
+@dataclass(frozen=True)
+class Link:
+    """An address from an alert; where `safe` is False it is shown as text."""
+
+    label: str
+    address: str
+    safe: bool
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A time for the page: `text` in UTC, which the page's script replaces by the reader's own zone."""
+
+    iso: str
+    text: str
+
+
+@dataclass(frozen=True)
+class AlertView:
+    """One alert as the page shows it."""
+
+    firing: bool
+    name: str
+    severity: str
+    severity_text: str
+    summary: str
+    description: str
+    labels: list[tuple[str, str]]
+    annotations: list[tuple[str, str]]
+    started: Moment
+    ended: Moment | None
+    lasted: str
+    links: list[Link]
+
+
+@dataclass(frozen=True)
+class NotificationView:
+    """One notification as the page shows it."""
+
+    id: int
+    firing: bool
+    received: Moment
+    receiver: str
+    group: list[tuple[str, str]]
+    count_text: str
+    truncated: int
+    alerts: list[AlertView]
+
+
+def view(stored: Stored, words: Words, alertmanager_url: str) -> NotificationView:
+    """Return what the page shows of one stored notification."""
+    notification = stored.notification
+    alerts = [_alert(alert, words, alertmanager_url) for alert in notification.alerts]
+    count = len(alerts)
+    return NotificationView(
+        id=stored.id,
+        firing=notification.status == "firing",
+        received=_moment(stored.received_at),
+        receiver=notification.receiver,
+        group=sorted((notification.document.get("groupLabels") or {}).items()),
+        count_text=words.alerts_one if count == 1 else words.alerts_many.format(count=count),
+        truncated=notification.truncated_alerts,
+        alerts=alerts,
+    )
+
+
+def _alert(alert: Document, words: Words, alertmanager_url: str) -> AlertView:
+    labels: dict[str, str] = alert["labels"]
+    annotations: dict[str, str] = alert.get("annotations") or {}
+    firing = alert["status"] == "firing"
+    started = parse_time(alert["startsAt"])
+    # While an alert fires Alertmanager sends the year 1 as its end.
+    ended = None if firing or not alert.get("endsAt") else parse_time(alert["endsAt"])
+    severity = labels.get("severity", "")
+    links = [
+        _link(words.runbook, annotations.get("runbook_url") or annotations.get("runbook", "")),
+        _link(words.source, alert.get("generatorURL") or ""),
+        _link(words.silence, silence_link(alertmanager_url, labels) if firing else ""),
+    ]
+    return AlertView(
+        firing=firing,
+        name=labels.get("alertname") or words.no_name,
+        severity=severity,
+        severity_text=words.severities.get(severity, severity),
+        summary=_in_language(annotations, "summary", words),
+        description=_in_language(annotations, "description", words),
+        labels=_rest(labels),
+        annotations=_rest(annotations),
+        started=_moment(started),
+        ended=_moment(ended) if ended else None,
+        lasted=_duration(ended - started, words) if ended else "",
+        links=[link for link in links if link.address],
+    )
+
+
+def _in_language(annotations: dict[str, str], name: str, words: Words) -> str:
+    """Return the annotation in the reader's language where the rule has one, else the plain one."""
+    return annotations.get(name + words.annotation_ending) or annotations.get(name, "")
+
+
+def _rest(pairs: dict[str, str]) -> list[tuple[str, str]]:
+    shown = _OWN_PLACE.union(name + ending for name in _TRANSLATED for ending in ANNOTATION_ENDINGS)
+    return sorted((name, value) for name, value in pairs.items() if name not in shown)
+
+
+def _link(label: str, address: str) -> Link:
+    return Link(label, address, is_web_link(address))
+
+
+def _moment(moment: datetime) -> Moment:
+    utc = moment.astimezone(UTC)
+    return Moment(iso=utc.isoformat(timespec="milliseconds"), text=f"{utc:%Y-%m-%d %H:%M:%S}")
+
+
+def _duration(duration: timedelta, words: Words) -> str:
+    """Return the two largest units of a duration: `2 h 5 min`."""
+    seconds = max(0, round(duration.total_seconds()))
+    parts = [
+        (seconds // 86400, words.days),
+        (seconds // 3600 % 24, words.hours),
+        (seconds // 60 % 60, words.minutes),
+        (seconds % 60, words.seconds),
+    ]
+    first = next((index for index, (number, _) in enumerate(parts) if number), len(parts) - 1)
+    shown = parts[first : first + 2]
+    return " ".join(f"{number} {unit}" for number, unit in shown if number or len(shown) == 1)

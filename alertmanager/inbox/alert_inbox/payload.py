@@ -1,0 +1,194 @@
+"""Understands what Alertmanager's webhook sends, version "4"; refuses anything else with a reason."""
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from alert_inbox.errors import InvalidPayload
+
+VERSION = "4"
+STATUSES = ("firing", "resolved")
+
+Document = dict[str, Any]
+T = TypeVar("T")
+
+_KIND_NAMES = {
+    str: "a string",
+    dict: "an object",
+    list: "a list",
+    int: "a whole number",
+    float: "a number with a fraction",
+    bool: "true or false",
+    type(None): "null",
+}
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
+
+
+@dataclass(frozen=True)
+class Notification:
+    """One notification: `document` is all of it, as it came; the rest is what the inbox itself looks at."""
+
+    document: Document
+    status: str
+    receiver: str
+    group_key: str
+    truncated_alerts: int
+    """How many alerts Alertmanager left out (`max_alerts`)."""
+
+    @classmethod
+    def of(cls, document: Document) -> "Notification":
+        """Wrap a document that has been checked before: fresh from `parse`, or out of the store."""
+        return cls(
+            document=document,
+            status=document["status"],
+            receiver=document["receiver"],
+            group_key=document["groupKey"],
+            truncated_alerts=document.get("truncatedAlerts") or 0,
+        )
+
+    @property
+    def alerts(self) -> list[Document]:
+        """The alerts, in Alertmanager's own form."""
+        alerts: list[Document] = self.document["alerts"]
+        return alerts
+
+    @property
+    def alert_names(self) -> set[str]:
+        """Every alert name that occurs."""
+        return {alert["labels"].get("alertname", "") for alert in self.alerts}
+
+    def to_json(self) -> str:
+        """Return the document in one canonical form: equal documents give equal texts."""
+        return json.dumps(self.document, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def parse(body: bytes) -> Notification:
+    """Return the notification in `body`.
+
+    Raises:
+        InvalidPayload: It is not JSON, of another version, or a field is missing or of the wrong kind.
+    """
+    document = _load(body)
+    if "version" in document and document["version"] != VERSION:
+        raise InvalidPayload(
+            f"version is {_shown(document['version'])}, but this inbox understands only {VERSION!r}; "
+            "update the inbox together with Alertmanager",
+            code="unsupported_version",
+        )
+    _required(document, "", "version", str)
+    _status(document, "")
+    _required(document, "", "receiver", str)
+    _required(document, "", "groupKey", str)
+    for name in ("groupLabels", "commonLabels", "commonAnnotations"):
+        _texts(document, "", name)
+    _optional(document, "", "externalURL", str)
+    truncated = _optional(document, "", "truncatedAlerts", int)
+    if truncated is not None and not 0 <= truncated < 2**63:
+        raise InvalidPayload(f"truncatedAlerts must be a count of alerts, got {_shown(truncated)}")
+    alerts = _required(document, "", "alerts", list)
+    if not alerts:
+        raise InvalidPayload("alerts is empty; a notification is about at least one alert")
+    for number, alert in enumerate(alerts):
+        _check_alert(alert, f"alerts[{number}]")
+    return Notification.of(document)
+
+
+def parse_time(text: str) -> datetime:
+    """Return the RFC 3339 time in `text`, in UTC; digits beyond the microsecond are cut.
+
+    Raises:
+        ValueError: It is not one.
+    """
+    if not _RFC3339.fullmatch(text):
+        raise ValueError("not an RFC 3339 time")
+    moment = datetime.fromisoformat(text.upper())
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("outside the years 1 to 9999") from error
+
+
+def _load(body: bytes) -> Document:
+    try:
+        document = json.loads(body, parse_constant=_no_constant)
+        # A lone surrogate is valid JSON and no valid text: it could be neither stored nor shown.
+        json.dumps(document, ensure_ascii=False).encode("utf-8")
+    except UnicodeError as error:
+        raise InvalidPayload("the body is not valid Unicode text", code="invalid_json") from error
+    except (ValueError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise InvalidPayload(f"the body is not JSON: {reason}", code="invalid_json") from error
+    if not isinstance(document, dict):
+        raise InvalidPayload(f"the body must be an object, got {_KIND_NAMES[type(document)]}")
+    return document
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON value")
+
+
+def _check_alert(alert: object, where: str) -> None:
+    if not isinstance(alert, dict):
+        raise InvalidPayload(f"{where} must be an object, got {_KIND_NAMES[type(alert)]}")
+    _status(alert, where)
+    _required(alert, where, "labels", dict)
+    _texts(alert, where, "labels")
+    _texts(alert, where, "annotations")
+    _time(_required(alert, where, "startsAt", str), f"{where}.startsAt")
+    ends_at = _optional(alert, where, "endsAt", str)
+    if ends_at is not None:
+        _time(ends_at, f"{where}.endsAt")
+    _optional(alert, where, "generatorURL", str)
+    _optional(alert, where, "fingerprint", str)
+
+
+def _time(text: str, path: str) -> None:
+    try:
+        parse_time(text)
+    except ValueError as error:
+        raise InvalidPayload(
+            f"{path} is {_shown(text)}: {error}; expected something like 2026-01-31T12:00:00Z"
+        ) from error
+
+
+def _status(document: Document, where: str) -> None:
+    status = _required(document, where, "status", str)
+    if status not in STATUSES:
+        raise InvalidPayload(f"{_path(where, 'status')} is {_shown(status)}; it must be firing or resolved")
+
+
+def _texts(document: Document, where: str, name: str) -> None:
+    for key, value in (_optional(document, where, name, dict) or {}).items():
+        if not isinstance(value, str):
+            raise InvalidPayload(
+                f"{_path(where, name)}.{key} must be a string, got {_KIND_NAMES[type(value)]}"
+            )
+
+
+def _required(document: Document, where: str, name: str, kind: type[T]) -> T:
+    value = _optional(document, where, name, kind)
+    if value is None:
+        raise InvalidPayload(f"{_path(where, name)} is missing; it must be {_KIND_NAMES[kind]}")
+    return value
+
+
+def _optional(document: Document, where: str, name: str, kind: type[T]) -> T | None:
+    # Go writes an empty map or list as null.
+    value = document.get(name)
+    # Not isinstance: true is an int in Python.
+    if value is not None and type(value) is not kind:
+        raise InvalidPayload(
+            f"{_path(where, name)} must be {_KIND_NAMES[kind]}, got {_KIND_NAMES[type(value)]}"
+        )
+    return value
+
+
+def _path(where: str, name: str) -> str:
+    return f"{where}.{name}" if where else name
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"

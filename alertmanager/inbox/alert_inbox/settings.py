@@ -1,0 +1,71 @@
+"""Reads the environment, once, into one frozen object."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from alert_inbox.errors import SettingsError
+from alert_inbox.links import is_web_link
+
+PORT = 5001
+
+# The newest ten thousand: at one notification a minute, a week; at some 2 KB each, 20 MB.
+_DEFAULT_MAX_NOTIFICATIONS = 10_000
+_LARGEST_MAX_NOTIFICATIONS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the inbox was told at its start."""
+
+    database: Path
+    max_notifications: int
+    alertmanager_url: str
+    """Where a browser finds Alertmanager, without a slash at the end; empty: no link is shown."""
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """Return the settings in `environ`; an empty value counts as not set.
+
+    Raises:
+        SettingsError: A value can't be used.
+    """
+    return Settings(
+        database=_database(environ.get("ALERT_INBOX_DATABASE") or "/data/inbox.sqlite3"),
+        max_notifications=_max_notifications(environ.get("ALERT_INBOX_MAX_NOTIFICATIONS") or ""),
+        alertmanager_url=_alertmanager_url(environ.get("ALERT_INBOX_ALERTMANAGER_URL") or ""),
+    )
+
+
+def _database(value: str) -> Path:
+    path = Path(value)
+    if not path.is_absolute():
+        raise SettingsError(f"ALERT_INBOX_DATABASE is {value!r}; give a path that begins with /")
+    if path.is_dir():
+        raise SettingsError(f"ALERT_INBOX_DATABASE is {value!r}, which is a folder; name a file in it")
+    if not path.parent.is_dir():
+        raise SettingsError(
+            f"ALERT_INBOX_DATABASE is {value!r}, but {str(path.parent)!r} is no folder; create or mount it"
+        )
+    return path
+
+
+def _max_notifications(value: str) -> int:
+    if not value:
+        return _DEFAULT_MAX_NOTIFICATIONS
+    # isascii: int() would take digits of other scripts, which nobody means here.
+    if value.isascii() and value.isdigit() and 1 <= int(value[:20]) <= _LARGEST_MAX_NOTIFICATIONS:
+        return int(value)
+    raise SettingsError(
+        f"ALERT_INBOX_MAX_NOTIFICATIONS is {value!r}; "
+        f"give a whole number from 1 to {_LARGEST_MAX_NOTIFICATIONS}"
+    )
+
+
+def _alertmanager_url(value: str) -> str:
+    if value and not is_web_link(value):
+        raise SettingsError(
+            f"ALERT_INBOX_ALERTMANAGER_URL is {value!r}; give the address a browser uses, "
+            "for example http://127.0.0.1:9093"
+        )
+    return value.rstrip("/")

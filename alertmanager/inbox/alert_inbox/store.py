@@ -1,0 +1,242 @@
+"""Keeps the notifications in one SQLite file that survives a crash of the process or of the machine."""
+
+import hashlib
+import json
+import logging
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from alert_inbox.errors import StoreError
+from alert_inbox.payload import Notification
+
+log = logging.getLogger(__name__)
+
+# Alertmanager sends a notification again when our answer got lost (a crash after the commit, a cut
+# connection), and its payload has no id. It tries again within about a second, and until we are back.
+# On purpose a group says the same thing again no sooner than its group_interval (alertmanager.yml: longer
+# than this window). So within ten seconds a payload equal to the latest of its group is that retry; later
+# it is a reminder, which people must see. Comparing with the latest alone keeps firing, resolved, firing
+# as three.
+RETRY_WINDOW: Final = timedelta(seconds=10)
+
+# How long a statement waits for another program that holds the file (a backup), in seconds.
+BUSY_TIMEOUT: Final = 2.0
+
+# One answer holds no more text than this, in characters, whatever limit was asked for: memory is bounded.
+ANSWER_SIZE: Final = 4_000_000
+
+_SCHEMA_VERSION: Final = 1
+_SCHEMA: Final = """
+CREATE TABLE notifications (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    received_at TEXT NOT NULL,
+    status TEXT NOT NULL,
+    group_key TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    payload TEXT NOT NULL
+);
+CREATE INDEX notifications_group_key ON notifications (group_key);
+CREATE TABLE alert_names (
+    alertname TEXT NOT NULL,
+    notification_id INTEGER NOT NULL REFERENCES notifications (id) ON DELETE CASCADE,
+    PRIMARY KEY (alertname, notification_id)
+) WITHOUT ROWID;
+CREATE INDEX alert_names_notification_id ON alert_names (notification_id);
+"""
+
+# What to do about an error, by the beginning of SQLite's name for it.
+_ADVICE: Final = {
+    "SQLITE_FULL": "free space on its disk or volume",
+    "SQLITE_IOERR": "look whether its disk is full or failing",
+    "SQLITE_BUSY": "another program holds it; end that program, or wait",
+    "SQLITE_CANTOPEN": "look whether its folder belongs to the inbox's user; a restart makes a lost file",
+    "SQLITE_READONLY": "look whether it and its folder belong to the inbox's user and are mounted writable",
+    "SQLITE_NOTADB": "it is no SQLite file; move it away and restart to begin with an empty one",
+    "SQLITE_CORRUPT": "it is damaged; move it away and restart to begin with an empty one",
+}
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A notification with the number and the time (UTC) it got on arrival."""
+
+    id: int
+    received_at: datetime
+    notification: Notification
+
+
+@dataclass(frozen=True)
+class Query:
+    """Which notifications are wanted; None means any."""
+
+    limit: int
+    alertname: str | None = None
+    status: str | None = None
+    before: int | None = None
+    """Only those older than the one with this id."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The newest that match, newest first, and from which id on older ones follow (None: there are none)."""
+
+    notifications: list[Stored]
+    next_before: int | None
+
+
+class Store:
+    """The database. Methods may be called from any thread, and raise StoreError when it can't be used."""
+
+    def __init__(self, path: Path, max_notifications: int) -> None:
+        self._path = path
+        self._max_notifications = max_notifications
+        self._anchor: sqlite3.Connection | None = None
+
+    def create(self) -> None:
+        """Make the file and its tables where they don't exist yet, and drop what is beyond the bound."""
+        with self._connect("rwc") as connection:
+            if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
+                log.warning(
+                    "%s: no write-ahead log on this file system; a backup will delay the inbox", self._path
+                )
+            connection.execute("BEGIN IMMEDIATE")
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version not in (0, _SCHEMA_VERSION):
+                raise StoreError(
+                    f"{self._path} was written by a newer inbox (layout {version}, this one knows "
+                    f"{_SCHEMA_VERSION}); use the newer image, or move the file away"
+                )
+            if version == 0:
+                for statement in _SCHEMA.split(";"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+            self._prune(connection)
+            connection.execute("COMMIT")
+
+    def open(self) -> None:
+        """Hold one connection open until `close`; call it in the process that uses the store, after any fork.
+
+        Without it each last connection to close would fold the log into the file, and on a full disk the next
+        one could not make the log's index again, so that not even reading would work.
+        """
+        try:
+            self._anchor = sqlite3.connect(
+                self._address("rw"), uri=True, timeout=BUSY_TIMEOUT, check_same_thread=False
+            )
+            self._anchor.execute("SELECT count(*) FROM notifications").fetchone()
+        except sqlite3.Error as error:
+            raise StoreError(self._explain(error)) from error
+
+    def close(self) -> None:
+        """Let go of the connection that `open` holds."""
+        if self._anchor is not None:
+            self._anchor.close()
+            self._anchor = None
+
+    def add(self, notification: Notification) -> tuple[Stored, bool]:
+        """Store a notification; it is on the disk when this returns.
+
+        Returns:
+            What is stored, and whether it is new: False for a retry of the group's latest.
+        """
+        payload = notification.to_json()
+        digest = hashlib.sha256(payload.encode()).digest()
+        with self._connect("rw") as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            # After the wait for the lock: times are in the order of the ids.
+            now = datetime.now(UTC)
+            latest = connection.execute(
+                "SELECT id, received_at, digest FROM notifications WHERE group_key = ?"
+                " ORDER BY id DESC LIMIT 1",
+                (notification.group_key,),
+            ).fetchone()
+            if latest is not None and latest[2] == digest:
+                received_at = datetime.fromisoformat(latest[1])
+                # A clock that was set back gives a negative age: then rather show it twice.
+                if timedelta(0) <= now - received_at < RETRY_WINDOW:
+                    return Stored(latest[0], received_at, notification), False
+            cursor = connection.execute(
+                "INSERT INTO notifications (received_at, status, group_key, digest, payload)"
+                " VALUES (?, ?, ?, ?, ?)",
+                (now.isoformat(), notification.status, notification.group_key, digest, payload),
+            )
+            identifier = cursor.lastrowid or 0
+            connection.executemany(
+                "INSERT INTO alert_names (alertname, notification_id) VALUES (?, ?)",
+                [(name, identifier) for name in sorted(notification.alert_names)],
+            )
+            self._prune(connection)
+            connection.execute("COMMIT")
+        return Stored(identifier, now, notification), True
+
+    def find(self, query: Query) -> Found:
+        """Return the newest notifications that match; fewer than the limit where they are very long."""
+        found: list[Stored] = []
+        size = 0
+        with self._connect("rw") as connection:
+            rows = connection.execute(
+                "SELECT id, received_at, payload FROM notifications"
+                " WHERE (:status IS NULL OR status = :status) AND (:before IS NULL OR id < :before)"
+                " AND (:alertname IS NULL"
+                " OR id IN (SELECT notification_id FROM alert_names WHERE alertname = :alertname))"
+                " ORDER BY id DESC LIMIT :limit + 1",
+                {
+                    "status": query.status,
+                    "before": query.before,
+                    "alertname": query.alertname,
+                    "limit": query.limit,
+                },
+            )
+            for identifier, received_at, payload in rows:
+                size += len(payload)
+                if len(found) == query.limit or (found and size > ANSWER_SIZE):
+                    return Found(found, next_before=found[-1].id)
+                notification = Notification.of(json.loads(payload))
+                found.append(Stored(identifier, datetime.fromisoformat(received_at), notification))
+        return Found(found, next_before=None)
+
+    def count(self) -> int:
+        """Return how many notifications are stored."""
+        with self._connect("rw") as connection:
+            stored: int = connection.execute("SELECT count(*) FROM notifications").fetchone()[0]
+            return stored
+
+    def _prune(self, connection: sqlite3.Connection) -> None:
+        connection.execute(
+            "DELETE FROM notifications WHERE id <="
+            " (SELECT id FROM notifications ORDER BY id DESC LIMIT 1 OFFSET ?)",
+            (self._max_notifications,),
+        )
+
+    @contextmanager
+    def _connect(self, mode: str) -> Iterator[sqlite3.Connection]:
+        """Open the file anew for each use: a file that was deleted is noticed, not written to unseen.
+
+        What is not committed when the block ends is rolled back.
+        """
+        try:
+            with closing(
+                sqlite3.connect(self._address(mode), uri=True, timeout=BUSY_TIMEOUT, isolation_level=None)
+            ) as connection:
+                # FULL: the log is on the disk at each commit, so 200 means stored even when the power fails.
+                connection.execute("PRAGMA synchronous = FULL")
+                connection.execute("PRAGMA foreign_keys = ON")
+                yield connection
+        except sqlite3.Error as error:
+            raise StoreError(self._explain(error)) from error
+
+    def _address(self, mode: str) -> str:
+        return f"file:{quote(str(self._path))}?mode={mode}"
+
+    def _explain(self, error: sqlite3.Error) -> str:
+        name = getattr(error, "sqlite_errorname", "") or ""
+        advice = next(
+            (text for prefix, text in _ADVICE.items() if name.startswith(prefix)), "see the SQLite error"
+        )
+        return f"database {self._path}: {error} ({name or type(error).__name__}); {advice}"

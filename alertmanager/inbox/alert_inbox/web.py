@@ -1,0 +1,213 @@
+"""The inbox over HTTP: takes notifications in, gives them out as JSON and as a page."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, Response, jsonify, make_response, render_template, request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from alert_inbox import payload
+from alert_inbox.errors import InvalidPayload, InvalidQuery, PayloadTooLarge, RequestError, StoreError
+from alert_inbox.language import choose_words
+from alert_inbox.metrics import Metrics
+from alert_inbox.page import view
+from alert_inbox.settings import Settings
+from alert_inbox.store import Query, Store, Stored
+
+log = logging.getLogger(__name__)
+
+# alertmanager.yml sends at most 100 alerts in one notification; this leaves each of them 10 KB.
+MAX_BODY = 1_048_576
+
+DEFAULT_LIMIT = 100
+MAX_LIMIT = 1000
+PAGE_LIMIT = 50
+
+# How much of a refused body goes to the log, in characters: Alertmanager won't send it again.
+_LOGGED_BODY = 4096
+
+_SECURITY_HEADERS = {
+    # Nothing inline, nothing from elsewhere: should a label ever get past the escaping, it still can't run.
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+def create_app(settings: Settings) -> Flask:
+    """Return the application; call it in the process that serves, for it opens the database.
+
+    Raises:
+        StoreError: The database can't be read.
+    """
+    app = Flask(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY + 1
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # the order of the fields is for people
+    # The template's own lines leave no blank ones behind.
+    app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
+    store = Store(settings.database, settings.max_notifications)
+    store.open()
+    metrics = Metrics(store.count)
+
+    @app.post("/alerts")
+    def receive() -> Response:
+        body = b""
+        try:
+            body = _body()
+            if request.mimetype != "application/json":
+                # A page on another site can make a browser post anything but this type unasked.
+                raise InvalidPayload(
+                    f"the content type is {request.mimetype!r}; send application/json", "invalid_content_type"
+                )
+            notification = payload.parse(body)
+        except RequestError as error:
+            metrics.refused.labels("invalid").inc()
+            excerpt = body[:_LOGGED_BODY].decode("utf-8", "replace")
+            log.warning("refused a notification of %d bytes: %s; body: %r", len(body), error, excerpt)
+            raise
+        try:
+            stored, is_new = store.add(notification)
+        except StoreError as error:
+            metrics.refused.labels("store").inc()
+            log.error("a notification is not stored, Alertmanager will send it again: %s", error)
+            raise
+        if is_new:
+            metrics.notifications.labels(notification.status).inc()
+        log.info(
+            "%s notification %d: %s, alerts: %d, group %r",
+            "stored" if is_new else "received again",
+            stored.id,
+            notification.status,
+            len(notification.alerts),
+            notification.group_key,
+        )
+        return jsonify(id=stored.id, stored=is_new)
+
+    @app.get("/api/notifications")
+    def notifications() -> Response:
+        found = store.find(_query(DEFAULT_LIMIT, "limit", "alertname", "status", "before"))
+        return jsonify(
+            notifications=[_as_json(stored) for stored in found.notifications], next_before=found.next_before
+        )
+
+    @app.get("/")
+    def page() -> Response:
+        query = _query(PAGE_LIMIT, "alertname", "status", "before")
+        words = choose_words(request.accept_languages)
+        found = store.find(query)
+        response = make_response(
+            render_template(
+                "page.html",
+                words=words,
+                query=query,
+                settings=settings,
+                stored=store.count(),
+                notifications=[view(one, words, settings.alertmanager_url) for one in found.notifications],
+                next_before=found.next_before,
+            )
+        )
+        response.headers["Content-Language"] = words.tag
+        response.headers["Vary"] = "Accept-Language"
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    @app.get("/healthz")
+    def health() -> Response:
+        return jsonify(status="ok", stored_notifications=store.count())
+
+    @app.get("/metrics")
+    def show_metrics() -> Response:
+        text, content_type = metrics.render(request.headers.get("Accept", ""))
+        return Response(text, content_type=content_type)
+
+    _answer_errors(app)
+
+    @app.after_request
+    def secure(response: Response) -> Response:
+        response.headers.extend(_SECURITY_HEADERS)
+        return response
+
+    return app
+
+
+def _answer_errors(app: Flask) -> None:
+    """Give every error the one form {"error": {"code", "message"}}."""
+
+    @app.errorhandler(RequestError)
+    def refused(error: RequestError) -> Response:
+        return _error(error.status, error.code, str(error))
+
+    @app.errorhandler(StoreError)
+    def unavailable(error: StoreError) -> Response:
+        return _error(HTTPStatus.SERVICE_UNAVAILABLE, "store_unavailable", str(error))
+
+    @app.errorhandler(HTTPException)
+    def refused_by_flask(error: HTTPException) -> Response:
+        status = HTTPStatus(error.code or 500)
+        response = _error(status, status.name.lower(), error.description or status.description)
+        for name, value in error.get_headers():
+            if name.lower() not in ("content-type", "content-length"):
+                response.headers[name] = value
+        return response
+
+
+def _body() -> bytes:
+    too_large = f"the body is longer than {MAX_BODY} bytes; lower max_alerts in alertmanager.yml"
+    try:
+        body = request.get_data()
+    except RequestEntityTooLarge as error:
+        raise PayloadTooLarge(too_large) from error
+    # A body sent in chunks has no length to check beforehand; Flask silently cuts it at its own bound.
+    if len(body) > MAX_BODY:
+        raise PayloadTooLarge(too_large)
+    return body
+
+
+def _error(status: HTTPStatus, code: str, message: str) -> Response:
+    response = jsonify(error={"code": code, "message": message})
+    response.status_code = status
+    return response
+
+
+def _as_json(stored: Stored) -> dict[str, Any]:
+    notification = stored.notification
+    return {
+        "id": stored.id,
+        "received_at": stored.received_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "status": notification.status,
+        "receiver": notification.receiver,
+        "group_key": notification.group_key,
+        "group_labels": notification.document.get("groupLabels") or {},
+        "truncated_alerts": notification.truncated_alerts,
+        "alerts": notification.alerts,
+    }
+
+
+def _query(default_limit: int, *known: str) -> Query:
+    for name in request.args:
+        if name not in known:
+            raise InvalidQuery(f"unknown parameter {name!r}; known are {', '.join(known)}")
+        if len(request.args.getlist(name)) > 1:
+            raise InvalidQuery(f"{name} is given more than once")
+    status = request.args.get("status")
+    if status is not None and status not in payload.STATUSES:
+        raise InvalidQuery(f"status is {status!r}; it must be firing or resolved")
+    return Query(
+        limit=_whole_number("limit", MAX_LIMIT) or default_limit,
+        alertname=request.args.get("alertname"),
+        status=status,
+        before=_whole_number("before", 2**63 - 1),
+    )
+
+
+def _whole_number(name: str, largest: int) -> int | None:
+    text = request.args.get(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:20]) <= largest):
+        raise InvalidQuery(f"{name} is {text!r}; it must be a whole number from 1 to {largest}")
+    return int(text)

@@ -1,0 +1,201 @@
+"""What was answered with 200 is kept, and what can't be kept is not answered with 200."""
+
+import json
+import os
+import resource
+import signal
+import socket
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from running_inbox import PATIENCE, RunningInbox, alert, notification, wait_until
+
+
+def names(inbox: RunningInbox) -> list[str]:
+    return [one["alerts"][0]["labels"]["alertname"] for one in inbox.stored()]
+
+
+def test_a_restart_keeps_what_is_stored(inbox: RunningInbox) -> None:
+    inbox.post(notification(alert("Kept")))
+    before = inbox.stored()
+    inbox.stop()
+    inbox.start()
+    assert inbox.stored() == before
+    assert inbox.post(notification(alert("Next"))).json()["id"] == 2
+
+
+def test_kill_9_straight_after_the_answer_keeps_what_is_stored(inbox: RunningInbox) -> None:
+    for number in range(3):
+        assert inbox.post(notification(alert(f"Kept{number}"))).status == 200
+        inbox.stop(signal.SIGKILL)
+        inbox.start()
+    assert names(inbox) == ["Kept2", "Kept1", "Kept0"]
+
+
+def test_a_delivery_that_is_repeated_after_a_crash_is_stored_once(inbox: RunningInbox) -> None:
+    inbox.post(notification())
+    inbox.stop(signal.SIGKILL)
+    inbox.start()
+    assert inbox.post(notification()).json() == {"id": 1, "stored": False}
+
+
+@pytest.mark.parametrize(("age", "is_new"), [(9, False), (11, True), (-60, True)])
+def test_an_equal_notification_is_a_reminder_once_the_retry_window_is_over(
+    inbox: RunningInbox, age: int, is_new: bool
+) -> None:
+    inbox.post(notification())
+    received_at = datetime.now(UTC) - timedelta(seconds=age)
+    with closing(sqlite3.connect(inbox.database)) as connection, connection:
+        connection.execute("UPDATE notifications SET received_at = ?", (received_at.isoformat(),))
+    assert inbox.post(notification()).json()["stored"] is is_new
+
+
+def test_a_worker_that_is_killed_is_replaced(inbox: RunningInbox) -> None:
+    inbox.post(notification())
+    (worker,) = Path(f"/proc/{inbox.pid}/task/{inbox.pid}/children").read_text().split()
+    os.kill(int(worker), signal.SIGKILL)
+
+    def answers() -> bool:
+        try:
+            return inbox.get("/healthz").status == 200
+        except OSError:
+            return False
+
+    wait_until(lambda: not Path(f"/proc/{worker}").exists() and answers(), "another worker answers")
+    assert len(inbox.stored()) == 1
+
+
+def test_sigterm_lets_the_request_in_flight_finish(inbox: RunningInbox) -> None:
+    body = json.dumps(notification(alert("InFlight"))).encode()
+    with socket.create_connection(("127.0.0.1", inbox.port), timeout=PATIENCE) as connection:
+        head = "POST /alerts HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        head += f"Content-Length: {len(body)}\r\n\r\n"
+        connection.sendall(head.encode() + body[:20])
+        # A second request that is answered shows that the first one's bytes have been accepted before.
+        assert inbox.get("/healthz").status == 200
+        os.kill(inbox.pid, signal.SIGTERM)
+        wait_until(lambda: "Handling signal: term" in inbox.log.read_text(), "SIGTERM is noticed")
+        connection.sendall(body[20:])
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+    assert inbox.wait() == 0
+    inbox.start()
+    assert names(inbox) == ["InFlight"]
+
+
+def test_the_oldest_go_when_the_bound_is_reached(stopped_inbox: RunningInbox) -> None:
+    inbox = stopped_inbox
+    inbox.environment["ALERT_INBOX_MAX_NOTIFICATIONS"] = "3"
+    inbox.start()
+    for number in range(5):
+        inbox.post(notification(alert(f"N{number}")))
+    assert names(inbox) == ["N4", "N3", "N2"]
+    assert inbox.stored("?alertname=N0") == []
+    with closing(sqlite3.connect(inbox.database)) as connection:
+        assert connection.execute("SELECT count(*) FROM alert_names").fetchone() == (3,)
+    inbox.stop()
+    inbox.environment["ALERT_INBOX_MAX_NOTIFICATIONS"] = "1"
+    inbox.start()
+    assert names(inbox) == ["N4"]
+
+
+def test_an_answer_is_cut_before_it_outgrows_the_memory_and_says_so(inbox: RunningInbox) -> None:
+    for number in range(6):
+        long = {"description": f"{number}" * 900_000}
+        assert inbox.post(notification(alert(annotations=long))).status == 200
+    first = inbox.get("/api/notifications?limit=10").json()
+    assert [one["id"] for one in first["notifications"]] == [6, 5, 4, 3]
+    rest = inbox.get(f"/api/notifications?limit=10&before={first['next_before']}").json()
+    assert [one["id"] for one in rest["notifications"]] == [2, 1]
+    assert rest["next_before"] is None
+
+
+def test_a_locked_database_asks_alertmanager_to_come_again_and_can_still_be_read(inbox: RunningInbox) -> None:
+    inbox.post(notification(alert("Before")))
+    with closing(sqlite3.connect(inbox.database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        answer = inbox.post(notification(alert("Meanwhile")))
+        assert (answer.status, answer.error()["code"]) == (503, "store_unavailable")
+        assert "locked" in answer.error()["message"]
+        assert inbox.get("/healthz").status == 200
+        assert inbox.get("/").status == 200
+        other.execute("ROLLBACK")
+    (line,) = [line for line in inbox.log.read_text().splitlines() if "ERROR" in line]
+    assert "not stored, Alertmanager will send it again: database" in line
+    assert "Traceback" not in inbox.log.read_text()
+    assert inbox.post(notification(alert("Meanwhile"))).json()["stored"]
+    assert names(inbox) == ["Meanwhile", "Before"]
+
+
+def test_a_database_that_vanished_is_noticed_and_made_again_by_a_restart(inbox: RunningInbox) -> None:
+    assert inbox.get("/healthz").json() == {"status": "ok", "stored_notifications": 0}
+    for file in inbox.folder.glob("inbox.sqlite3*"):
+        file.unlink()
+    assert inbox.get("/healthz").error()["code"] == "store_unavailable"
+    assert inbox.post(notification()).status == 503
+    assert inbox.get("/").status == 503
+    metrics = inbox.get("/metrics")
+    assert metrics.status == 200
+    assert "\nalert_inbox_stored_notifications " not in metrics.text
+    assert 'alert_inbox_refused_notifications_total{reason="store"} 1.0' in metrics.text
+    inbox.stop()
+    inbox.start()
+    assert inbox.post(notification()).status == 200
+
+
+def fill(inbox: RunningInbox) -> int:
+    """Post long notifications until one is refused; return how many were stored."""
+    for number in range(100):
+        answer = inbox.post(notification(alert(f"N{number}", annotations={"description": "x" * 20_000})))
+        if answer.status != 200:
+            assert (answer.status, answer.error()["code"]) == (503, "store_unavailable")
+            return number
+    raise AssertionError("the space never ran out")
+
+
+def test_a_file_that_may_not_grow_asks_alertmanager_to_come_again(stopped_inbox: RunningInbox) -> None:
+    inbox = stopped_inbox
+    inbox.start(lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000)))
+    stored = fill(inbox)
+    assert stored > 0
+    assert len(inbox.stored("?limit=1000")) == stored
+    inbox.stop(signal.SIGKILL)
+    inbox.start()
+    assert len(inbox.stored("?limit=1000")) == stored
+    assert inbox.post(notification()).status == 200
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"a small disk can't be mounted here: {mounted.stderr.decode().strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_full_disk_asks_alertmanager_to_come_again_and_can_still_be_read(
+    stopped_inbox: RunningInbox, small_disk: Path
+) -> None:
+    inbox = stopped_inbox
+    inbox.environment["ALERT_INBOX_DATABASE"] = str(small_disk / "inbox.sqlite3")
+    ballast = small_disk / "ballast"
+    inbox.start()
+    ballast.write_bytes(b"x" * 200_000)
+    stored = fill(inbox)
+    assert stored > 0
+    assert inbox.get("/healthz").json()["stored_notifications"] == stored
+    assert inbox.get("/").status == 200
+    (line,) = [line for line in inbox.log.read_text().splitlines() if "ERROR" in line]
+    assert "free space on its disk or volume" in line
+    ballast.unlink()
+    assert inbox.post(notification()).status == 200
+    assert len(inbox.stored("?limit=1000")) == stored + 1

@@ -1,0 +1,212 @@
+"""What Alertmanager sends is understood, kept once, and listed."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from running_inbox import Json, RunningInbox, alert, notification
+
+TOO_DEEP = b'{"version":"4","x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+
+
+def without(name: str) -> Json:
+    return {key: value for key, value in notification().items() if key != name}
+
+
+def test_a_notification_is_listed_as_it_was_sent(inbox: RunningInbox) -> None:
+    sent = notification(alert("One"), alert("Two", "resolved"), truncatedAlerts=3)
+    before = datetime.now(UTC) - timedelta(milliseconds=1)
+    answer = inbox.post(sent)
+    assert (answer.status, answer.json()) == (200, {"id": 1, "stored": True})
+    (listed,) = inbox.stored()
+    received_at = listed.pop("received_at")
+    assert received_at.endswith("Z")
+    assert before <= datetime.fromisoformat(received_at) <= datetime.now(UTC)
+    assert listed == {
+        "id": 1,
+        "status": "firing",
+        "receiver": "alert-inbox",
+        "group_key": sent["groupKey"],
+        "group_labels": {"alertname": "One"},
+        "truncated_alerts": 3,
+        "alerts": sent["alerts"],
+    }
+
+
+def test_the_newest_comes_first_and_the_query_narrows_the_list(inbox: RunningInbox) -> None:
+    for body in (
+        notification(alert("A")),
+        notification(alert("B"), alert("A")),
+        notification(alert("A", "resolved")),
+        notification(alert("C 中文")),
+    ):
+        assert inbox.post(body).json()["stored"]
+
+    def ids(query: str) -> list[int]:
+        return [one["id"] for one in inbox.stored(query)]
+
+    assert ids("") == [4, 3, 2, 1]
+    assert ids("?limit=2") == [4, 3]
+    assert ids("?limit=2&before=3") == [2, 1]
+    assert ids("?alertname=A") == [3, 2, 1]
+    assert ids("?alertname=A&status=firing") == [2, 1]
+    assert ids("?alertname=C%20%E4%B8%AD%E6%96%87") == [4]
+    assert ids("?alertname=nothing") == []
+    assert inbox.get("/api/notifications?limit=3").json()["next_before"] == 2
+    assert inbox.get("/api/notifications?limit=4").json()["next_before"] is None
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("limit=0", "limit is '0'"),
+        ("limit=1001", "limit is '1001'; it must be a whole number from 1 to 1000"),
+        ("limit=ten", "limit is 'ten'"),
+        ("limit=", "limit is ''"),
+        ("limit=" + "9" * 3000, "it must be a whole number"),
+        ("limit=%D9%A3", "it must be a whole number"),
+        ("before=-1", "before is '-1'"),
+        ("status=pending", "status is 'pending'; it must be firing or resolved"),
+        ("status=firing&status=resolved", "status is given more than once"),
+        ("alert=A", "unknown parameter 'alert'; known are limit, alertname, status, before"),
+    ],
+)
+def test_a_bad_query_is_refused_with_its_reason(inbox: RunningInbox, query: str, expected: str) -> None:
+    answer = inbox.get(f"/api/notifications?{query}")
+    assert answer.status == 400
+    assert answer.error()["code"] == "invalid_query"
+    assert expected in answer.error()["message"]
+
+
+def test_every_bad_body_is_refused_with_the_place_of_the_fault(inbox: RunningInbox) -> None:
+    bad_alerts = {
+        "alerts[1] must be an object, got a string": "text",
+        "alerts[1].status is 'pending'; it must be firing or resolved": alert(status="pending"),
+        "alerts[1].labels is missing": alert(labels=None),
+        "alerts[1].labels must be an object, got a list": alert(labels=[]),
+        "alerts[1].labels.alertname must be a string, got a whole number": alert(labels={"alertname": 1}),
+        "alerts[1].annotations.summary must be a string, got null": alert(annotations={"summary": None}),
+        "alerts[1].startsAt is missing; it must be a string": alert(startsAt=None),
+        "alerts[1].startsAt is 'yesterday': not an RFC 3339 time": alert(startsAt="yesterday"),
+        "alerts[1].startsAt is '2026-02-30T00:00:00Z': day is out of range": alert(
+            startsAt="2026-02-30T00:00:00Z"
+        ),
+        "alerts[1].endsAt is '0001-01-01T00:00:00+09:00': outside the years": alert(
+            endsAt="0001-01-01T00:00:00+09:00"
+        ),
+        "alerts[1].endsAt must be a string, got a whole number": alert(endsAt=0),
+        "alerts[1].generatorURL must be a string, got true or false": alert(generatorURL=True),
+        "alerts[1].fingerprint must be a string, got a number with a fraction": alert(fingerprint=0.5),
+    }
+    bad: list[tuple[str, Json]] = [
+        ("the body is not JSON: Expecting value", b""),
+        ("the body is not JSON: Expecting value", b"<alerts/>"),
+        ("the body is not JSON: NaN is not a JSON value", b'{"version": NaN}'),
+        ("the body is not JSON: it is nested too deeply", TOO_DEEP),
+        ("the body is not valid Unicode text", b'{"version": "\xff"}'),
+        ("the body is not valid Unicode text", b'{"version": "4", "receiver": "\\ud800"}'),
+        ("the body must be an object, got a list", []),
+        ("version is missing; it must be a string", without("version")),
+        ("version is '5', but this inbox understands only '4'", notification(version="5")),
+        ("version is 4, but this inbox understands only '4'", notification(version=4)),
+        ("status is 'open'; it must be firing or resolved", notification(status="open")),
+        ("receiver is missing; it must be a string", without("receiver")),
+        ("groupKey is missing; it must be a string", without("groupKey")),
+        ("groupLabels must be an object, got a string", notification(groupLabels="none")),
+        ("commonLabels.a must be a string, got an object", notification(commonLabels={"a": {}})),
+        ("externalURL must be a string, got an object", notification(externalURL={})),
+        ("truncatedAlerts must be a count of alerts, got -1", notification(truncatedAlerts=-1)),
+        ("truncatedAlerts must be a whole number, got true or false", notification(truncatedAlerts=True)),
+        ("alerts is missing; it must be a list", notification(alerts=None)),
+        ("alerts is empty", notification(alerts=[])),
+        *((message, notification(alerts=[alert(), one])) for message, one in bad_alerts.items()),
+    ]
+    for message, body in bad:
+        answer = inbox.post(body)
+        assert answer.status == 400, message
+        assert message in answer.error()["message"]
+    assert inbox.stored() == []
+    refused = f'alert_inbox_refused_notifications_total{{reason="invalid"}} {float(len(bad))}'
+    assert refused in inbox.get("/metrics").text
+
+
+def test_a_refused_notification_is_not_lost_without_a_trace(inbox: RunningInbox) -> None:
+    answer = inbox.post(notification(alert("FromTheFuture"), version="5"))
+    assert answer.error()["code"] == "unsupported_version"
+    (line,) = [line for line in inbox.log.read_text().splitlines() if "refused a notification" in line]
+    assert "version is '5'" in line
+    assert "FromTheFuture" in line
+
+
+def test_text_from_outside_cannot_begin_a_line_of_its_own_in_the_log(inbox: RunningInbox) -> None:
+    inbox.post(notification(groupKey="a\n2026 ERROR forged"))
+    inbox.post(b'{"version": "4"\n2026 ERROR forged}')
+    assert not [line for line in inbox.log.read_text().splitlines() if line.startswith("2026 ERROR forged")]
+
+
+def test_only_json_is_taken_so_that_no_web_page_can_post_alerts_unasked(inbox: RunningInbox) -> None:
+    body = json.dumps(notification()).encode()
+    for content_type in ("text/plain", "application/x-www-form-urlencoded"):
+        answer = inbox.request("POST", "/alerts", body, {"Content-Type": content_type})
+        assert (answer.status, answer.error()["code"]) == (400, "invalid_content_type")
+    assert inbox.stored() == []
+
+
+def test_a_body_that_is_too_long_is_refused_with_or_without_its_length(inbox: RunningInbox) -> None:
+    long = json.dumps(notification(alert(annotations={"description": "x" * 1_048_576}))).encode()
+    chunks = (long[start : start + 65536] for start in range(0, len(long), 65536))
+    headers = {"Content-Type": "application/json"}
+    for answer in (inbox.post(long), inbox.request("POST", "/alerts", chunks, headers)):
+        assert (answer.status, answer.error()["code"]) == (413, "too_large")
+    fits = notification(alert(annotations={"description": "x" * 1_000_000}))
+    assert inbox.post(fits).status == 200
+
+
+def test_what_go_writes_as_null_counts_as_absent(inbox: RunningInbox) -> None:
+    bare: Json = {"status": "resolved", "labels": {}, "annotations": None, "startsAt": "2026-01-01T00:00:00Z"}
+    assert inbox.post(notification(bare | {"labels": {"alertname": "A"}}, groupLabels=None)).status == 200
+    assert inbox.get("/").status == 200
+
+
+def test_the_second_delivery_of_a_notification_is_stored_once(inbox: RunningInbox) -> None:
+    body = notification()
+    assert inbox.post(body).json() == {"id": 1, "stored": True}
+    assert inbox.post(dict(reversed(body.items()))).json() == {"id": 1, "stored": False}
+    assert len(inbox.stored()) == 1
+    metrics = inbox.get("/metrics").text
+    assert 'alert_inbox_notifications_total{status="firing"} 1.0' in metrics
+    assert 'alert_inbox_notifications_total{status="resolved"} 0.0' in metrics
+    assert "alert_inbox_stored_notifications 1.0" in metrics
+
+
+def test_other_content_another_group_and_a_return_are_all_stored(inbox: RunningInbox) -> None:
+    firing, resolved = notification(), notification(alert(status="resolved"))
+    other_group = notification(groupKey="other")
+    for body in (firing, resolved, firing, other_group, notification(alert(), alert("Second"))):
+        assert inbox.post(body).json()["stored"]
+    assert len(inbox.stored()) == 5
+
+
+def test_two_deliveries_at_the_same_time_are_stored_once(inbox: RunningInbox) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: inbox.post(notification()), range(12)))
+    assert [answer.status for answer in answers] == [200] * 12
+    assert sum(answer.json()["stored"] for answer in answers) == 1
+    assert len(inbox.stored()) == 1
+
+
+def test_anything_else_gets_an_error_in_the_same_form(inbox: RunningInbox) -> None:
+    assert inbox.get("/nothing").error()["code"] == "not_found"
+    wrong_method = inbox.get("/alerts")
+    assert (wrong_method.status, wrong_method.error()["code"]) == (405, "method_not_allowed")
+    assert "POST" in (wrong_method.headers["Allow"] or "")
+
+
+def test_metrics_name_their_format(inbox: RunningInbox) -> None:
+    plain = inbox.get("/metrics")
+    assert plain.headers["Content-Type"].startswith("text/plain; version=")
+    openmetrics = inbox.get("/metrics", Accept="application/openmetrics-text; version=1.0.0")
+    assert openmetrics.headers["Content-Type"].startswith("application/openmetrics-text")
+    assert openmetrics.text.endswith("# EOF\n")
