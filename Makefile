@@ -1,0 +1,48 @@
+# The verbs of this project: `make` lists them. What they do is in launcher/ and tests/.
+# A setting of .env can be given for one call: make up GTE_PORT=5050
+
+PYTHON ?= python3
+LAUNCHER = @$(PYTHON) -m launcher
+TESTS = @$(PYTHON) -m tests.run
+
+.DEFAULT_GOAL := help
+.PHONY: help up demo prepare down clean logs status smoke load test check unit
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: ## start everything; GTE comes from ModelScope, from GTE_MODEL_DIR, or the demo model takes its place
+	$(LAUNCHER) up
+
+demo: ## start everything with the small built-in model; downloads no model
+	$(LAUNCHER) demo
+
+prepare: ## fetch and build every image, start nothing (before a machine goes offline)
+	$(LAUNCHER) prepare
+
+status: ## list addresses and states; fails if a service is not healthy
+	$(LAUNCHER) status
+
+logs: ## follow the logs; one service: make logs SERVICE=gte-service
+	@docker compose logs --follow --tail 100 $(SERVICE)
+
+smoke: ## check the running stack from end to end
+	$(LAUNCHER) smoke
+
+load: ## measure the running stack under load; its options: make load ARGS="--help"
+	$(LAUNCHER) load $(ARGS)
+
+down: ## stop and remove the containers; data stays
+	$(LAUNCHER) down
+
+clean: ## remove the containers, their data and our images, after asking (CONFIRM=yes: without)
+	$(LAUNCHER) clean
+
+test: ## run every check there is, on a stack of its own
+	$(TESTS)
+
+check: ## linters and checkers of configuration files
+	$(TESTS) check
+
+unit: ## unit tests
+	$(TESTS) unit

@@ -1,0 +1,22 @@
+"""Calls the programs of offline/, which make an engine and images from Debian packages."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+NO_STANDIN = 2
+"""Exit status of standins.sh for an image that it has no recipe for."""
+
+STANDIN_LABEL = "gte-observability.stand-in"
+"""The label of the images that it makes, as offline/lib/image.sh writes it."""
+
+
+def run_offline(root: Path, settings: Mapping[str, str], program: str, *arguments: str) -> int:
+    """Run one of the programs on our terminal; returns its exit status."""
+    environ = dict(os.environ)
+    if "DEBIAN_MIRROR" in settings:
+        environ["DEBIAN_MIRROR"] = settings["DEBIAN_MIRROR"]
+    return subprocess.run([str(root / "offline" / program), *arguments], env=environ, check=False).returncode
