@@ -35,10 +35,12 @@ def clean(compose: Compose, stack: Stack, settings: Mapping[str, str]) -> int:
         say("Nothing was removed.")
         return 1
     status = compose.run("down", "--remove-orphans", "--volumes", profile="*")
-    for image in images:
-        removed = subprocess.run(["docker", "image", "rm", image], capture_output=True, text=True, check=False)
+    # Compose passes over a volume that compose.yaml no longer knows.
+    doomed = [("volume", volume) for volume in _volumes(stack.project)] + [("image", image) for image in images]
+    for kind, name in doomed:
+        removed = subprocess.run(["docker", kind, "rm", name], capture_output=True, text=True, check=False)
         if removed.returncode != 0:
-            complain(f"kept {image}: {removed.stderr.strip()}")
+            complain(f"kept {kind} {name}: {removed.stderr.strip()}")
             status = status or 1
     return status
 

@@ -20,8 +20,8 @@ def unreachable(url: str, timeout: float = TIMEOUT_SECONDS) -> str:
     Its API speaks JSON even to refuse; a company's filter or a login page for the network doesn't.
     """
     site = url.partition("/api/")[0]
-    request = urllib.request.Request(url, headers={"User-Agent": "gte-observability"})  # noqa: S310 (from a setting)
     try:
+        request = urllib.request.Request(url, headers={"User-Agent": "gte-observability"})  # noqa: S310 (a setting)
         with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310
             status, kind = answer.status, answer.headers.get_content_type()
     except urllib.error.HTTPError as error:

@@ -17,6 +17,8 @@ _POLL_SECONDS = 1.0
 _LOG_LINES = "25"
 _PORT_TAKEN = re.compile(r"port is already allocated|address already in use|Ports are not available", re.IGNORECASE)
 
+_PROGRESS = re.compile(r"\s*(Container|Network|Volume|Image) \S+ +[A-Z][a-z]+\s*$")
+
 
 @dataclass(frozen=True)
 class Container:
@@ -29,6 +31,11 @@ class Container:
     def healthy(self) -> bool:
         """Whether it runs and its check is content."""
         return self.state == "running" and self.health in {"", "healthy"}
+
+    @property
+    def failed(self) -> bool:
+        """Whether it has given up, or its check has: not merely on its way."""
+        return self.health == "unhealthy" or self.state in {"exited", "restarting", "dead"}
 
     @property
     def said(self) -> str:
@@ -104,7 +111,7 @@ def _ended(process: subprocess.Popen[bytes]) -> bool:
 def _explain(compose: Compose, wanted: Sequence[str], said: str) -> str:
     """What went wrong: the services that are not healthy with the end of their logs, or Compose's own words."""
     now = containers(compose)
-    failed = [name for name in wanted if name in now and not now[name].healthy and now[name].state != "created"]
+    failed = [name for name in wanted if name in now and now[name].failed]
     parts = []
     for name in failed:
         logs = compose.capture("logs", "--no-color", "--no-log-prefix", "--tail", _LOG_LINES, name)
@@ -112,7 +119,8 @@ def _explain(compose: Compose, wanted: Sequence[str], said: str) -> str:
     if failed:
         parts.append(f"Not healthy: {', '.join(failed)}. The whole log: docker compose logs {' '.join(failed)}")
     else:
-        parts.append("The services did not start. Compose said:\n" + "\n".join(said.strip().splitlines()[-12:]))
+        errors = [line for line in said.splitlines() if line.strip() and not _PROGRESS.match(line)]
+        parts.append("\n".join(["The services did not start. Compose said:", *errors[-12:]]))
     if _PORT_TAKEN.search(said):
         parts.append(
             "Another program uses one of the ports. Give the service another one in .env, for example GTE_PORT=5050\n"

@@ -51,7 +51,7 @@ def print_left_out(left_out: Sequence[Service]) -> None:
 
 def print_model(model: ModelState) -> None:
     """Print which model answers; nobody must take the demo model for GTE."""
-    if model.demo:
+    if model.demo and model.status == "ready":
         loud(
             f"DEMO MODEL: {model.model}, revision {model.revision}",
             (

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,6 +15,9 @@ from launcher.compose import Service
 from launcher.console import say
 
 _TORCH_WHEEL = "torch-*+cpu*.whl"
+_PIP_SETTING = re.compile(r"^(\S+?)=('.*'|\".*\")$", re.MULTILINE)
+# In pip's own order: the variable, the command's section, the section for all.
+_FIND_LINKS_KEYS = (":env:.find-links", "install.find-links", "global.find-links")
 
 
 def wheels_override(services: Sequence[Service], settings: Mapping[str, str], root: Path) -> dict[str, str]:
@@ -44,11 +49,16 @@ def has_torch(folder: Path) -> bool:
     return folder.is_dir() and any(folder.glob(_TORCH_WHEEL))
 
 
+def parse_pip_configuration(listed: str) -> str:
+    """The find-links that `pip install` would use, from the lines of `pip config list`."""
+    values = dict(_PIP_SETTING.findall(listed))
+    found = next((values[key] for key in _FIND_LINKS_KEYS if key in values), "''")
+    return str(ast.literal_eval(found))
+
+
 def _find_links() -> str:
-    """What pip on this host is told about find-links: by its variable, else by its configuration."""
-    given = os.environ.get("PIP_FIND_LINKS", "")
-    if given:
-        return given
-    command = [sys.executable, "-m", "pip", "config", "get", "global.find-links"]
+    """What pip on this host is told about find-links."""
+    command = [sys.executable, "-m", "pip", "config", "list"]
     asked = subprocess.run(command, capture_output=True, text=True, check=False)
-    return asked.stdout if asked.returncode == 0 else ""
+    # Without pip in this Python its variable still counts.
+    return parse_pip_configuration(asked.stdout) if asked.returncode == 0 else os.environ.get("PIP_FIND_LINKS", "")
