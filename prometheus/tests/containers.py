@@ -1,0 +1,85 @@
+"""Runs containers of the images that compose.yaml names, so that tests and stack can't differ in version."""
+
+from __future__ import annotations
+
+import functools
+import json
+import subprocess
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+_T = TypeVar("_T")
+
+
+class DockerError(Exception):
+    """A docker command failed; the message holds the command and what it said."""
+
+
+def docker(*arguments: str, seconds: float = 120) -> str:
+    """Run a docker command in the project's folder and return its standard output.
+
+    Args:
+        arguments: what follows `docker`.
+        seconds: how long it may take.
+
+    Raises:
+        DockerError: it ended with a status other than 0.
+    """
+    done = subprocess.run(
+        ["docker", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=seconds, check=False
+    )
+    if done.returncode:
+        raise DockerError(f"docker {' '.join(arguments)}\nended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def engine_answers() -> bool:
+    """Whether there is a Docker engine to run containers with."""
+    try:
+        docker("version", seconds=20)
+    except (DockerError, OSError, subprocess.TimeoutExpired):
+        return False
+    return True
+
+
+needs_engine = pytest.mark.skipif(not engine_answers(), reason="no Docker engine answers")
+
+
+@functools.cache
+def image_of(service: str) -> str:
+    """The image that compose.yaml gives a service."""
+    image: str = json.loads(docker("compose", "config", "--format", "json"))["services"][service]["image"]
+    return image
+
+
+def unique(what: str) -> str:
+    """A name for a container, network or project that no other test run uses."""
+    return f"obs-test-{what}-{uuid.uuid4().hex[:8]}"
+
+
+def wait_for(what: str, probe: Callable[[], _T | None], seconds: float = 60) -> _T:
+    """Ask `probe` until it gives something true, and return that.
+
+    Args:
+        what: the condition in words, for the failure.
+        probe: asked again and again; a DockerError counts as "not yet".
+        seconds: how long to ask.
+    """
+    last: object = None
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            last = found = probe()
+        except DockerError as error:
+            last = error
+        else:
+            if found:
+                return found
+        time.sleep(0.2)
+    pytest.fail(f"not within {seconds:.0f} s: {what}; last seen: {last}")
