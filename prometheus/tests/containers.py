@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import subprocess
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,18 +22,25 @@ class DockerError(Exception):
     """A docker command failed; the message holds the command and what it said."""
 
 
-def docker(*arguments: str, seconds: float = 120) -> str:
+def docker(*arguments: str, seconds: float = 120, settings: Mapping[str, str] | None = None) -> str:
     """Run a docker command in the project's folder and return its standard output.
 
     Args:
         arguments: what follows `docker`.
         seconds: how long it may take.
+        settings: environment variables beside those of this process.
 
     Raises:
         DockerError: it ended with a status other than 0.
     """
     done = subprocess.run(
-        ["docker", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=seconds, check=False
+        ["docker", *arguments],
+        cwd=ROOT,
+        env=os.environ | (settings or {}),
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
     )
     if done.returncode:
         raise DockerError(f"docker {' '.join(arguments)}\nended with {done.returncode}:\n{done.stdout}{done.stderr}")
