@@ -6,9 +6,12 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import platform
+import pty
 import socket
 import subprocess
+import sys
 import tarfile
 import threading
 import time
@@ -18,7 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from launcher.pull import pull, registry_of
-from launcher.tests.conftest import needs_engine
+from launcher.tests.conftest import ROOT, needs_engine
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
@@ -127,9 +130,28 @@ def test_an_image_that_the_registry_has_is_pulled_with_progress(
     image = f"{registry}/there:1"
     try:
         assert pull(image).done
-        assert "Pulling from there" in capfd.readouterr().out
+        said = capfd.readouterr().out
+        assert "Pulling from there" in said
+        assert "Pull complete" in said
     finally:
         subprocess.run(["docker", "image", "rm", image], capture_output=True, check=False)
+
+
+@needs_engine
+def test_on_a_terminal_the_engine_draws_its_progress(registry: str) -> None:
+    image = f"{registry}/there:1"
+    program = f"from launcher.pull import pull; print(pull({image!r}).done)"
+    ours, its = pty.openpty()
+    try:
+        subprocess.run([sys.executable, "-c", program], cwd=ROOT, stdout=its, stderr=its, check=True)
+        said = os.read(ours, 1 << 16).decode()
+    finally:
+        os.close(ours)
+        os.close(its)
+        subprocess.run(["docker", "image", "rm", image], capture_output=True, check=False)
+    assert "\x1b[" in said
+    assert "Pull complete" in said
+    assert said.rstrip().endswith("True")
 
 
 @needs_engine

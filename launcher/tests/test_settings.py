@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -20,31 +22,46 @@ LINES = {
     "SINGLE='a # b'": "a # b",
     'DOUBLE="a # b" # why': "a # b",
     "EMPTY=": "",
+    "BEGINS_WITH_HASH= # no comment": "# no comment",
     "EQUALS=http://mirror.example/debian?a=b": "http://mirror.example/debian?a=b",
+    "FROM_ABOVE=${PLAIN}/models": "value/models",
+    "UNBRACED=$PLAIN": "value",
+    'DOUBLE_FROM_ABOVE="${PLAIN} # b"': "value # b",
+    "SINGLE_FROM_ABOVE='${PLAIN}'": "${PLAIN}",
+    "FROM_ENVIRONMENT=${LAUNCHER_TEST_HOME}/models": "/home/models",
     "CHINESE=/数据/模型": "/数据/模型",
 }
 
 
+ENVIRON = {"LAUNCHER_TEST_HOME": "/home"}
+
+
 @pytest.mark.parametrize(("line", "value"), LINES.items())
 def test_a_line_is_read(line: str, value: str) -> None:
-    assert list(parse_env_file(line).values()) == [value]
+    values = parse_env_file(f"PLAIN=value\n{line}", ENVIRON)
+    assert list(values.values())[-1] == value
 
 
 def test_comments_and_other_lines_are_no_settings() -> None:
-    assert parse_env_file("# GTE_PORT=1\n\n  #GTE_PORT=2\nno assignment\n") == {}
+    assert parse_env_file("# GTE_PORT=1\n\n  #GTE_PORT=2\nno assignment\n", {}) == {}
 
 
 @pytest.mark.skipif(shutil.which("docker") is None, reason="no docker program on this host")
 def test_compose_reads_the_same_values(tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text("\n".join(LINES), encoding="utf-8")
-    used = "\n".join(f"      {name}: ${{{name}}}" for name in parse_env_file("\n".join(LINES)))
+    text = "\n".join(LINES)
+    ours = parse_env_file(text, ENVIRON)
+    used = "\n".join(f"      {name}: ${{{name}}}" for name in ours)
+    (tmp_path / ".env").write_text(text, encoding="utf-8")
     (tmp_path / "compose.yaml").write_text(
         f"services:\n  one:\n    image: one\n    labels:\n{used}\n", encoding="utf-8"
     )
     form = ["docker", "compose", "config", "--format", "json"]
-    shown = subprocess.run(form, cwd=tmp_path, capture_output=True, text=True, check=True)
-    for name, value in parse_env_file("\n".join(LINES)).items():
-        assert f'"{name}": "{value}"' in shown.stdout
+    shown = subprocess.run(
+        form, cwd=tmp_path, env={**os.environ, **ENVIRON}, capture_output=True, text=True, check=True
+    )
+    # `config` doubles each dollar, so that what it prints could be read again.
+    labels = json.loads(shown.stdout)["services"]["one"]["labels"]
+    assert {name: value.replace("$$", "$") for name, value in labels.items()} == ours
 
 
 def test_the_environment_goes_over_the_file(tmp_path: Path) -> None:
