@@ -88,7 +88,10 @@ def test_two_stacks_have_different_passwords(start: Start, volume: str) -> None:
 
 
 def test_an_interrupted_first_start_is_made_good(start: Start, volume: str) -> None:
-    in_volume(volume, "touch /data/admin-password; printf half >/data/admin-password.new; chown 472 /data/*; chmod 400 /data/*")
+    in_volume(
+        volume,
+        "touch /data/admin-password; printf half >/data/admin-password.new; chown 472 /data/*; chmod 400 /data/*",
+    )
     assert len(password(start())) == 24
 
 

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from prometheus.tests.containers import ROOT
-from prometheus.tests.server import Server, groupings, selectors
+from prometheus.tests.server import Server, groupings, made_labels, selectors
 
 # Prometheus gives these labels to each target.
 _TARGET_LABELS = {"job", "instance"}
@@ -51,7 +51,7 @@ def faults(server: Server, expression: str) -> list[str]:
     parsed = server.parse(expression)
     recorded = recorded_labels(server)
     found: list[str] = []
-    known_labels: set[str] = set()
+    known_labels = set(made_labels(parsed))
     upstream = False
     for selector in selectors(parsed):
         labels = CONTRACT.get(selector.metric) or recorded.get(selector.metric)

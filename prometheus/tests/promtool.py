@@ -14,9 +14,9 @@ TESTS = sorted(path.relative_to(FOLDER).as_posix() for path in FOLDER.glob("test
 ALERTS = [name for path in RULES for name in re.findall(r"^ *- alert: (\w+)$", (FOLDER / path).read_text(), re.M)]
 
 
-def promtool(*arguments: str) -> str:
-    """Run promtool on this folder, mounted as compose.yaml mounts it, and return its standard output."""
-    return docker(*_container(FOLDER, "promtool"), *arguments)
+def promtool(*arguments: str, folder: Path = FOLDER) -> str:
+    """Run promtool in `folder`, mounted as compose.yaml mounts this one, and return its standard output."""
+    return docker(*_container(folder, "promtool"), *arguments)
 
 
 def failures(tests: str) -> dict[str, str]:

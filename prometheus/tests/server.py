@@ -83,28 +83,37 @@ def running_server() -> Iterator[Server]:
         docker("rm", "--force", name)
 
 
-def selectors(node: Any) -> Iterator[Selector]:
-    """Every series selector below a node that `Server.parse` gave."""
+def nodes(node: Any) -> Iterator[dict[str, Any]]:
+    """Every node of an expression that `Server.parse` gave, itself included."""
     if isinstance(node, list):
         for item in node:
-            yield from selectors(item)
+            yield from nodes(item)
     elif isinstance(node, dict):
-        if node.get("type") in ("vectorSelector", "matrixSelector"):
+        if "type" in node:
+            yield node
+        for child in node.values():
+            yield from nodes(child)
+
+
+def selectors(expression: Any) -> Iterator[Selector]:
+    """Every series selector of an expression."""
+    for node in nodes(expression):
+        if node["type"] in ("vectorSelector", "matrixSelector"):
             matchers = tuple((m["name"], m["type"], m["value"]) for m in node["matchers"] if m["name"] != "__name__")
             yield Selector(node["name"], matchers, node.get("range", 0) / 1000)
-        for child in node.values():
-            yield from selectors(child)
 
 
-def groupings(node: Any) -> Iterator[str]:
-    """Every label that an aggregation or a binary operation below a node goes by."""
-    if isinstance(node, list):
-        for item in node:
-            yield from groupings(item)
-    elif isinstance(node, dict):
-        if node.get("type") == "aggregation":
+def groupings(expression: Any) -> Iterator[str]:
+    """Every label that an aggregation or a binary operation of an expression goes by."""
+    for node in nodes(expression):
+        if node["type"] == "aggregation":
             yield from node["grouping"]
-        if node.get("type") == "binaryExpr" and node["matching"]:
+        if node["type"] == "binaryExpr" and node["matching"]:
             yield from node["matching"]["labels"] or ()
-        for child in node.values():
-            yield from groupings(child)
+
+
+def made_labels(expression: Any) -> Iterator[str]:
+    """Every label that an expression makes itself."""
+    for node in nodes(expression):
+        if node["type"] == "call" and node["func"]["name"] == "label_replace":
+            yield node["args"][1]["val"]
