@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="gte-service", description="GTE text embeddings over HTTP, measured per task.")
+    parser = argparse.ArgumentParser(prog="gte-service", description="GTE text embeddings over HTTP.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, run, text in (
         ("serve", _serve, "run the service: exporter, preparer and gunicorn"),

@@ -136,5 +136,5 @@ def _whole(given: Mapping[str, str], name: str, default: int, low: int, high: in
     except ValueError:
         value = low - 1
     if not low <= value <= high:
-        raise SettingsError(f"{name}={text!r} is not a whole number from {low} to {high}. Correct or remove it in .env.")
+        raise SettingsError(f"{name}={text!r} is not a whole number from {low} to {high}. Correct it in .env.")
     return value

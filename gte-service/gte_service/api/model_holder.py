@@ -14,12 +14,14 @@ import torch
 from gte_service.engine.encoder import Encoder
 from gte_service.engine.status import (
     ModelStatus,
+    State,
     WorkerStatus,
     read_model_status,
     read_readiness,
     write_worker_status,
 )
 from gte_service.errors import ModelError, ModelNotReady
+from gte_service.procfs import start_time
 from gte_service.settings import Settings
 
 _POLL_SECONDS = 0.25
@@ -44,7 +46,7 @@ class ModelHolder:
         if status.state == "prepared":
             self._load(status)
         else:
-            self._say(WorkerStatus(os.getpid(), "loading"))
+            self._say("loading")
             threading.Thread(target=self._wait_and_load, name="model-loader", daemon=True).start()
 
     def encoder(self) -> Encoder:
@@ -72,17 +74,19 @@ class ModelHolder:
             encoder.probe()
         except ModelError as error:
             _log.error("the model can't be loaded: %s", error)
-            self._say(WorkerStatus(os.getpid(), "failed", str(error)))
+            self._say("failed", str(error))
             return
-        except Exception as error:  # whatever else goes wrong must show in /readyz and not end in a thread's silence
+        except Exception as error:  # noqa: BLE001 (whatever it is must show in /readyz, not end in a thread's silence)
             _log.exception("the model can't be loaded")
-            self._say(WorkerStatus(os.getpid(), "failed", f"loading failed: {type(error).__name__}: {error}"))
+            self._say("failed", f"loading failed: {type(error).__name__}: {error}")
             return
         seconds = time.monotonic() - begun
         self._encoder, self.revision = encoder, status.revision
         self._on_ready()
-        self._say(WorkerStatus(os.getpid(), "ready", revision=status.revision, load_seconds=round(seconds, 3)))
+        self._say("ready", revision=status.revision, load_seconds=round(seconds, 3))
         _log.info("worker %d: %s (revision %s) ready in %.1f s", self._slot, status.model, status.revision, seconds)
 
-    def _say(self, status: WorkerStatus) -> None:
+    def _say(self, state: State, detail: str = "", revision: str = "", load_seconds: float = 0.0) -> None:
+        pid = os.getpid()
+        status = WorkerStatus(pid, start_time(pid), state, detail, revision, load_seconds)
         write_worker_status(self._settings.run_dir, self._slot, status)

@@ -47,7 +47,7 @@ class BertShape:
                 layer_norm_eps=float(config.get("layer_norm_eps", 1e-12)),
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ModelFilesError(f"{path} does not describe a BERT model ({error!r}): copy the model again.") from error
+            raise ModelFilesError(f"{path} describes no BERT model ({error!r}): copy the model again.") from error
         odd = {
             "model_type": config.get("model_type", "bert") != "bert",
             "hidden_act": config.get("hidden_act", "gelu") != "gelu",
@@ -90,7 +90,7 @@ class BertShape:
 
 
 class Bert:
-    """A BERT encoder over weights that somebody else holds (for example a memory-mapped file)."""
+    """A BERT encoder over weights that somebody else holds, for example a memory-mapped file."""
 
     def __init__(self, shape: BertShape, weights: Mapping[str, Tensor]) -> None:
         """Take the weights as they are, without a copy.
@@ -136,7 +136,8 @@ class Bert:
         return self._norm("embeddings.LayerNorm", hidden)
 
     def _layer(self, prefix: str, hidden: Tensor, lengths: list[int]) -> Tensor:
-        query, key, value = (self._linear(f"{prefix}attention.self.{part}", hidden) for part in ("query", "key", "value"))
+        attention = f"{prefix}attention.self."
+        query, key, value = (self._linear(attention + part, hidden) for part in ("query", "key", "value"))
         attended = torch.empty_like(hidden)
         start = 0
         for length in lengths:
@@ -151,7 +152,7 @@ class Bert:
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         heads = self.shape.num_attention_heads
-        query, key, value = (part.unflatten(1, (heads, -1)).transpose(0, 1) for part in (query, key, value))
+        query, key, value = (part.view(len(part), heads, -1).transpose(0, 1) for part in (query, key, value))
         return functional.scaled_dot_product_attention(query, key, value).transpose(0, 1).flatten(1)
 
     def _linear(self, name: str, hidden: Tensor) -> Tensor:

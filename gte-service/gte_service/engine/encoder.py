@@ -111,7 +111,7 @@ def map_weights(path: Path) -> dict[str, Tensor]:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except (OSError, SafetensorError) as error:
-        raise ModelFilesError(f"{path} is not a whole weights file ({error}): remove its folder and start again.") from error
+        raise ModelFilesError(f"{path} is not a whole weights file ({error}): remove its folder.") from error
 
 
 def _batches(texts: Sequence[TokenizedText]) -> Iterator[list[list[int]]]:

@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from gte_service.procfs import start_time
+
 State = Literal["starting", "downloading", "preparing", "retrying", "prepared", "loading", "ready", "failed"]
 
 
@@ -47,6 +49,7 @@ class WorkerStatus:
 
     Attributes:
         pid: its process id.
+        started: its start time, as `start_time` gives it.
         state: `loading`, `ready` or `failed`.
         detail: why it has failed.
         revision: of the model it answers with, "" until it is ready.
@@ -54,6 +57,7 @@ class WorkerStatus:
     """
 
     pid: int
+    started: int
     state: State
     detail: str = ""
     revision: str = ""
@@ -125,7 +129,7 @@ def _combine(model: ModelStatus, workers: tuple[WorkerStatus, ...]) -> tuple[Sta
 def _live_workers(run_dir: Path) -> Iterator[WorkerStatus]:
     for path in sorted(run_dir.glob("worker-*.json")):
         status = _read(path, WorkerStatus)
-        if status and Path(f"/proc/{status.pid}").exists():
+        if status and start_time(status.pid) == status.started:
             yield status
 
 

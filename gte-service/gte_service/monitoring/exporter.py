@@ -16,8 +16,8 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from gte_service.monitoring.contract import metric
-from gte_service.monitoring.processes import ProcessFigures, read_figures
 from gte_service.monitoring.slots import SlotHolder, read_holders
+from gte_service.procfs import ProcessFigures, read_figures
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class SlotCollector(Collector):
             for path in sorted(self._directory.glob("*.db"))
             if not path.name.startswith("gauge_") or path.stem.rpartition("_")[2] in live
         ]
-        merged: Iterable[Family] = MultiProcessCollector.merge(files)
+        merged: Iterable[Family] = MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]
         return merged
 
 

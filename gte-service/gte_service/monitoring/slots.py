@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from gte_service.procfs import start_time
+
 MAX_SLOTS = 1024
 # The slots of this process, each with the open file whose lock marks it: it lasts as long as the file is open.
 _held: dict[int, IO[str]] = {}
@@ -28,8 +30,7 @@ class SlotHolder:
     Attributes:
         slot: the number.
         pid: process id.
-        started: the process's start time in clock ticks since boot, as in field 22 of /proc/<pid>/stat; tells a
-            process from a later one with the same id.
+        started: its start time, as `start_time` gives it.
         starts: how many workers have held this slot so far.
     """
 
@@ -88,17 +89,6 @@ def read_holders(directory: Path) -> Iterator[SlotHolder]:
             return
         if (holder := _read_holder(directory, slot)) is not None:
             yield holder
-
-
-def start_time(pid: int) -> int:
-    """Start time of a process in clock ticks since boot, or -1 when it has ended (or is a zombie)."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return -1
-    # The second field is the name in brackets and may hold anything, so count from its end.
-    fields = stat.rpartition(")")[2].split()
-    return -1 if fields[0] in {"Z", "X"} else int(fields[19])
 
 
 def _read_holder(directory: Path, slot: int) -> SlotHolder | None:

@@ -46,7 +46,9 @@ class Measured:
 class TaskMonitor:
     """Hooks into a Flask app and records each of its requests exactly once."""
 
-    def __init__(self, app: Flask, task_rules: Collection[str] = ("/predict",), recorder: Recorder | None = None) -> None:
+    def __init__(
+        self, app: Flask, task_rules: Collection[str] = ("/predict",), recorder: Recorder | None = None
+    ) -> None:
         """Measure `app`.
 
         Args:

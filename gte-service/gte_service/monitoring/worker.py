@@ -23,5 +23,5 @@ def join_metrics(directory: Path) -> int:
     # The import reads the variable, hence its place below the line above.
     from prometheus_client import values  # noqa: PLC0415
 
-    values.ValueClass = values.MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call,misc]
+    values.ValueClass = values.MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]
     return slot

@@ -101,11 +101,11 @@ def run(settings: Settings, wait: Callable[[float], None] = time.sleep) -> None:
             break
         except ModelError as error:
             message, passing = str(error), isinstance(error, DownloadError)
-        except Exception as error:  # whatever it is, the state must say so and the next try must come
+        except Exception as error:  # noqa: BLE001 (whatever it is, the state must say so and the next try must come)
             message, passing = f"{type(error).__name__}: {error}", False
         progressed = report.status.downloaded_bytes > arrived
         fruitless = 0 if progressed else fruitless + 1
-        pause = FIRST_WAIT_SECONDS if progressed else min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2**fruitless)
+        pause = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2 ** max(0, fruitless - 1))
         state = "retrying" if passing and fruitless < TRIES_BEFORE_FAILED else "failed"
         report.say(state=state, detail=f"{message} Next try in {pause:.0f} s.")
         # The same trouble again is not news.

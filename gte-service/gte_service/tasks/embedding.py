@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from gte_service.tasks.protocol import Body, Encode, required, text_of, texts_of
 
 
@@ -9,7 +11,7 @@ class Embedding:
     """A text becomes a vector of length 1; a list of texts becomes a list of vectors, in order."""
 
     name = "embedding"
-    example: Body = {"task_type": "embedding", "input_text": "张三在北京参加了奥运会"}
+    example: ClassVar[Body] = {"task_type": "embedding", "input_text": "张三在北京参加了奥运会"}
 
     def answer(self, body: Body, encode: Encode, max_texts: int) -> object:
         """One list of floats, or a list of them; see `Task.answer`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from gte_service.engine.encoder import Encoded
 from gte_service.errors import InvalidInput, TooLarge
@@ -21,7 +21,7 @@ class Task(Protocol):
     """
 
     name: str
-    example: Body
+    example: ClassVar[Body]
 
     def answer(self, body: Body, encode: Encode, max_texts: int) -> object:
         """The result, of types JSON knows.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from gte_service.errors import InvalidInput
 from gte_service.tasks.protocol import Body, Encode, list_of, required, text_of, texts_of
 
@@ -14,7 +16,7 @@ class Similarity:
     """
 
     name = "similarity"
-    example: Body = {"task_type": "similarity", "input_text": ["今天天气很好", "今天天气不错"]}
+    example: ClassVar[Body] = {"task_type": "similarity", "input_text": ["今天天气很好", "今天天气不错"]}
 
     def answer(self, body: Body, encode: Encode, max_texts: int) -> object:
         """`{"score"}` for a pair, a list of them for a list of pairs, `{"scores", "ranking"}` with candidates."""

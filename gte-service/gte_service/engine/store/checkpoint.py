@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,7 +35,7 @@ def find_weights(folder: Path) -> Path:
         missing = [name for name in CONFIG_FILES if not _has_content(folder / name)]
         weights = next((folder / name for name in WEIGHTS_FILES if _has_content(folder / name)), None)
     except PermissionError as error:
-        raise ModelFilesError(f"{error.filename} may not be read by uid of the service: open it for reading.") from error
+        raise ModelFilesError(f"{error.filename} can't be read by uid {os.getuid()}: allow it.") from error
     if weights is None:
         missing.append(" or ".join(WEIGHTS_FILES))
     if missing or weights is None:
@@ -69,12 +70,13 @@ def read_weights(path: Path) -> Iterator[tuple[str, Tensor]]:
     for name, tensor in weights.items():
         if name.startswith(prefix) and tensor.is_floating_point():
             plain = name.removeprefix(prefix)
-            yield plain.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias"), tensor
+            plain = plain.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
+            yield plain, tensor
 
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turn "disk full" and "not allowed" under `path` into one clear StorageError."""
+    """Turn what the operating system says against writing under `path` into one clear StorageError."""
     try:
         yield
     except (OSError, SafetensorError, RuntimeError) as error:
@@ -82,9 +84,9 @@ def storage_errors(path: Path) -> Iterator[None]:
         text = str(error)
         number = getattr(error, "errno", None)
         if number in {errno.ENOSPC, errno.EDQUOT} or "No space left" in text or "unexpected pos" in text:
-            raise StorageError(f"no room left under {path}: free some space there, then the service goes on.") from error
-        if number in {errno.EACCES, errno.EPERM, errno.EROFS}:
-            raise StorageError(f"{path} can't be written ({error}): give it to the service's uid.") from error
+            raise StorageError(f"no room left under {path}: free some, then the service goes on.") from error
+        if number is not None:
+            raise StorageError(f"{path} can't be written ({error}): give it to uid {os.getuid()}.") from error
         raise
 
 

@@ -68,7 +68,9 @@ def fetch(model: str, revision: str, files: list[RemoteFile], folder: Path, prog
     # It draws bars for a terminal; the log gets lines from `progress` instead.
     os.environ["TQDM_DISABLE"] = "1"
     with _hub_errors(model, revision), storage_errors(folder):
-        from modelscope.hub.snapshot_download import snapshot_download  # noqa: PLC0415 (as above)
+        from modelscope.hub.snapshot_download import (  # type: ignore[import-untyped]  # noqa: PLC0415 (as above)
+            snapshot_download,
+        )
 
         logging.getLogger("modelscope_hub").setLevel(logging.WARNING)
         logging.getLogger("modelscope").setLevel(logging.WARNING)

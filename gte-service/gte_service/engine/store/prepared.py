@@ -117,7 +117,9 @@ def _write_weights(checkpoint: Path, shape: BertShape, path: Path) -> int:
     Bert(shape, tensors)  # says which weight is missing or has the wrong shape
     broken = next((name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()), None)
     if broken:
-        raise ModelFilesError(f"{checkpoint}: weight {broken} holds NaN or infinity. The file is damaged: copy it again.")
+        raise ModelFilesError(
+            f"{checkpoint}: weight {broken} holds NaN or infinity: the file is damaged, copy it again."
+        )
     save_file(tensors, path, metadata={"format": "pt"})
     with path.open("rb") as file:
         os.fsync(file.fileno())

@@ -70,9 +70,7 @@ def write_random(folder: Path, shape: BertShape = GTE_LARGE) -> None:
     _write(folder, shape, _vocabulary(), weight)
 
 
-def _write(
-    folder: Path, shape: BertShape, tokens: list[str], weight: Callable[[str, tuple[int, ...]], Tensor]
-) -> None:
+def _write(folder: Path, shape: BertShape, tokens: list[str], weight: Callable[[str, tuple[int, ...]], Tensor]) -> None:
     config = {
         "architectures": ["BertModel"],
         "model_type": "bert",

@@ -1,4 +1,4 @@
-"""CPU, memory and open files of a process, read from /proc."""
+"""What /proc says of a process: whether it is still the same one, its CPU time, memory and open files."""
 
 from __future__ import annotations
 
@@ -28,6 +28,20 @@ class ProcessFigures:
     open_files: int
 
 
+def start_time(pid: int) -> int:
+    """Start time of a process in clock ticks since boot, or -1 when it has ended (a zombie has).
+
+    Together with the id it tells a process from a later one with the same id.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return -1
+    # The second field is the name in brackets and may hold anything, so count from its end.
+    fields = stat.rpartition(")")[2].split()
+    return -1 if fields[0] in {"Z", "X"} else int(fields[19])
+
+
 def read_figures(pid: int) -> ProcessFigures | None:
     """The figures of a process, or None when it has ended or may not be looked at."""
     proc = Path(f"/proc/{pid}")
@@ -49,4 +63,4 @@ def read_figures(pid: int) -> ProcessFigures | None:
 
 
 def _kilobytes(text: str) -> int:
-    return int(text.split()[0]) * 1024
+    return int(text.split(maxsplit=1)[0]) * 1024

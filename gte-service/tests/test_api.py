@@ -1,0 +1,187 @@
+"""What the service answers over HTTP, and what it counts."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from conftest import Service
+
+TEXT = "张三在北京参加了奥运会"
+
+
+def count(service: Service, task_type: str, status: str) -> float:
+    return service.metrics()[f'gte_task_requests_total{{status="{status}",task_type="{task_type}"}}']
+
+
+def test_a_text_becomes_a_vector_of_length_1(service: Service) -> None:
+    answer = service.predict("embedding", TEXT)
+    assert answer.status == 200
+    assert math.hypot(*answer.json["result"]) == pytest.approx(1, abs=1e-5)
+    assert answer.json["task_type"] == "embedding"
+    assert answer.json["model"] == "builtin:lexical"
+    assert answer.json["elapsed_ms"] > 0
+    assert answer.headers["X-Request-ID"] == answer.json["request_id"]
+
+
+def test_a_list_of_texts_becomes_a_list_of_vectors_in_order(service: Service) -> None:
+    one, other = service.predict("embedding", [TEXT, "股票"]).json["result"]
+    assert one == pytest.approx(service.predict("embedding", TEXT).json["result"], abs=1e-5)
+    assert other == pytest.approx(service.predict("embedding", "股票").json["result"], abs=1e-5)
+
+
+def test_a_pair_gets_its_cosine(service: Service) -> None:
+    one, other = service.predict("embedding", ["今天天气很好", "今天天气不错"]).json["result"]
+    cosine = sum(a * b for a, b in zip(one, other, strict=True))
+    score = service.predict("similarity", ["今天天气很好", "今天天气不错"]).json["result"]["score"]
+    assert score == pytest.approx(cosine, abs=1e-5)
+
+
+def test_pairs_get_a_score_each(service: Service) -> None:
+    near, far = service.predict("similarity", [["天气很好", "天气不错"], ["天气很好", "股票"]]).json["result"]
+    assert near["score"] > far["score"]
+
+
+def test_candidates_are_ranked(service: Service) -> None:
+    result = service.predict("similarity", "天气很好", candidates=["股票", "天气不错", "天气很好"]).json["result"]
+    assert result["ranking"] == [2, 1, 0]
+    assert result["scores"][2] == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "field", "words"),
+    [
+        (b"not json", "invalid_json", None, "not JSON"),
+        (b"\xff\xfe", "invalid_json", None, "not JSON"),
+        (b"[1, 2]", "invalid_json", None, "must be a JSON object, not a list"),
+        (b"[" * 100_000, "invalid_json", None, "not JSON"),
+        (b'{"input_text": "x"}', "invalid_input", "task_type", '"task_type" is missing'),
+        (b'{"task_type": 3}', "invalid_input", "task_type", "must be a string"),
+        (b'{"task_type": "sing", "input_text": "x"}', "unknown_task", "task_type", "embedding, similarity"),
+        (b'{"task_type": "embedding"}', "invalid_input", "input_text", '"input_text" is missing'),
+        (b'{"task_type": "embedding", "input_text": " "}', "invalid_input", "input_text", "empty"),
+        (b'{"task_type": "embedding", "input_text": []}', "invalid_input", "input_text", "empty list"),
+        (b'{"task_type": "embedding", "input_text": {"a": 1}}', "invalid_input", "input_text", "not an object"),
+        (b'{"task_type": "embedding", "input_text": ["x", null]}', "invalid_input", "input_text[1]", "not null"),
+        (b'{"task_type": "similarity", "input_text": "x"}', "invalid_input", "input_text", "pair"),
+        (b'{"task_type": "similarity", "input_text": ["x"]}', "invalid_input", "input_text", "exactly two"),
+        (b'{"task_type": "similarity", "input_text": [["x"]]}', "invalid_input", "input_text[0]", "exactly two"),
+        (b'{"task_type": "similarity", "input_text": "x", "candidates": 1}', "invalid_input", "candidates", "list"),
+    ],
+)
+def test_a_bad_request_is_told_what_is_wrong(
+    service: Service, body: bytes, code: str, field: str | None, words: str
+) -> None:
+    answer = service.ask("/predict", data=body)
+    assert answer.status == 400, answer.text
+    error = answer.json["error"]
+    assert (error["code"], error["field"]) == (code, field)
+    assert words in error["message"]
+    assert error["request_id"] == answer.headers["X-Request-ID"]
+
+
+def test_too_many_texts_are_refused(service: Service) -> None:
+    answer = service.predict("embedding", ["x"] * 257)
+    assert (answer.status, answer.json["error"]["code"]) == (413, "too_large")
+    assert "at most 256" in answer.json["error"]["message"]
+
+
+def test_too_long_a_body_is_refused(service: Service) -> None:
+    answer = service.ask("/predict", data=b'"' + b"x" * (1 << 20) + b'"')
+    assert (answer.status, answer.json["error"]["code"]) == (413, "too_large")
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"), [("/nowhere", 404, "not_found"), ("/predict", 405, "method_not_allowed")]
+)
+def test_a_wrong_address_or_method_has_the_same_shape(service: Service, path: str, status: int, code: str) -> None:
+    answer = service.ask(path)
+    assert (answer.status, answer.json["error"]["code"]) == (status, code)
+
+
+def test_a_request_id_is_taken_over_when_it_is_harmless(service: Service) -> None:
+    body = {"task_type": "embedding", "input_text": "x"}
+    assert service.ask("/predict", body, headers={"X-Request-ID": "abc-1"}).json["request_id"] == "abc-1"
+    assert service.ask("/predict", body, headers={"X-Request-ID": "a b<script>"}).json["request_id"] != "a b<script>"
+
+
+def test_each_request_raises_exactly_its_own_counter(service: Service) -> None:
+    before = service.metrics()
+    service.predict("embedding", TEXT)
+    service.predict("similarity", ["a", "b"])
+    service.ask("/predict", data=b"nonsense")
+    service.predict("sing", "x")
+    service.predict("embedding", "")
+    service.ask("/healthz")
+    after = service.metrics()
+    prefixes = ("gte_task_requests_total", "gte_task_errors_total", "gte_task_latency_seconds_count")
+    raised = {
+        name: after[name] - before[name] for name in after if name.startswith(prefixes) and after[name] != before[name]
+    }
+    assert raised == {
+        'gte_task_requests_total{status="success",task_type="embedding"}': 1,
+        'gte_task_requests_total{status="success",task_type="similarity"}': 1,
+        'gte_task_requests_total{status="invalid",task_type="unknown"}': 2,
+        'gte_task_requests_total{status="invalid",task_type="embedding"}': 1,
+        'gte_task_errors_total{reason="invalid_json",task_type="unknown"}': 1,
+        'gte_task_errors_total{reason="unknown_task",task_type="unknown"}': 1,
+        'gte_task_errors_total{reason="invalid_input",task_type="embedding"}': 1,
+        'gte_task_latency_seconds_count{task_type="embedding"}': 2,
+        'gte_task_latency_seconds_count{task_type="similarity"}': 1,
+        'gte_task_latency_seconds_count{task_type="unknown"}': 2,
+    }
+
+
+def test_volume_and_time_are_recorded(service: Service) -> None:
+    before = service.metrics()
+    service.predict("embedding", ["天气", "长" * 600])
+    after = service.metrics()
+
+    def raised(name: str) -> float:
+        return after[name] - before[name]
+
+    assert raised('gte_input_tokens_total{task_type="embedding"}') == 4 + 512
+    assert raised('gte_truncated_inputs_total{task_type="embedding"}') == 1
+    assert raised("gte_inference_busy_seconds_total") > 0
+    for phase in ("tokenize", "queue", "inference", "postprocess"):
+        assert raised(f'gte_phase_seconds_count{{phase="{phase}"}}') == 1
+
+
+def test_every_task_exists_from_the_start_at_0(service: Service) -> None:
+    metrics = service.metrics()
+    for task_type in ("qa", "ner", "unknown"):
+        assert f'gte_task_latency_seconds_bucket{{le="0.005",task_type="{task_type}"}}' in metrics
+    assert count(service, "ner", "error") == 0
+    assert metrics['gte_task_errors_total{reason="internal",task_type="ner"}'] == 0
+    assert metrics['gte_active_requests{task_type="embedding"}'] == 0
+
+
+def test_http_is_counted_as_prometheus_flask_exporter_does(service: Service) -> None:
+    name = 'flask_http_request_duration_seconds_count{method="POST",path="/predict",status="200"}'
+    before = service.metrics().get(name, 0)
+    service.predict("embedding", TEXT)
+    service.ask("/any/thing/else")
+    metrics = service.metrics()
+    assert metrics[name] == before + 1
+    assert metrics['flask_http_request_duration_seconds_count{method="GET",path="unmatched",status="404"}'] >= 1
+    assert metrics['flask_http_request_total{method="POST",status="200"}'] >= 1
+
+
+def test_the_model_is_named_everywhere_as_what_it_is(service: Service) -> None:
+    readiness = service.ask("/readyz").json
+    assert readiness["demo"] is True
+    info = [name for name in service.metrics() if name.startswith("gte_model_info")]
+    assert len(info) == 1
+    assert 'model="builtin:lexical"' in info[0]
+    assert f'revision="{readiness["revision"]}"' in info[0]
+    page = service.ask("/", headers={"Accept-Language": "en"})
+    assert "builtin:lexical" in page.text
+    assert "Demo model" in page.text
+    assert "演示模型" in service.ask("/", headers={"Accept-Language": "zh-CN,zh;q=0.9"}).text
+    assert "script-src 'self'" in page.headers["Content-Security-Policy"]
+    assert "<script>" not in page.text
+
+
+def test_metrics_are_in_the_text_format_prometheus_takes(service: Service) -> None:
+    answer = service.ask("/metrics", port=service.metrics_port)
+    assert answer.headers["Content-Type"].startswith("text/plain; version=")

@@ -1,0 +1,105 @@
+"""Vectors equal those of transformers' BertModel, alone and in any company."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoTokenizer, BertModel
+
+from gte_service.engine.bert import BertShape
+from gte_service.engine.encoder import TOKEN_BUDGET, Encoder
+from gte_service.engine.store.prepared import Prepared, prepare
+from gte_service.engine.store.synthetic import write_random
+from gte_service.errors import ModelFilesError
+
+SHAPE = BertShape(21_128, 64, 3, 4, 160, 512, 2, 1e-12)
+TOLERANCE = 1e-5
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    source = tmp_path_factory.mktemp("random")
+    write_random(source, SHAPE)
+    return prepare(source, "random", tmp_path_factory.mktemp("prepared"))
+
+
+@pytest.fixture(scope="module")
+def texts() -> list[str]:
+    draw = random.Random(7)
+    alphabet = "今天气很好股票大跌北京奥运会abc 。，"
+    return ["".join(draw.choices(alphabet, k=length)) for length in (1, 3, 7, 40, 200, 600, 11, 2)]
+
+
+def reference_vectors(folder: Path, texts: list[str]) -> torch.Tensor:
+    model = BertModel.from_pretrained(folder, add_pooling_layer=False, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    inputs = tokenizer(texts, padding=True, truncation=True, max_length=512, return_tensors="pt")
+    with torch.no_grad():
+        return torch.nn.functional.normalize(model(**inputs).last_hidden_state[:, 0], dim=1)
+
+
+def test_vectors_are_those_of_transformers(small: Prepared, texts: list[str]) -> None:
+    difference = (Encoder(small.folder).encode(texts).vectors - reference_vectors(small.folder, texts)).abs().max()
+    assert difference < TOLERANCE
+
+
+def test_a_vector_does_not_depend_on_its_company(small: Prepared, texts: list[str]) -> None:
+    encoder = Encoder(small.folder)
+    together = encoder.encode(texts).vectors
+    alone = torch.cat([encoder.encode([text]).vectors for text in texts])
+    backwards = encoder.encode(texts[::-1]).vectors.flip(0)
+    assert (together - alone).abs().max() < TOLERANCE
+    assert (together - backwards).abs().max() < TOLERANCE
+
+
+def test_more_tokens_than_one_pass_takes_change_nothing(small: Prepared) -> None:
+    encoder = Encoder(small.folder)
+    texts = [f"{'长' * 500}{number}" for number in range(2 * TOKEN_BUDGET // 500)]
+    encoded = encoder.encode(texts)
+    assert encoded.tokens > TOKEN_BUDGET
+    assert (encoded.vectors[-1:] - encoder.encode(texts[-1:]).vectors).abs().max() < TOLERANCE
+
+
+def test_cut_texts_are_counted(small: Prepared) -> None:
+    encoded = Encoder(small.folder).encode(["短", "长" * 600])
+    assert encoded.truncated == 1
+    assert encoded.tokens == 3 + 512
+
+
+def test_the_demo_model_puts_texts_that_share_characters_near(lexical: Prepared) -> None:
+    vectors = Encoder(lexical.folder).encode(["今天天气很好", "今天天气不错", "股票市场大跌", "HELLO", "hello"]).vectors
+    weather, weather_too, shares, upper, lower = vectors
+    assert weather @ weather_too > 0.5
+    assert abs(weather @ shares) < 0.3
+    assert upper @ lower > 0.999
+
+
+def test_transformers_reads_the_demo_model_too(lexical: Prepared) -> None:
+    texts = ["张三在北京参加了奥运会", "天气"]
+    difference = (Encoder(lexical.folder).encode(texts).vectors - reference_vectors(lexical.folder, texts)).abs().max()
+    assert difference < TOLERANCE
+
+
+def test_a_weights_file_that_is_cut_off_is_refused(small: Prepared, tmp_path: Path) -> None:
+    for file in small.folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes()[: 1000 if file.suffix == ".safetensors" else None])
+    with pytest.raises(ModelFilesError, match="not a whole weights file"):
+        Encoder(tmp_path)
+
+
+def test_files_that_do_not_belong_together_are_refused(small: Prepared, lexical: Prepared, tmp_path: Path) -> None:
+    for file in small.folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "config.json").write_bytes((lexical.folder / "config.json").read_bytes())
+    with pytest.raises(ModelFilesError, match="do not belong together"):
+        Encoder(tmp_path)
+
+
+def test_another_architecture_is_refused(small: Prepared, tmp_path: Path) -> None:
+    config = (small.folder / "config.json").read_text().replace('"gelu"', '"relu"')
+    (tmp_path / "config.json").write_text(config)
+    with pytest.raises(ModelFilesError, match="hidden_act='relu' is not supported"):
+        BertShape.read(tmp_path / "config.json")

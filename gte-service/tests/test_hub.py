@@ -1,0 +1,156 @@
+"""A model comes from ModelScope through its own client: with progress, resumption, checks, and only when asked."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import Service, wait_for
+from hub_server import MODEL, Hub
+
+
+@pytest.fixture
+def hub(lexical_source: Path, tmp_path: Path) -> Iterator[Hub]:
+    serving = Hub(Path(shutil.copytree(lexical_source, tmp_path / "hub")))
+    yield serving
+    serving.close()
+
+
+def environ(hub: Hub, home: Path) -> dict[str, str]:
+    return dict(os.environ) | {
+        "GTE_MODEL": MODEL,
+        "GTE_MODELS_HOME": str(home / "models"),
+        "GTE_RUN_DIR": str(home / "run"),
+        "MODELSCOPE_ENDPOINT": hub.endpoint,
+        "MODELSCOPE_CACHE": str(home / "cache"),
+        "MODELSCOPE_HOME": str(home / "modelscope"),
+        "MODELSCOPE_DOWNLOAD_RETRY_TIMES": "1",
+        "HOME": str(home),
+    }
+
+
+def command(hub: Hub, home: Path, *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "gte_service", *words],
+        env=environ(hub, home), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+
+
+def run(hub: Hub, home: Path, *words: str) -> tuple[int, str]:
+    with command(hub, home, *words) as process:
+        output, _ = process.communicate(timeout=120)
+        return process.returncode, output
+
+
+def status(home: Path) -> dict[str, object]:
+    try:
+        found: dict[str, object] = json.loads((home / "run" / "model.json").read_text())
+    except OSError:
+        return {"state": "nothing yet"}
+    return found
+
+
+def test_a_model_is_fetched_once_and_then_used_without_the_network(hub: Hub, tmp_path: Path) -> None:
+    assert run(hub, tmp_path, "model-present")[0] == 1
+    exit_status, output = run(hub, tmp_path, "prepare")
+    assert exit_status == 0, output
+    first = status(tmp_path)
+    assert first["state"] == "prepared"
+    assert first["downloaded_bytes"] == first["total_bytes"] == sum(
+        path.stat().st_size for path in hub.folder.iterdir()
+    )  # fmt: skip
+    asked = len(hub.asked)
+    assert run(hub, tmp_path, "model-present")[0] == 0
+    assert run(hub, tmp_path, "prepare")[0] == 0
+    assert status(tmp_path)["revision"] == first["revision"]
+    assert len(hub.asked) == asked, "a cached model must not be asked for again"
+
+
+def test_progress_is_visible_and_a_killed_download_is_resumed(hub: Hub, tmp_path: Path) -> None:
+    size = (hub.folder / "pytorch_model.bin").stat().st_size
+    hub.stop_after = size // 2
+    with command(hub, tmp_path, "prepare") as process:
+        wait_for(
+            lambda: status(tmp_path)["state"] == "downloading" and int(str(status(tmp_path)["downloaded_bytes"])) > 0,
+            "progress",
+        )
+        partial = tmp_path / "models" / "modelscope" / MODEL.replace("/", "--") / "master" / "download"
+        wait_for(
+            lambda: any(path.stat().st_size > size // 4 for path in partial.rglob("pytorch_model.bin*")),
+            "half the file",
+        )
+        process.send_signal(signal.SIGKILL)
+    hub.release.set()
+    hub.stop_after = None
+    exit_status, output = run(hub, tmp_path, "prepare")
+    assert exit_status == 0, output
+    resumed = [span for span in hub.downloads("pytorch_model.bin") if span]
+    assert resumed, "the second try began at the start"
+    assert int(resumed[-1].removeprefix("bytes=").rstrip("-")) > size // 4
+
+
+def test_damaged_content_never_becomes_the_model(hub: Hub, tmp_path: Path) -> None:
+    hub.damaged = True
+    with command(hub, tmp_path, "prepare") as process:
+        wait_for(lambda: status(tmp_path)["state"] == "retrying", "the failure is noticed")
+        assert "could not be fetched" in str(status(tmp_path)["detail"])
+        hub.damaged = False
+        assert process.wait(timeout=90) == 0
+    assert status(tmp_path)["state"] == "prepared"
+
+
+def test_an_unknown_model_is_said_and_the_log_says_it_once(hub: Hub, tmp_path: Path) -> None:
+    for file in hub.folder.iterdir():
+        file.unlink()
+    with command(hub, tmp_path, "prepare") as process:
+        wait_for(lambda: status(tmp_path)["state"] == "failed", "three tries", 90)
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=30)
+    assert output.count("no model yet") == 1, output
+    assert "Traceback" not in output
+    assert "check GTE_MODEL" in str(status(tmp_path)["detail"])
+
+
+def test_a_changed_upstream_is_taken_only_when_asked(hub: Hub, tmp_path: Path) -> None:
+    assert run(hub, tmp_path, "prepare")[0] == 0
+    first = status(tmp_path)["revision"]
+    exit_status, output = run(hub, tmp_path, "update-model")
+    assert (exit_status, "is up to date" in output) == (0, True), output
+
+    weights = torch.load(hub.folder / "pytorch_model.bin", weights_only=True)
+    weights["bert.embeddings.LayerNorm.bias"] += 0.5
+    torch.save(weights, hub.folder / "pytorch_model.bin")
+    assert run(hub, tmp_path, "prepare")[0] == 0
+    assert status(tmp_path)["revision"] == first
+    exit_status, output = run(hub, tmp_path, "update-model")
+    assert (exit_status, "Restart gte-service" in output) == (0, True), output
+    assert run(hub, tmp_path, "prepare")[0] == 0
+    assert status(tmp_path)["revision"] != first
+
+
+def test_a_service_says_how_far_the_download_is_and_then_answers(
+    hub: Hub, new_service: Callable[..., Service], tmp_path: Path
+) -> None:
+    hub.stop_after = (hub.folder / "pytorch_model.bin").stat().st_size // 2
+    given = environ(hub, tmp_path)
+    names = ("GTE_MODEL", "HOME", "MODELSCOPE_ENDPOINT", "MODELSCOPE_CACHE", "MODELSCOPE_HOME")
+    service = new_service(**{name: given[name] for name in names})
+    readiness = service.wait_until("downloading")
+    assert readiness["detail"].startswith("downloading ")
+    assert f"% of {MODEL}" in readiness["detail"]
+    assert service.predict("embedding", "天气").status == 503
+    metrics = service.metrics()
+    assert 0 < metrics["gte_model_download_bytes"] < metrics["gte_model_download_total_bytes"]
+    assert metrics["gte_model_ready"] == 0
+    hub.stop_after = None
+    hub.release.set()
+    assert service.wait_until("ready")["demo"] is False
+    assert service.predict("embedding", "天气").json["model"] == MODEL

@@ -1,0 +1,188 @@
+"""The service outlives what happens to its processes, and its counts stay exact."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from conftest import Service, wait_for
+
+from gte_service.monitoring.slots import SlotHolder, read_holders
+from gte_service.server.health import check
+from gte_service.settings import read_settings
+
+SUCCESSES = 'gte_task_requests_total{status="success",task_type="embedding"}'
+
+
+def holders(service: Service) -> list[SlotHolder]:
+    return [holder for holder in read_holders(service.home / "run" / "metrics") if holder.alive]
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def start_ready(new_service: Callable[..., Service], **environ: str) -> Service:
+    service = new_service(**environ)
+    service.wait_until("ready")
+    return service
+
+
+def send_until_answered(service: Service, requests: int) -> int:
+    """Send that many requests from four clients; a refused or cut connection is tried anew. Returns the answers."""
+
+    def one(number: int) -> int:
+        try:
+            return int(service.predict("embedding", f"第{number}条").status == 200)
+        except (OSError, http.client.HTTPException):
+            return 0
+
+    with ThreadPoolExecutor(4) as clients:
+        return sum(clients.map(one, range(requests)))
+
+
+def test_counts_are_exact_while_workers_are_recycled(new_service: Callable[..., Service]) -> None:
+    service = start_ready(new_service, GTE_WORKERS="2", GTE_MAX_REQUESTS="10")
+    answered = send_until_answered(service, 80)
+    metrics = service.metrics()
+    assert answered == metrics[SUCCESSES]
+    assert answered == metrics['gte_task_latency_seconds_count{task_type="embedding"}']
+    assert metrics["gte_worker_restarts_total"] >= 4
+    assert len(list((service.home / "run" / "metrics").glob("counter_*.db"))) <= 4
+
+
+def test_counts_go_on_when_a_worker_is_killed(new_service: Callable[..., Service]) -> None:
+    service = start_ready(new_service, GTE_WORKERS="2")
+    answered = send_until_answered(service, 20)
+    victim = holders(service)[0].pid
+    os.kill(victim, signal.SIGKILL)
+    wait_for(
+        lambda: victim not in [holder.pid for holder in holders(service)] and len(holders(service)) == 2, "a new worker"
+    )
+    service.wait_until("ready")
+    answered += send_until_answered(service, 20)
+    metrics = service.metrics()
+    assert metrics[SUCCESSES] == answered == 40
+    assert metrics["gte_worker_restarts_total"] == 1
+    assert metrics["gte_workers"] == 2
+
+
+def test_metrics_go_on_when_gunicorn_is_killed_and_it_comes_back(new_service: Callable[..., Service]) -> None:
+    service = start_ready(new_service, GTE_WORKERS="1")
+    assert service.predict("embedding", "天气").status == 200
+    master = parent(holders(service)[0].pid)
+    assert service.process is not None
+    # While the supervisor sleeps, the death of its child lasts long enough to be looked at.
+    service.process.send_signal(signal.SIGSTOP)
+    try:
+        os.kill(master, signal.SIGKILL)
+        wait_for(lambda: service.metrics()["gte_workers"] == 0, "the dead server shows")
+        assert service.metrics()["gte_model_ready"] == 0
+        assert service.metrics()[SUCCESSES] == 1
+    finally:
+        service.process.send_signal(signal.SIGCONT)
+    service.wait_until("ready")
+    assert service.predict("embedding", "天气").status == 200
+    assert service.metrics()[SUCCESSES] == 2
+
+
+def test_a_hung_server_does_not_hang_the_metrics(new_service: Callable[..., Service]) -> None:
+    service = start_ready(new_service, GTE_WORKERS="1")
+    worker = holders(service)[0].pid
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        assert service.metrics()["gte_workers"] == 1
+        with pytest.raises(TimeoutError):
+            http_get(service.port, "/healthz", timeout=1)
+    finally:
+        os.kill(worker, signal.SIGCONT)
+
+
+def http_get(port: int, path: str, timeout: float) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def test_a_stop_waits_for_the_requests_in_flight(new_service: Callable[..., Service]) -> None:
+    service = start_ready(new_service, GTE_WORKERS="1", GTE_MAX_TEXTS="20000", GTE_MAX_BODY_BYTES="10000000")
+    texts = ["一段比较长的文字用来让计算持续一会儿" * 3] * 6000
+    answers: list[int] = []
+    client = threading.Thread(target=lambda: answers.append(service.predict("embedding", texts).status))
+    client.start()
+    wait_for(lambda: service.metrics()['gte_active_requests{task_type="embedding"}'] == 1, "the request is in flight")
+    assert service.stop() == 0
+    client.join(60)
+    assert answers == [200]
+
+
+def test_a_reload_replaces_the_workers_and_fails_no_request(new_service: Callable[..., Service]) -> None:
+    service = start_ready(new_service, GTE_WORKERS="2")
+    before = {holder.pid for holder in holders(service)}
+    assert service.process is not None
+    service.process.send_signal(signal.SIGHUP)
+    answered = 0
+    sent = 0
+    while before & {holder.pid for holder in holders(service)}:
+        answered += service.predict("embedding", "天气").status == 200
+        sent += 1
+    wait_for(lambda: len(holders(service)) == 2, "two new workers")
+    assert answered == sent > 0
+    assert service.metrics()[SUCCESSES] == answered
+    assert service.metrics()["gte_worker_restarts_total"] == 2
+
+
+def test_a_missing_model_folder_is_a_state_and_the_folder_is_taken_once_it_is_there(
+    new_service: Callable[..., Service], lexical_source: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    service = new_service(GTE_MODEL_DIR=str(folder))
+    readiness = service.wait_until("failed")
+    assert f"{folder} does not exist" in readiness["detail"]
+    ready, said = check(read_settings({"GTE_LISTEN_PORT": str(service.port)}))
+    assert (ready, "does not exist" in said) == (False, True)
+    assert "Traceback" not in service.log.read_text()
+    folder.symlink_to(lexical_source)
+    service.wait_until("ready")
+    assert service.predict("embedding", "天气").json["model"] == str(folder)
+    assert check(read_settings({"GTE_LISTEN_PORT": str(service.port)}))[0]
+
+
+def test_a_local_folder_makes_no_network_call(new_service: Callable[..., Service], lexical_source: Path) -> None:
+    # Nothing listens there: whoever asks ModelScope fails.
+    service = new_service(GTE_MODEL_DIR=str(lexical_source), MODELSCOPE_ENDPOINT="http://127.0.0.1:9")
+    service.wait_until("ready")
+    assert "127.0.0.1:9" not in service.log.read_text()
+
+
+def test_the_log_has_one_json_line_a_request_and_not_its_text(service: Service) -> None:
+    identity = service.predict("embedding", "秘密的文字").json["request_id"]
+    lines = [line for line in service.log.read_text().splitlines() if identity in line]
+    assert len(lines) == 1
+    entry = json.loads(lines[0])
+    assert (entry["task_type"], entry["http_status"], entry["path"]) == ("embedding", 200, "/predict")
+    assert entry["inference_ms"] <= entry["ms"]
+    assert "秘密" not in service.log.read_text()
+
+
+def test_a_taken_port_is_said_in_one_line(service: Service, tmp_path: Path) -> None:
+    environ = dict(os.environ) | {"GTE_RUN_DIR": str(tmp_path), "GTE_METRICS_LISTEN_PORT": str(service.metrics_port)}
+    done = subprocess.run(
+        [sys.executable, "-m", "gte_service", "exporter"],
+        env=environ, capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert f"port {service.metrics_port}" in done.stderr

@@ -1,0 +1,53 @@
+"""Settings are checked once, and a wrong one is named."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from gunicorn.config import KNOWN_SETTINGS  # type: ignore[import-untyped]
+
+from gte_service.errors import SettingsError
+from gte_service.server import gunicorn_conf
+from gte_service.settings import read_settings
+
+
+def test_an_empty_value_means_the_default() -> None:
+    assert read_settings({"GTE_WORKERS": "", "GTE_MODEL": " "}) == read_settings({})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GTE_WORKERS", "0"),
+        ("GTE_WORKERS", "two"),
+        ("GTE_THREADS", "-1"),
+        ("GTE_MODEL", "builtin:other"),
+        ("GTE_MODEL", "gte"),
+    ],
+)
+def test_a_wrong_value_is_named(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name}='{value}'"):
+        read_settings({name: value})
+
+
+def test_a_wrong_setting_ends_the_process_with_one_line(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "gte_service", "serve"],
+        env=dict(os.environ) | {"GTE_WORKERS": "many", "GTE_RUN_DIR": str(tmp_path)},
+        capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "gte-service: GTE_WORKERS='many' is not a whole number from 1 to 64. Correct it in .env."
+    ]
+
+
+def test_every_key_of_the_gunicorn_configuration_is_a_setting() -> None:
+    known = {setting.name for setting in KNOWN_SETTINGS}
+    given = {name for name in vars(gunicorn_conf) if name == name.lower() and not name.startswith("_")}
+    assert given - {"annotations", "join_metrics", "read_settings"} <= known
+    assert {"workers", "threads", "worker_class", "control_socket_disable", "post_fork"} <= given

@@ -1,0 +1,96 @@
+"""A slot outlives its worker: counts go on, gauges don't, and the lock frees itself."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from gte_service.monitoring.exporter import ProcessCollector, SlotCollector
+from gte_service.monitoring.slots import read_holders
+
+WORKER = """
+import sys
+from pathlib import Path
+from gte_service.monitoring.worker import join_metrics
+slot = join_metrics(Path(sys.argv[1]))
+from gte_service.monitoring.recorder import Recorder
+recorder = Recorder()
+recorder.task_started("embedding")
+recorder.task_finished("embedding", 200, "", 0.3)
+print(slot, flush=True)
+sys.stdin.read()
+"""
+
+
+def start_worker(directory: Path) -> tuple[subprocess.Popen[str], int]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", WORKER, str(directory)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    return process, int(process.stdout.readline())
+
+
+def kill(*workers: subprocess.Popen[str]) -> None:
+    for worker in workers:
+        worker.kill()
+        with worker:
+            pass
+
+
+def sums(directory: Path) -> dict[str, float]:
+    return {
+        sample.name: sample.value
+        for family in SlotCollector(directory).collect()
+        for sample in family.samples
+        if sample.labels.get("task_type") == "embedding" and sample.labels.get("status", "success") == "success"
+    }
+
+
+def test_workers_at_the_same_time_hold_different_slots_and_are_summed(tmp_path: Path) -> None:
+    (first, zero), (second, one) = start_worker(tmp_path), start_worker(tmp_path)
+    try:
+        assert (zero, one) == (0, 1)
+        assert sums(tmp_path)["gte_task_requests_total"] == 2
+        assert sums(tmp_path)["gte_task_latency_seconds_count"] == 2
+        assert sums(tmp_path)["gte_active_requests"] == 2
+    finally:
+        kill(first, second)
+
+
+def test_a_killed_worker_keeps_its_counts_and_loses_its_gauges(tmp_path: Path) -> None:
+    kill(start_worker(tmp_path)[0])
+    assert sums(tmp_path)["gte_task_requests_total"] == 1
+    assert "gte_active_requests" not in sums(tmp_path)
+
+
+def test_a_new_worker_takes_the_slot_up_and_counts_on(tmp_path: Path) -> None:
+    kill(start_worker(tmp_path)[0])
+    files = sorted(path.name for path in tmp_path.glob("*.db"))
+    worker, slot = start_worker(tmp_path)
+    try:
+        assert slot == 0
+        assert sorted(path.name for path in tmp_path.glob("*.db")) == files
+        assert sums(tmp_path)["gte_task_requests_total"] == 2
+        assert sums(tmp_path)["gte_active_requests"] == 1
+    finally:
+        kill(worker)
+
+
+def test_restarts_and_live_workers_are_counted(tmp_path: Path) -> None:
+    kill(start_worker(tmp_path)[0])
+    worker, _ = start_worker(tmp_path)
+    try:
+        figures = {
+            (sample.name, *sample.labels.values()): sample.value
+            for family in ProcessCollector(tmp_path, workers=1).collect()
+            for sample in family.samples
+        }
+        assert figures["gte_workers",] == 1
+        assert figures["gte_worker_restarts_total",] == 1
+        assert figures["gte_process_resident_memory_bytes", "worker-0"] > 1 << 20
+        assert figures["gte_process_proportional_memory_bytes", "worker-0"] > 1 << 20
+        assert figures["gte_process_cpu_seconds_total", "worker-0"] > 0
+    finally:
+        kill(worker)
+    assert [holder.alive for holder in read_holders(tmp_path)] == [False]
