@@ -17,11 +17,13 @@ class Stack:
         at: where its services are.
         left_out: the services that are not part of this run.
         run: a word that no other run has; marks what this run leaves behind.
+        began: when the run began, in seconds of Unix time.
     """
 
     at: Addresses
     left_out: frozenset[str]
     run: str
+    began: float
 
 
 @dataclass(frozen=True)

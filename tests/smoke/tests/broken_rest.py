@@ -25,6 +25,12 @@ BROKEN: list[Broken] = [
     (
         "prometheus scrapes gte-service",
         TARGETS,
+        put("data", "activeTargets", 1, "lastScrape", value="1969-12-31T23:59:59.123456789Z"),
+        "http://gte-service:1/metrics was up, but is not scraped any more",
+    ),
+    (
+        "prometheus scrapes gte-service",
+        TARGETS,
         drop("data", "activeTargets", 1),
         "no target of the job gte-service",
     ),

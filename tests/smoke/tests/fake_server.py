@@ -61,4 +61,4 @@ class Server:
 
     def stack(self) -> Stack:
         """The stack as the checks know it."""
-        return Stack(read_addresses(self.environment()), frozenset(), "test")
+        return Stack(read_addresses(self.environment()), frozenset(), "test", 0.0)

@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -206,10 +206,16 @@ JOBS = (
     "grafana",
     "a-further-one",
 )
-TARGETS = [
-    {"labels": {"job": job}, "scrapeUrl": f"http://{job}:1/metrics", "health": "up", "lastError": ""}
-    for job in JOBS
-]
+
+
+def targets() -> Reply:
+    """The targets as Prometheus' API shows them, scraped this moment."""
+    seen = datetime.now(UTC).isoformat()
+    up = {"health": "up", "lastError": "", "lastScrape": seen}
+    active = [{"labels": {"job": job}, "scrapeUrl": f"http://{job}:1/metrics", **up} for job in JOBS]
+    return 200, JSON, {"status": "success", "data": {"activeTargets": active}}
+
+
 RULES = [
     rule("recording", "p95", "histogram_quantile(0.95, rate(gte_task_latency_seconds_bucket[1m]))"),
     rule("recording", "ratio", "rate(gte_task_requests_total[1m])"),
@@ -233,9 +239,7 @@ ROUTES: dict[str, Callable[..., Reply]] = {
     "GET /prometheus/-/ready": always(200, HTML, "Prometheus Server is Ready."),
     "GET /prometheus/-/healthy": always(200, HTML, "Prometheus Server is Healthy."),
     "GET /prometheus/api/v1/query": FakeStack.query,
-    "GET /prometheus/api/v1/targets": always(
-        200, JSON, {"status": "success", "data": {"activeTargets": TARGETS}}
-    ),
+    "GET /prometheus/api/v1/targets": lambda *_: targets(),
     "GET /prometheus/api/v1/rules": always(
         200, JSON, {"status": "success", "data": {"groups": [{"name": "gte", "rules": RULES}]}}
     ),

@@ -148,7 +148,7 @@ def test_one_dead_service_keeps_a_run_under_two_minutes() -> None:
         assert mine[0].seconds + 2 * (len(mine) - 1) < 90
 
 
-STACK = Stack(read_addresses({}), frozenset(), "test")
+STACK = Stack(read_addresses({}), frozenset(), "test", 0.0)
 
 
 def test_a_defective_check_fails_and_does_not_stop_the_others() -> None:

@@ -39,7 +39,7 @@ def _rises(expected: Reading, before: Reading, stack: Stack, sent: float, deadli
         else:
             cause = "Other traffic was seen, or the service counts wrongly: run again without other traffic"
         # More time can't put this right: end the polling, and fail after it.
-        wrong.append(f"expected {listing(expected)}; unexpected {listing(seen.others)}. {cause}")
+        wrong.append(f"{cause}. Unexpected: {listing(seen.others)}; expected: {listing(expected)}")
 
     deadline.until(attempt)
     require(not wrong, "".join(wrong))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from smoke.answers import at, require
@@ -31,12 +32,17 @@ def _targets(stack: Stack, deadline: Deadline) -> list[Any]:
     return at(found, "activeTargets", kind=list)
 
 
-def _expect_up(targets: list[Any]) -> None:
+def _expect_up(targets: list[Any], began: float) -> None:
     for target in targets:
         health = at(target, "health", kind=str)
         url = at(target, "scrapeUrl", kind=str)
         error = at(target, "lastError", kind=str) or "not scraped yet"
         require(health == "up", f"{url} is {health}: {error}")
+        # A target that died a moment ago is still up by its last scrape.
+        scraped = at(target, "lastScrape", kind=str)
+        require(
+            datetime.fromisoformat(scraped).timestamp() >= began, f"{url} was up, but is not scraped any more"
+        )
 
 
 def _target_up(job: str) -> Callable[[Stack, Deadline], None]:
@@ -44,7 +50,7 @@ def _target_up(job: str) -> Callable[[Stack, Deadline], None]:
         def attempt() -> None:
             targets = [t for t in _targets(stack, deadline) if at(t, "labels", "job", kind=str) == job]
             require(bool(targets), f"no target of the job {job}")
-            _expect_up(targets)
+            _expect_up(targets, stack.began)
 
         deadline.until(attempt)
 
@@ -54,7 +60,8 @@ def _target_up(job: str) -> Callable[[Stack, Deadline], None]:
 def _others_up(stack: Stack, deadline: Deadline) -> None:
     def attempt() -> None:
         known = stack.left_out.union(JOBS)
-        _expect_up([t for t in _targets(stack, deadline) if at(t, "labels", "job", kind=str) not in known])
+        targets = [t for t in _targets(stack, deadline) if at(t, "labels", "job", kind=str) not in known]
+        _expect_up(targets, stack.began)
 
     deadline.until(attempt)
 
