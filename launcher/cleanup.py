@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from launcher.compose import Compose, Stack
+from launcher.compose import Compose, Service, Stack, names
 from launcher.console import complain, say
 from launcher.errors import LauncherError, StackError
 from launcher.images import is_present
@@ -15,6 +15,12 @@ from launcher.images import is_present
 def down(compose: Compose) -> int:
     """Stop and remove the containers and the network; data stays."""
     return compose.run("down", "--remove-orphans", profile="*")
+
+
+def remove_containers(compose: Compose, services: Sequence[Service]) -> None:
+    """Remove what is left of services that are left out now: else an old container would pass for one that failed."""
+    if services:
+        compose.capture("rm", "--stop", "--force", *names(services))
 
 
 def clean(compose: Compose, stack: Stack, settings: Mapping[str, str]) -> int:

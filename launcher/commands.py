@@ -58,9 +58,10 @@ def prepare(run: Run) -> int:
     run.require_engine(may_install=True)
     stack = run.compose.read()
     present = prepare_images(run.compose, stack, (STACK, SMOKE_TEST, LOADTEST), run.settings)
-    say("\nAll images are here:")
+    say("\nThese images are here:")
     for image in sorted({service.image for service in present}):
         say(f"  {image}")
+    print_left_out([service for service in stack.active() if service not in present])
     return 0
 
 
@@ -128,8 +129,9 @@ def _start(run: Run, *, demo: bool) -> int:
         )
     say(f"Model: {choice.said}")
     compose = run.compose.with_settings(choice.settings)
-    start(compose, stack, present)
     left_out = [service for service in stack.active() if service not in present]
+    cleanup.remove_containers(compose, left_out)
+    start(compose, stack, present)
     _tell(compose, stack, left_out)
     if choice.settings:
         say("A plain `docker compose up` takes the model of .env; GTE_MODEL=builtin:lexical there keeps this one.")

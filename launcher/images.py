@@ -97,41 +97,48 @@ def is_standin(image: str) -> bool:
 
 def _bring_in(compose: Compose, needed: Sequence[Needed], settings: Mapping[str, str]) -> list[Needed]:
     """Bring in the upstream images; returns those that can't be had and can be left out."""
-    lacking: list[Needed] = []
+    missing = _pull_missing(needed)
+    if this_host().takes_packages:
+        required = [item.image for item, _ in missing if not item.optional]
+        # A stand-in that is here is made again where its recipe has changed; that takes no time where it hasn't.
+        stale = [item.image for item in needed if is_standin(item.image)]
+        for images in (stale + required, *([item.image] for item, _ in missing if item.optional)):
+            if images:
+                _build_standins(compose, images, settings)
+    missing = [(item, pulled) for item, pulled in missing if not is_present(item.image)]
+    for item, pulled in missing:
+        if not item.optional:
+            raise ImageError(_no_image(item, pulled))
+        say(f"Going on without {', '.join(item.runs)}")
+    return [item for item, _ in missing]
+
+
+def _pull_missing(needed: Sequence[Needed]) -> list[tuple[Needed, Pulled]]:
+    """Pull what is not here; returns what can't be pulled and why. A registry that is silent is asked once."""
+    missing: list[tuple[Needed, Pulled]] = []
     silent: dict[str, Pulled] = {}
-    packages = this_host().takes_packages
     for item in needed:
         if is_present(item.image):
-            # One of ours is made again where its recipe has changed; that takes no time where it hasn't.
-            if packages and is_standin(item.image):
-                _build_standin(compose, item.image, settings)
             continue
-        say(f"Fetching {item.image} ({', '.join(item.runs) or 'to build ' + ', '.join(item.builds)})")
         registry = registry_of(item.image)
+        say(f"Pulling {item.image} ({', '.join(item.runs) or 'to build ' + ', '.join(item.builds)})")
         pulled = silent.get(registry) or pull(item.image)
         if pulled.done:
             continue
+        say(f"  not to be had: {pulled.reason}")
         if not pulled.reached:
             silent[registry] = pulled
-        say(f"  it can't be pulled: {pulled.reason}")
-        if packages and _build_standin(compose, item.image, settings):
-            continue
-        if not item.optional:
-            raise ImageError(_no_image(item, pulled))
-        say(f"  going on without {', '.join(item.runs)}")
-        lacking.append(item)
-    return lacking
+        missing.append((item, pulled))
+    return missing
 
 
-def _build_standin(compose: Compose, image: str, settings: Mapping[str, str]) -> bool:
-    """Have offline/ make the image from Debian packages; False if it has no recipe for it."""
-    status = run_offline(compose.root, settings, "standins.sh", image)
-    if status not in {0, NO_STANDIN}:
+def _build_standins(compose: Compose, images: Sequence[str], settings: Mapping[str, str]) -> None:
+    """Have offline/ make the images from Debian packages; it makes none where it lacks a recipe for one of them."""
+    if run_offline(compose.root, settings, "standins.sh", *images) not in {0, NO_STANDIN}:
         raise ImageError(
-            f"offline/standins.sh could not build a stand-in for {image}; its lines above say why. Or set\n"
+            f"offline/standins.sh could not build stand-ins for {', '.join(images)}; its lines above say why. Or set\n"
             "IMAGE_REGISTRY in .env to a registry that this host reaches."
         )
-    return status == 0
 
 
 def _no_image(item: Needed, pulled: Pulled) -> str:

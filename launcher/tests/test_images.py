@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from launcher.cleanup import remove_containers
 from launcher.compose import Compose, Service, names
-from launcher.images import Needed, is_present, is_standin, left_out_services, needed_images
+from launcher.errors import ImageError
+from launcher.images import Needed, is_present, is_standin, left_out_services, needed_images, prepare_images
 from launcher.offline import NO_STANDIN, STANDIN_LABEL
+from launcher.pull import Pulled, pull
 from launcher.tests.conftest import ROOT, needs_engine
 
 SERVICES = [
@@ -81,7 +84,7 @@ def test_grafana_whose_image_is_here_is_not_left_out_running_or_not(
 
 
 @needs_engine
-def test_grafana_that_failed_is_not_left_out_though_its_image_is_gone(
+def test_grafana_that_failed_is_not_left_out_though_its_image_is_gone_until_its_container_is_removed(
     project: Callable[[str], Compose], image: str
 ) -> None:
     compose = project(f"services:\n  grafana:\n    image: {image}\n    command: [absent]\n")
@@ -89,6 +92,58 @@ def test_grafana_that_failed_is_not_left_out_though_its_image_is_gone(
     subprocess.run(["docker", "image", "rm", "--force", image], capture_output=True, check=True)
     assert not is_present(image)
     assert left_out_services(compose, compose.read()) == []
+    remove_containers(compose, compose.read().active())
+    assert names(left_out_services(compose, compose.read())) == ["grafana"]
+
+
+@pytest.fixture
+def unreachable(project: Callable[[str], Compose]) -> Callable[..., Compose]:
+    """A project whose images would come from a registry that is not there."""
+
+    def write(*services: str) -> Compose:
+        lines = "".join(f"  {name}:\n    image: 127.0.0.1:9/{name}/{name}:1\n" for name in services)
+        compose = project(f"services:\n{lines}")
+        (compose.root / "offline").symlink_to(ROOT / "offline")
+        return compose
+
+    return write
+
+
+@needs_engine
+def test_the_stack_goes_on_without_grafana_only(
+    unreachable: Callable[..., Compose], capfd: pytest.CaptureFixture[str]
+) -> None:
+    compose = unreachable("grafana")
+    assert prepare_images(compose, compose.read(), [""], {}) == []
+    said = capfd.readouterr().out
+    assert "connection refused" in said
+    assert "Going on without grafana" in said
+
+
+@needs_engine
+def test_it_stops_without_an_image_that_is_needed_and_says_what_to_do(unreachable: Callable[..., Compose]) -> None:
+    compose = unreachable("grafana", "other")
+    with pytest.raises(ImageError, match=r"127\.0\.0\.1:9/other/other:1 \(for other\)") as raised:
+        prepare_images(compose, compose.read(), [""], {})
+    assert "IMAGE_REGISTRY" in str(raised.value)
+
+
+@needs_engine
+def test_a_silent_registry_is_asked_once(
+    unreachable: Callable[..., Compose], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def count(image: str) -> Pulled:
+        asked.append(image)
+        return pull(image)
+
+    monkeypatch.setattr("launcher.images.pull", count)
+    compose = unreachable("other", "another", "grafana")
+    with pytest.raises(ImageError):
+        prepare_images(compose, compose.read(), [""], {})
+    assert len(asked) == 1
+    assert capfd.readouterr().out.count("not to be had") == 3
 
 
 @pytest.mark.parametrize(
