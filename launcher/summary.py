@@ -70,9 +70,8 @@ def print_password(compose: Compose) -> None:
     script = f"[ ! -e {_SHOWN_MARK} ] || exit 3; cat {_PASSWORD_FILE} && touch {_SHOWN_MARK}"
     asked = compose.capture("exec", "-T", "grafana", "sh", "-c", script)
     if asked.returncode == 0:
-        say(
-            f"\nGrafana: anyone may look. To change things: user admin, password {asked.stdout.strip()} (shown only this time)"
-        )
+        say("\nGrafana: anyone may look. To change things log in, this once shown:")
+        say(f"  user admin, password {asked.stdout.strip()}")
     else:
         say(f"\nGrafana's admin password: docker compose exec grafana cat {_PASSWORD_FILE}")
 
