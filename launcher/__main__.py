@@ -32,12 +32,12 @@ def main(arguments: list[str]) -> int:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name, command in VERBS.items():
         verbs.add_parser(name, help=(command.__doc__ or "").partition("\n")[0])
-    load = verbs.add_parser("load", help=(commands.load.__doc__ or "").partition("\n")[0])
-    load.add_argument("arguments", nargs=argparse.REMAINDER, help="handed to the load test")
-    given = parser.parse_args(arguments)
+    verbs.add_parser("load", help=(commands.load.__doc__ or "").partition("\n")[0])
+    # What follows `load` belongs to the load test, its --help too.
+    given = parser.parse_args(arguments[:1] if arguments[:1] == ["load"] else arguments)
     try:
         run = commands.open_run(_ROOT, os.environ)
-        return commands.load(run, given.arguments) if given.verb == "load" else VERBS[given.verb](run)
+        return commands.load(run, arguments[1:]) if given.verb == "load" else VERBS[given.verb](run)
     except LauncherError as error:
         complain(f"\n{error}")
         return 1

@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from launcher.__main__ import VERBS
+from launcher import commands
+from launcher.__main__ import VERBS, main
 from launcher.tests.conftest import ROOT
 
 _MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
@@ -39,6 +40,18 @@ def test_the_makefile_and_the_launcher_know_the_same_verbs() -> None:
 def test_a_wrong_command_line_is_refused(arguments: list[str]) -> None:
     ran = subprocess.run([sys.executable, "-m", "launcher", *arguments], cwd=ROOT, capture_output=True, check=False)
     assert ran.returncode == 2
+
+
+def test_what_follows_load_is_handed_to_the_load_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    handed: list[str] = []
+
+    def load(run: commands.Run, arguments: list[str]) -> int:
+        handed.extend(arguments)
+        return 7
+
+    monkeypatch.setattr(commands, "load", load)
+    assert main(["load", "--help", "up", "-x"]) == 7
+    assert handed == ["--help", "up", "-x"]
 
 
 def test_an_error_is_one_message_and_status_1() -> None:
