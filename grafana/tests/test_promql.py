@@ -92,6 +92,11 @@ def test_the_demo_model_is_named_by_the_marked_query_only(tmp_path: Path) -> Non
     evaluate(BUSY, "Model and revision", {'{model="builtin:lexical",short="0123456789ab"}': 1}, tmp_path, query=1)
 
 
+def test_a_short_revision_is_shown_whole(tmp_path: Path) -> None:
+    series = {'gte_model_info{model="iic/gte",revision="0123"}': "1x30"}
+    evaluate(series, "Model and revision", {'{model="iic/gte",short="0123"}': 1}, tmp_path, query=0)
+
+
 def evaluate(series: dict[str, str], title: str, expected: dict[str, float], folder: Path, query: int = 0) -> None:
     asked: dict[str, Any] = {
         "expr": filled_in(panel("gte-overview.json", title)["targets"][query]["expr"]),

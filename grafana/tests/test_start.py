@@ -15,7 +15,7 @@ pytestmark = needs_engine
 START = ROOT / "grafana" / "start.sh"
 # Takes the place of the image's own entrypoint: says what it was started with.
 RUN = """#!/bin/sh
-echo "arguments: $*"
+for argument; do echo "argument: $argument"; done
 echo "plain: ${GF_SECURITY_ADMIN_PASSWORD:-}"
 echo "file: ${GF_SECURITY_ADMIN_PASSWORD__FILE:-}"
 for file in ${GF_SECURITY_ADMIN_PASSWORD__FILE:-}; do echo "password: $(cat $file)"; done
@@ -39,12 +39,14 @@ def start(volume: str, tmp_path: Path) -> Start:
     run = tmp_path / "run.sh"
     run.write_text(RUN)
     run.chmod(0o755)
+    empty = tmp_path / "empty"
+    empty.touch()
 
-    def started(*settings: str, readonly: bool = False, user: str = "472") -> str:
+    def started(*settings: str, readonly: bool = False, user: str = "472", over: str = "/unused") -> str:
         return docker(
             "run", "--rm", "--network=none", "--read-only", "--cap-drop=ALL", f"--user={user}:0",
             f"--volume={START}:/etc/grafana/start.sh:ro", f"--volume={run}:/run.sh:ro",
-            f"--volume={volume}:/var/lib/grafana{':ro' if readonly else ''}",
+            f"--volume={volume}:/var/lib/grafana{':ro' if readonly else ''}", f"--volume={empty}:{over}:ro",
             *(f"--env={setting}" for setting in settings),
             "--entrypoint=/bin/sh", image_of("alertmanager"), "/etc/grafana/start.sh", "--one", "two words",
         )  # fmt: skip
@@ -68,7 +70,7 @@ def password(said: str) -> str:
 def test_first_start_makes_a_password_that_only_grafana_can_read(start: Start) -> None:
     said = start()
     assert re.fullmatch("[A-Za-z0-9]{24}", password(said))
-    assert "arguments: --one two words\n" in said
+    assert "argument: --one\nargument: two words\n" in said
     assert "file: /var/lib/grafana/admin-password\n" in said
     (line,) = [line for line in said.splitlines() if "admin-password" in line and line.startswith("-")]
     assert line.split()[0] == "-r--------"
@@ -136,6 +138,11 @@ def test_a_full_volume_is_one_clear_line_and_no_half_password() -> None:
     )  # fmt: skip
     assert said.startswith("start.sh: can't write the admin password to /var/lib/grafana")
     assert "admin-password\n" not in said.splitlines(keepends=True)
+
+
+def test_no_password_is_better_than_an_empty_one(start: Start) -> None:
+    with pytest.raises(DockerError, match="can't write the admin password"):
+        start(over="/dev/urandom")
 
 
 def test_a_password_of_another_user_is_one_clear_line(start: Start, volume: str) -> None:
