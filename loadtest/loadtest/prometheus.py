@@ -1,0 +1,165 @@
+"""Reads from Prometheus what gte-service has counted, at a moment when all of it has been scraped."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+from loadtest.errors import NotSettledError, StackError
+from loadtest.histogram import Histogram
+from loadtest.http import ask
+
+JOB = 'job="gte-service"'
+REQUESTS = f"gte_task_requests_total{{{JOB}}}"
+# The service may count a request a moment after it has answered it.
+COUNTED_LATE_SECONDS = 0.5
+POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What gte-service had counted at one moment, summed over its replicas.
+
+    Attributes:
+        scraped: when the oldest of the values was read, by Prometheus' clock.
+        active: requests in flight then.
+        requests: by task and status.
+        errors: by task and reason.
+        latency: histogram by task.
+    """
+
+    scraped: float
+    active: float
+    requests: Mapping[tuple[str, str], float]
+    errors: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    latency: Mapping[str, Histogram] = field(default_factory=dict)
+
+    def same_counts(self, other: Reading) -> bool:
+        """Whether nothing has been counted between the two."""
+        return self.requests == other.requests and self.latency == other.latency
+
+
+class Prometheus:
+    """Prometheus' API at an address."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def clock(self) -> float:
+        """The time now in seconds by Prometheus' own clock, with which it stamps its samples; raises StackError."""
+        return self._one("vector(time())", None)
+
+    def read(self) -> Reading:
+        """What the last scrapes of all replicas show.
+
+        Raises:
+            NotSettledError: there is none, for example after a scrape that failed.
+            StackError: Prometheus doesn't answer.
+        """
+        now = self.clock()
+        # The time stamp first: a scrape between the queries makes the rest younger than it says, never older.
+        scraped = self._one(f"min(timestamp({REQUESTS}))", now)
+        latency: dict[str, dict[float, float]] = defaultdict(dict)
+        for labels, value in self._vector(
+            f"sum by (task_type, le) (gte_task_latency_seconds_bucket{{{JOB}}})", now
+        ):
+            latency[labels["task_type"]][float(labels["le"])] = value
+        return Reading(
+            scraped=scraped,
+            active=self._one(f"sum(gte_active_requests{{{JOB}}})", now),
+            requests=self._by(REQUESTS, "status", now),
+            errors=self._by(f"gte_task_errors_total{{{JOB}}}", "reason", now),
+            latency={task: Histogram(buckets) for task, buckets in latency.items()},
+        )
+
+    def settled(self, moment: float, seconds: float) -> Reading:
+        """What has been counted up to `moment` and until nothing is in flight any more.
+
+        Two scrapes in a row that are equal, both after `moment` and with nothing in flight: a request that waits
+        in the server's queue when its client goes is counted later than any answer the client saw.
+
+        Raises:
+            NotSettledError: the figures didn't come to rest within `seconds`.
+            StackError: Prometheus doesn't answer.
+        """
+        earlier: list[Reading] = []
+
+        def attempt() -> Reading:
+            reading = self.read()
+            if reading.scraped <= moment + COUNTED_LATE_SECONDS:
+                raise NotSettledError(
+                    f"Prometheus' last scrape of gte-service was {moment - reading.scraped:.1f} s before the moment "
+                    "that matters: is its target up (Status > Target health)?"
+                )
+            if reading.active:
+                raise NotSettledError(
+                    f"gte-service has {reading.active:g} requests in flight that are not ours"
+                )
+            before = earlier[-1] if earlier else None
+            if before is None or reading.scraped > before.scraped:
+                earlier.append(reading)
+            if before is None or reading.scraped <= before.scraped or not reading.same_counts(before):
+                raise NotSettledError(
+                    "gte-service goes on counting requests: run again without other traffic"
+                )
+            return reading
+
+        return poll(attempt, seconds)
+
+    def qps_inside(self, begin: float, end: float) -> float | None:
+        """Requests per second from the scrapes that lie in a span of time; None when there are fewer than two.
+
+        Raises:
+            StackError: Prometheus doesn't answer.
+        """
+        span = max(1, round(end - begin))
+        found = self._data("/api/v1/query", {"query": f"{REQUESTS}[{span}s]", "time": f"{end:.3f}"})
+        rates = []
+        for series in found["result"]:
+            samples = [
+                (float(at), float(value)) for at, value in series["values"] if begin <= float(at) <= end
+            ]
+            if len(samples) < 2:
+                return None
+            rates.append((samples[-1][1] - samples[0][1]) / (samples[-1][0] - samples[0][0]))
+        return sum(rates) if rates else None
+
+    def _by(self, selector: str, label: str, now: float) -> dict[tuple[str, str], float]:
+        samples = self._vector(f"sum by (task_type, {label}) ({selector})", now)
+        return {(labels["task_type"], labels[label]): value for labels, value in samples}
+
+    def _one(self, expression: str, now: float | None) -> float:
+        samples = self._vector(expression, now)
+        if len(samples) != 1:
+            # Also right after a scrape that failed: the next one may succeed.
+            raise NotSettledError(
+                f"Prometheus has {len(samples)} series for {expression} instead of 1: does it scrape gte-service?"
+            )
+        return samples[0][1]
+
+    def _vector(self, expression: str, now: float | None) -> list[tuple[dict[str, str], float]]:
+        asked = {"query": expression} | ({} if now is None else {"time": f"{now:.3f}"})
+        found = self._data("/api/v1/query", asked)
+        return [(sample["metric"], float(sample["value"][1])) for sample in found["result"]]
+
+    def _data(self, path: str, asked: Mapping[str, str]) -> Any:
+        status, answer = ask(f"{self._url}{path}?{urlencode(asked)}")
+        if status != 200 or answer.get("status") != "success":
+            raise StackError(f"Prometheus answers {asked['query']} with status {status}: {str(answer)[:200]}")
+        return answer["data"]
+
+
+def poll(attempt: Callable[[], Reading], seconds: float) -> Reading:
+    """Tries again until `attempt` raises no NotSettledError; raises that of the last try when the time is up."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return attempt()
+        except NotSettledError:
+            if time.monotonic() > end:
+                raise
+        time.sleep(POLL_SECONDS)

@@ -1,0 +1,2 @@
+-- Two texts a request.
+require("scenario")({ similarity = 1 })
