@@ -8,8 +8,9 @@
 #   ENGINE_ARGS     further arguments for dockerd
 set -euo pipefail
 shopt -s inherit_errexit
-# shellcheck source=lib/debian.sh
-source "${BASH_SOURCE[0]%/*}/lib/debian.sh"
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source-path=SCRIPTDIR source=lib/debian.sh
+source "$HERE/lib/debian.sh"
 
 # The suite whose packages are new enough; its Go programs need glibc 2.34, and Debian 12 has 2.36.
 ENGINE_SUITE=${ENGINE_SUITE:-forky}

@@ -7,10 +7,10 @@
 # Exit status: 0 done, 2 no stand-in exists for one of the images, 1 anything else.
 set -euo pipefail
 shopt -s inherit_errexit
-HERE=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
-# shellcheck source=lib/debian.sh
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source-path=SCRIPTDIR source=lib/debian.sh
 source "$HERE/lib/debian.sh"
-# shellcheck source=lib/image.sh
+# shellcheck source-path=SCRIPTDIR source=lib/image.sh
 source "$HERE/lib/image.sh"
 CACHE=${STANDIN_CACHE:-/var/cache/gte-observability}
 
