@@ -196,7 +196,8 @@ def _machine() -> Sequence[Panel]:
         ),
         lines(
             "Host disks",
-            "Share of each filesystem that is used. Worry above the line at 95 %: HostDiskLow fires after 5 minutes.",
+            "Share of each filesystem that is used or reserved. Worry above the line at 95 %: HostDiskLow fires after "
+            "5 minutes.",
             "percentunit",
             Query(
                 "1 - max by (mountpoint) (node_filesystem_avail_bytes)"
