@@ -103,9 +103,7 @@ def rise(
 def server_latency(before: Reading, after: Reading) -> dict[str, Histogram]:
     """The latencies of the run by task, for the tasks that have any."""
     empty = Histogram({})
-    runs = {
-        task: histogram.since(before.latency.get(task, empty)) for task, histogram in after.latency.items()
-    }
+    runs = {task: histogram.since(before.latency.get(task, empty)) for task, histogram in after.latency.items()}
     return {task: histogram for task, histogram in runs.items() if histogram.total}
 
 

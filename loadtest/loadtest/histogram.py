@@ -49,13 +49,9 @@ class Histogram:
 
     def since(self, earlier: Histogram) -> Histogram:
         """What has been observed after `earlier`."""
-        return Histogram(
-            {bound: count - earlier.buckets.get(bound, 0.0) for bound, count in self.buckets.items()}
-        )
+        return Histogram({bound: count - earlier.buckets.get(bound, 0.0) for bound, count in self.buckets.items()})
 
     def plus(self, other: Histogram) -> Histogram:
         """The observations of both."""
         bounds = {*self.buckets, *other.buckets}
-        return Histogram(
-            {bound: self.buckets.get(bound, 0.0) + other.buckets.get(bound, 0.0) for bound in bounds}
-        )
+        return Histogram({bound: self.buckets.get(bound, 0.0) + other.buckets.get(bound, 0.0) for bound in bounds})

@@ -32,9 +32,7 @@ def ask(url: str, content: Any = None) -> tuple[int, Any]:
         data = response.read()
         return response.status, json.loads(data)
     except (OSError, http.client.HTTPException) as error:
-        raise StackError(
-            f"{url} doesn't answer: {error or type(error).__name__}; does the stack run?"
-        ) from None
+        raise StackError(f"{url} doesn't answer: {error or type(error).__name__}; does the stack run?") from None
     except ValueError:
         raise StackError(f"{url} answers with what is no JSON: {data[:120]!r}") from None
     finally:

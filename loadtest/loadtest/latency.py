@@ -64,7 +64,5 @@ def as_measured(corrected: Latencies, interval: int) -> Latencies:
             counts[added] -= counts[value]
             added -= interval
     if min(counts.values(), default=0) < 0:
-        raise WrkError(
-            "wrk's latencies aren't corrected as expected; is it the wrk 4 that the image installs?"
-        )
+        raise WrkError("wrk's latencies aren't corrected as expected; is it the wrk 4 that the image installs?")
     return Latencies({value: count for value, count in counts.items() if count})

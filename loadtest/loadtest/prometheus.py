@@ -64,9 +64,7 @@ class Prometheus:
         # The time stamp first: a scrape between the queries makes the rest younger than it says, never older.
         scraped = self._one(f"min(timestamp({REQUESTS}))", now)
         latency: dict[str, dict[float, float]] = defaultdict(dict)
-        for labels, value in self._vector(
-            f"sum by (task_type, le) (gte_task_latency_seconds_bucket{{{JOB}}})", now
-        ):
+        for labels, value in self._vector(f"sum by (task_type, le) (gte_task_latency_seconds_bucket{{{JOB}}})", now):
             latency[labels["task_type"]][float(labels["le"])] = value
         return Reading(
             scraped=scraped,
@@ -96,16 +94,12 @@ class Prometheus:
                     "that matters: is its target up (Status > Target health)?"
                 )
             if reading.active:
-                raise NotSettledError(
-                    f"gte-service has {reading.active:g} requests in flight that are not ours"
-                )
+                raise NotSettledError(f"gte-service has {reading.active:g} requests in flight that are not ours")
             before = earlier[-1] if earlier else None
             if before is None or reading.scraped > before.scraped:
                 earlier.append(reading)
             if before is None or reading.scraped <= before.scraped or not reading.same_counts(before):
-                raise NotSettledError(
-                    "gte-service goes on counting requests: run again without other traffic"
-                )
+                raise NotSettledError("gte-service goes on counting requests: run again without other traffic")
             return reading
 
         return poll(attempt, seconds)
@@ -120,9 +114,7 @@ class Prometheus:
         found = self._data("/api/v1/query", {"query": f"{REQUESTS}[{span}s]", "time": f"{end:.3f}"})
         rates = []
         for series in found["result"]:
-            samples = [
-                (float(at), float(value)) for at, value in series["values"] if begin <= float(at) <= end
-            ]
+            samples = [(float(at), float(value)) for at, value in series["values"] if begin <= float(at) <= end]
             if len(samples) < 2:
                 return None
             rates.append((samples[-1][1] - samples[0][1]) / (samples[-1][0] - samples[0][0]))

@@ -114,9 +114,7 @@ def as_json(figures: Figures, judgement: Judgement, options: Options) -> dict[st
         "server": {
             "qps": figures.server_qps,
             "percentiles": _server_percentiles(judgement.all_latency),
-            "percentiles_by_task": {
-                task: _server_percentiles(seen) for task, seen in judgement.latency.items()
-            },
+            "percentiles_by_task": {task: _server_percentiles(seen) for task, seen in judgement.latency.items()},
         },
         "problems": judgement.problems,
         "agrees": not judgement.problems,
@@ -124,11 +122,7 @@ def as_json(figures: Figures, judgement: Judgement, options: Options) -> dict[st
 
 
 def _client_percentiles(latencies: Latencies) -> dict[str, float]:
-    return (
-        {f"p{100 * share:g}": latencies.percentile(share) / 1e6 for share in SHARES}
-        if latencies.total
-        else {}
-    )
+    return {f"p{100 * share:g}": latencies.percentile(share) / 1e6 for share in SHARES} if latencies.total else {}
 
 
 def _server_percentiles(histogram: Histogram) -> dict[str, dict[str, float | None]]:

@@ -74,9 +74,7 @@ def run(options: Options, send: Callable[[Options], ClientFigures], say: Callabl
 def _ready_model(url: str) -> Model:
     status, answer = ask(f"{url}/readyz")
     if status != 200:
-        raise StackError(
-            f"{url} is not ready: {answer}; wait for it, or look at: docker compose logs gte-service"
-        )
+        raise StackError(f"{url} is not ready: {answer}; wait for it, or look at: docker compose logs gte-service")
     try:
         return Model(str(answer["model"]), str(answer["revision"]), bool(answer["demo"]))
     except (KeyError, TypeError):

@@ -25,14 +25,7 @@ def check_target(url: str) -> None:
         port = parts.port
     except ValueError:
         port = None
-    if (
-        parts.scheme != "http"
-        or not parts.hostname
-        or not port
-        or parts.path
-        or parts.query
-        or parts.username
-    ):
+    if parts.scheme != "http" or not parts.hostname or not port or parts.path or parts.query or parts.username:
         raise UsageError(f"LOADTEST_TARGET_URL is {url!r}: it has to look like http://127.0.0.1:5000")
     address = _as_address(parts.hostname)
     if address is None and _SERVICE_NAME.fullmatch(parts.hostname):

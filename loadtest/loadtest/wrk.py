@@ -74,9 +74,7 @@ def run_wrk(options: Options) -> ClientFigures:
     except subprocess.TimeoutExpired:
         raise WrkError(f"wrk didn't end within {GRACE_SECONDS} s after the run") from None
     if ended.returncode:
-        raise WrkError(
-            f"wrk ended with status {ended.returncode}: {(ended.stderr or ended.stdout).strip()[:500]}"
-        )
+        raise WrkError(f"wrk ended with status {ended.returncode}: {(ended.stderr or ended.stdout).strip()[:500]}")
     return read_figures(ended.stdout, ended.stderr, options.connections)
 
 
@@ -108,9 +106,7 @@ def _figures(read: Mapping[str, Any], connections: int) -> ClientFigures:
     rounds = requests // connections
     # As wrk itself computes it, in whole numbers.
     measured = as_measured(corrected, microseconds // rounds) if rounds else corrected
-    refused = sum(
-        count for (_, outcome), count in completed.items() if int(outcome.split(maxsplit=1)[0]) > 399
-    )
+    refused = sum(count for (_, outcome), count in completed.items() if int(outcome.split(maxsplit=1)[0]) > 399)
     for name, one, other in (
         ("answers", sum(completed.values()), requests),
         ("statuses above 399", refused, errors.pop("status", 0)),

@@ -55,22 +55,14 @@ def test_a_run_whose_figures_agree_passes(stack: FakeStack, capsys: pytest.Captu
     assert run(stack, sends(40)) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == "The figures agree."
-    assert (
-        "  embedding success                     30                              30  agrees (30 to 38)"
-        in lines
-    )
-    assert (
-        "  similarity success                    10                              10  agrees (10 to 18)"
-        in lines
-    )
+    assert "  embedding success                     30                              30  agrees (30 to 38)" in lines
+    assert "  similarity success                    10                              10  agrees (10 to 18)" in lines
     assert any(line.split() == ["requests", "per", "second", "20.0", "10.0"] for line in lines)
     assert any("coordinated omission" in line for line in lines)
     assert any("demo model" in line for line in lines)
 
 
-def test_what_was_in_flight_at_the_end_may_be_counted(
-    stack: FakeStack, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_was_in_flight_at_the_end_may_be_counted(stack: FakeStack, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(stack, sends(40, unread=8)) == 0
     assert "the server counted 8 of them" in capsys.readouterr().out
 
@@ -108,17 +100,13 @@ def test_one_request_that_was_not_counted_fails(stack: FakeStack, capsys: pytest
     assert "gte_task_latency_seconds counted 40 requests, gte_task_requests_total 39" in said
 
 
-def test_a_request_of_a_task_that_was_not_sent_fails(
-    stack: FakeStack, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_request_of_a_task_that_was_not_sent_fails(stack: FakeStack, capsys: pytest.CaptureFixture[str]) -> None:
     def send(options: Options) -> ClientFigures:
         figures = sends(40)(options)
         stack.count("unknown", 400, 0.001)
         return figures
 
-    assert "0 answers for unknown with the status invalid, Prometheus shows 1" in problems(
-        stack, capsys, send
-    )
+    assert "0 answers for unknown with the status invalid, Prometheus shows 1" in problems(stack, capsys, send)
 
 
 def test_a_request_that_was_counted_under_another_status_fails(
@@ -130,9 +118,7 @@ def test_a_request_that_was_counted_under_another_status_fails(
         stack.requests["similarity", "error"] += 1
         return figures
 
-    assert "10 answers for similarity with the status success, Prometheus shows 9" in problems(
-        stack, capsys, send
-    )
+    assert "10 answers for similarity with the status success, Prometheus shows 9" in problems(stack, capsys, send)
 
 
 def test_a_counter_that_goes_back_is_named(stack: FakeStack, capsys: pytest.CaptureFixture[str]) -> None:
@@ -143,9 +129,7 @@ def test_a_counter_that_goes_back_is_named(stack: FakeStack, capsys: pytest.Capt
     assert "started anew" in problems(stack, capsys, send)
 
 
-def test_a_histogram_slower_than_the_client_fails(
-    stack: FakeStack, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_histogram_slower_than_the_client_fails(stack: FakeStack, capsys: pytest.CaptureFixture[str]) -> None:
     def send(options: Options) -> ClientFigures:
         figures = sends(36)(options)
         for _ in range(4):
@@ -170,9 +154,13 @@ def test_an_answer_that_is_an_error_fails_though_the_figures_agree(
 def test_a_status_that_is_allowed_is_no_failure(stack: FakeStack, capsys: pytest.CaptureFixture[str]) -> None:
     stack.status = lambda number: 503 if number == 3 else 200
     assert run(stack, sends(40), "--allow-status", "503") == 0
-    assert any(
-        line.split() == ["embedding", "internal", "1"] for line in capsys.readouterr().out.splitlines()
-    )
+    assert any(line.split() == ["embedding", "internal", "1"] for line in capsys.readouterr().out.splitlines())
+
+
+def test_a_refused_request_counts_as_invalid(stack: FakeStack, capsys: pytest.CaptureFixture[str]) -> None:
+    stack.status = lambda number: 400 if number == 3 else 200
+    assert run(stack, sends(40), "--allow-status", "400") == 0
+    assert any(line.split()[:4] == ["embedding", "invalid", "1", "1"] for line in capsys.readouterr().out.splitlines())
 
 
 def test_a_socket_error_fails(stack: FakeStack, capsys: pytest.CaptureFixture[str]) -> None:
@@ -224,9 +212,7 @@ def no_figures(stack: FakeStack, capsys: pytest.CaptureFixture[str], send: Send)
     return capsys.readouterr().err
 
 
-def test_a_service_that_is_not_ready_is_not_loaded(
-    stack: FakeStack, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_service_that_is_not_ready_is_not_loaded(stack: FakeStack, capsys: pytest.CaptureFixture[str]) -> None:
     stack.ready = (503, {"status": "loading"})
     assert "is not ready: {'status': 'loading'}" in no_figures(stack, capsys, sends(1))
     assert not stack.bodies
@@ -248,15 +234,17 @@ def test_other_traffic_before_the_run_is_noticed(
 def test_what_is_in_flight_is_waited_for(stack: FakeStack) -> None:
     def send(options: Options) -> ClientFigures:
         figures = sends(40)(options)
-        stack.active = 2
+        stack.active = 1
+        scrapes: list[int] = []
 
-        def finish() -> None:
-            if stack.active:
-                stack.active -= 1
+        def finish_at_the_sixth() -> None:
+            scrapes.append(1)
+            if len(scrapes) == 6:
+                stack.active = 0
                 stack.requests["embedding", "success"] += 1
-                stack.latency["embedding"][0.01] += 1
 
-        stack.on_scrape = finish
+        stack.on_scrape = finish_at_the_sixth
+        stack.latency["embedding"][0.01] += 1
         return figures
 
     assert run(stack, send) == 0
@@ -283,9 +271,7 @@ def test_a_prometheus_that_lost_its_target_is_named(
     assert "does it scrape gte-service?" in no_figures(stack, capsys, sends(1))
 
 
-def test_a_prometheus_that_does_not_answer_is_named(
-    stack: FakeStack, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_prometheus_that_does_not_answer_is_named(stack: FakeStack, capsys: pytest.CaptureFixture[str]) -> None:
     environment = stack.environment() | {"LOADTEST_PROMETHEUS_URL": "http://127.0.0.1:9"}
     assert main([], environment, sends(1)) == 3
     assert "http://127.0.0.1:9/api/v1/query" in capsys.readouterr().err

@@ -38,6 +38,10 @@ def test_latencies_below_twice_the_interval_are_left_alone() -> None:
     assert as_measured(Latencies(counts), 10).counts == counts
 
 
+def test_a_multiple_of_the_interval_brings_no_sample_of_the_interval_itself() -> None:
+    assert as_measured(Latencies({10: 5, 20: 2, 30: 1}), 10).counts == {10: 5, 20: 1, 30: 1}
+
+
 def test_latencies_that_were_not_corrected_so_are_refused() -> None:
     with pytest.raises(WrkError, match="aren't corrected as expected"):
         as_measured(Latencies({10: 5, 100: 1}), 10)
@@ -65,9 +69,7 @@ HISTOGRAM = Histogram({0.1: 50.0, 0.2: 90.0, 0.5: 100.0, math.inf: 100.0})
     ("share", "low", "high", "value"),
     [(0.5, 0.0, 0.1, 0.1), (0.25, 0.0, 0.1, 0.05), (0.9, 0.1, 0.2, 0.2), (0.95, 0.2, 0.5, 0.35)],
 )
-def test_a_percentile_of_a_histogram_is_interpolated(
-    share: float, low: float, high: float, value: float
-) -> None:
+def test_a_percentile_of_a_histogram_is_interpolated(share: float, low: float, high: float, value: float) -> None:
     estimate = HISTOGRAM.percentile(share)
     assert estimate is not None
     assert (estimate.low, estimate.high) == (low, high)

@@ -71,7 +71,4 @@ def short(value: Any) -> str:
 
 
 def _name(path: Sequence[str | int]) -> str:
-    return (
-        "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".")
-        or "the answer"
-    )
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".") or "the answer"

@@ -58,9 +58,7 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
             print(f"{check.service} {check.says}")
         return 0
     try:
-        stack = Stack(
-            read_addresses(environment), read_left_out(environment), secrets.token_hex(4), time.time()
-        )
+        stack = Stack(read_addresses(environment), read_left_out(environment), secrets.token_hex(4), time.time())
         # JSON on standard output has it for itself.
         results = _run(chosen, stack, sys.stderr if options.json == "-" else sys.stdout)
         if options.json:

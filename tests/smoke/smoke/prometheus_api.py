@@ -34,9 +34,7 @@ def query(prometheus: Service, expression: str, deadline: Deadline, at_time: flo
     return reading
 
 
-def one_value(
-    prometheus: Service, expression: str, deadline: Deadline, at_time: float | None = None
-) -> float:
+def one_value(prometheus: Service, expression: str, deadline: Deadline, at_time: float | None = None) -> float:
     """The value of a query that gives one series; raises CheckError."""
     values = list(query(prometheus, expression, deadline, at_time).values())
     if len(values) != 1:
@@ -49,9 +47,7 @@ def clock(prometheus: Service, deadline: Deadline) -> float:
     return one_value(prometheus, "vector(time())", deadline)
 
 
-def read_after(
-    prometheus: Service, selector: str, moment: float, deadline: Deadline, expression: str
-) -> Reading:
+def read_after(prometheus: Service, selector: str, moment: float, deadline: Deadline, expression: str) -> Reading:
     """The result of a query once every series of `selector` has been scraped after `moment`.
 
     Replicas are scraped at different times: only when the oldest sample is young enough does a sum

@@ -29,9 +29,7 @@ SINGLE = (
 )
 
 
-def gte_metrics(
-    model: str, revision: str, requests: Counter[tuple[str, str]], errors: Counter[tuple[str, str]]
-) -> str:
+def gte_metrics(model: str, revision: str, requests: Counter[tuple[str, str]], errors: Counter[tuple[str, str]]) -> str:
     """What gte-service answers, with these counts."""
     lines = ["# HELP gte_task_requests_total Finished requests.", "# TYPE gte_task_requests_total counter"]
     for task in TASKS:
@@ -39,9 +37,7 @@ def gte_metrics(
             value = requests[task, status]
             lines.append(f'gte_task_requests_total{{task_type="{task}",status="{status}"}} {value}.0')
         for reason in REASONS.split():
-            lines.append(
-                f'gte_task_errors_total{{task_type="{task}",reason="{reason}"}} {errors[task, reason]}.0'
-            )
+            lines.append(f'gte_task_errors_total{{task_type="{task}",reason="{reason}"}} {errors[task, reason]}.0')
         for bound in BOUNDS:
             lines.append(f'gte_task_latency_seconds_bucket{{task_type="{task}",le="{bound}"}} 3.0')
         lines.append(f'gte_task_latency_seconds_count{{task_type="{task}"}} 3.0')

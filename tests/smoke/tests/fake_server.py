@@ -20,9 +20,7 @@ class Server:
             def _reply(self) -> None:
                 length = int(self.headers.get("Content-Length", 0))
                 body = self.rfile.read(length)
-                status, kind, content = fake.answer(
-                    self.command, self.path, body, self.headers.get("Accept", "")
-                )
+                status, kind, content = fake.answer(self.command, self.path, body, self.headers.get("Accept", ""))
                 data = content.encode() if isinstance(content, str) else json.dumps(content).encode()
                 self.send_response(status)
                 self.send_header("Content-Type", kind)

@@ -140,9 +140,7 @@ class FakeStack:
 
     def inbox_page(self, asked: dict[str, str], body: bytes, accept: str) -> Reply:
         """The page of alert-inbox."""
-        shown = [
-            f"<h3>{a['labels']['alertname']}</h3><p>{a['annotations'].get('summary')}" for a in self.alerts
-        ]
+        shown = [f"<h3>{a['labels']['alertname']}</h3><p>{a['annotations'].get('summary')}" for a in self.alerts]
         return 200, HTML, "<!doctype html><h1>Alerts</h1>" + "".join(shown)
 
 

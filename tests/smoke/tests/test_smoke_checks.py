@@ -45,9 +45,7 @@ def test_each_check_passes_where_all_is_well(sentence: str, server: Server) -> N
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=[f"{sentence}: {named}" for sentence, _, _, named in BROKEN])
-def test_a_check_fails_when_what_it_is_about_is_wrong(
-    broken: Broken, fake: FakeStack, server: Server
-) -> None:
+def test_a_check_fails_when_what_it_is_about_is_wrong(broken: Broken, fake: FakeStack, server: Server) -> None:
     sentence, route, edit, named = broken
     fake.edit(route, edit)
     with pytest.raises(CheckError) as failure:
@@ -116,9 +114,7 @@ def test_an_end_that_is_never_told_fails(fake: FakeStack, server: Server) -> Non
         make("alert-inbox is told when that alert ends", server)
 
 
-def test_an_end_that_would_be_told_too_late_is_left_out_and_ended_all_the_same(
-    fake: FakeStack, server: Server
-) -> None:
+def test_an_end_that_would_be_told_too_late_is_left_out_and_ended_all_the_same(fake: FakeStack, server: Server) -> None:
     fake.group_interval = "5m"
     with pytest.raises(LeftOutError, match="300 s"):
         make("alert-inbox is told when that alert ends", server)

@@ -33,9 +33,7 @@ def server(fake: FakeStack) -> Iterator[Server]:
     server.close()
 
 
-def test_all_checks_pass_on_a_stack_in_which_all_is_well(
-    server: Server, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_all_checks_pass_on_a_stack_in_which_all_is_well(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([], server.environment()) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == f"{len(CHECKS)} passed, 0 failed, 0 left out"
@@ -51,9 +49,7 @@ def test_a_failure_names_what_was_seen_and_what_to_look_at(
     lines = capsys.readouterr().out.splitlines()
     failed = [text for text in lines if text.startswith("FAIL ")]
     assert len(failed) == 1
-    assert re.match(
-        r"FAIL grafana lists the dashboard gte-overview \(\d\.\d{3} s\): GET .*: status 500 ", failed[0]
-    )
+    assert re.match(r"FAIL grafana lists the dashboard gte-overview \(\d\.\d{3} s\): GET .*: status 500 ", failed[0])
     assert failed[0].endswith("; look at: docker compose logs grafana")
     assert lines[-1] == "5 passed, 1 failed, 0 left out"
 
@@ -71,9 +67,7 @@ def test_a_left_out_service_is_counted_apart(server: Server, capsys: pytest.Capt
     assert lines[-1] == "4 passed, 0 failed, 6 left out"
 
 
-def test_what_needs_a_left_out_service_is_left_out_too(
-    server: Server, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_needs_a_left_out_service_is_left_out_too(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--only", "prometheus"], server.environment() | {"SMOKE_LEFT_OUT": "grafana"}) == 0
     left_out = [text for text in capsys.readouterr().out.splitlines() if text.startswith("LEFT OUT")]
     assert left_out == ["LEFT OUT prometheus scrapes grafana: SMOKE_LEFT_OUT names grafana"]
@@ -93,16 +87,12 @@ def test_wrong_usage_ends_with_2(arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize("setting", [{"SMOKE_LEFT_OUT": "nginx"}, {"SMOKE_GTE_URL": "gte"}])
-def test_a_setting_that_cant_be_used_ends_with_2(
-    setting: dict[str, str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_setting_that_cant_be_used_ends_with_2(setting: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main([], setting) == 2
     assert capsys.readouterr().err.startswith("smoke: ")
 
 
-def test_json_on_standard_output_has_it_for_itself(
-    server: Server, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_json_on_standard_output_has_it_for_itself(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--only", "node-exporter", "--json", "-"], server.environment()) == 0
     printed = capsys.readouterr()
     told = json.loads(printed.out)
@@ -125,9 +115,7 @@ def test_json_goes_to_a_file(fake: FakeStack, server: Server, tmp_path: Path) ->
 def test_a_file_that_cant_be_written_is_named(
     server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert (
-        main(["--only", "node-exporter", "--json", str(tmp_path / "none" / "x")], server.environment()) == 2
-    )
+    assert main(["--only", "node-exporter", "--json", str(tmp_path / "none" / "x")], server.environment()) == 2
     assert "--json can't be written" in capsys.readouterr().err
 
 

@@ -26,9 +26,7 @@ def test_labels_values_and_comments_are_read() -> None:
     assert read.one("y").value == 1
 
 
-@pytest.mark.parametrize(
-    "text", ["<html>", "x{a=1} 2", "x", "x{a='1'} 2", "x one", '{a="1"} 2', 'x{a="1"b="2"} 3']
-)
+@pytest.mark.parametrize("text", ["<html>", "x{a=1} 2", "x", "x{a='1'} 2", "x one", '{a="1"} 2', 'x{a="1"b="2"} 3'])
 def test_what_is_no_sample_is_refused(text: str) -> None:
     with pytest.raises(CheckError, match="line 2 of the metrics is no sample"):
         Exposition(f"y 1\n{text}\n")

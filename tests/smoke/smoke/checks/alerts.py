@@ -121,8 +121,7 @@ def longest_duration(key: str, config: str, unset: float) -> float:
     """The longest duration in seconds that `key` has anywhere in a YAML text; `unset` when it isn't there."""
     found = re.findall(rf"\b{key}:\s*[\"']?((?:\d+(?:ms|[smhdwy]))+)", config)
     durations = [
-        sum(int(count) * _UNITS[unit] for count, unit in re.findall(r"(\d+)(ms|[smhdwy])", text))
-        for text in found
+        sum(int(count) * _UNITS[unit] for count, unit in re.findall(r"(\d+)(ms|[smhdwy])", text)) for text in found
     ]
     return max(durations, default=unset)
 
@@ -147,7 +146,5 @@ CHECKS = (
 )
 # Made last: see _fires.
 LATE_CHECKS = (
-    Check(
-        "alert-inbox", "is told when that alert ends", _resolves, DELIVERED_SECONDS, _ALERTMANAGER, _LOOK_AT
-    ),
+    Check("alert-inbox", "is told when that alert ends", _resolves, DELIVERED_SECONDS, _ALERTMANAGER, _LOOK_AT),
 )

@@ -23,9 +23,7 @@ def _data_sources(stack: Stack, deadline: Deadline) -> None:
     sources = at(answer, "datasources", kind=dict).values()
     known = {source.get("uid"): source.get("type") for source in sources if isinstance(source, dict)}
     for uid in DATA_SOURCES:
-        require(
-            uid in known, f"no data source with the uid {uid}; there are {short(sorted(map(str, known)))}"
-        )
+        require(uid in known, f"no data source with the uid {uid}; there are {short(sorted(map(str, known)))}")
         require(known[uid] == uid, f"the data source {uid} has the type {known[uid]!r}")
 
 
@@ -77,9 +75,7 @@ def _read_only(stack: Stack, deadline: Deadline) -> None:
         "title": f"Smoke test {stack.run}: nobody should be able to write this",
         "panels": [],
     }
-    answer = stack.at.grafana.post(
-        "/api/dashboards/db", {"dashboard": dashboard, "overwrite": False}, deadline
-    )
+    answer = stack.at.grafana.post("/api/dashboards/db", {"dashboard": dashboard, "overwrite": False}, deadline)
     if answer.status == 200:
         stack.at.grafana.delete(f"/api/dashboards/uid/{uid}", deadline)
     answer.expect(401, 403)

@@ -69,9 +69,7 @@ def _embedding_list(stack: Stack, deadline: Deadline) -> None:
     count = len(at(answer, "result", kind=list))
     require(count == len(texts), f"{count} vectors for {len(texts)} texts")
     first, far, again = (vector_at(answer, "result", position) for position in range(len(texts)))
-    require(
-        dot(first, again) > 0.999, f"the same text twice gives different vectors: cosine {dot(first, again)}"
-    )
+    require(dot(first, again) > 0.999, f"the same text twice gives different vectors: cosine {dot(first, again)}")
     require(dot(first, far) < 0.999, f"different texts give the same vector: cosine {dot(first, far)}")
 
 
@@ -101,9 +99,7 @@ def expect_error(stack: Stack, deadline: Deadline, body: Any, code: str, field: 
     error = at(answer, "error", kind=dict)
     missing = [key for key in ERROR_KEYS if key not in error]
     require(not missing, f"the error lacks {', '.join(missing)}: {short(answer)}")
-    require(
-        error["code"] == code, f"the error's code is {error['code']!r} instead of {code!r}: {short(answer)}"
-    )
+    require(error["code"] == code, f"the error's code is {error['code']!r} instead of {code!r}: {short(answer)}")
     require(error["field"] == field, f"the error's field is {error['field']!r} instead of {field!r}")
     require(
         bool(error["message"]) and bool(error["request_id"]),

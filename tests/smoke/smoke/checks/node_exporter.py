@@ -39,9 +39,7 @@ def _processors(stack: Stack, deadline: Deadline) -> None:
 def _root(stack: Stack, deadline: Deadline) -> None:
     metrics = _scrape(stack, deadline)
     sizes = metrics.all("node_filesystem_size_bytes", mountpoint="/")
-    require(
-        bool(sizes), 'no node_filesystem_size_bytes of mountpoint "/": is the host\'s root mounted and named?'
-    )
+    require(bool(sizes), 'no node_filesystem_size_bytes of mountpoint "/": is the host\'s root mounted and named?')
     size = sizes[0].value
     free = metrics.one("node_filesystem_avail_bytes", **sizes[0].labels).value
     require(0 <= free <= size and size > 0, f"{free:g} of {size:g} bytes of the root free: that can't be")

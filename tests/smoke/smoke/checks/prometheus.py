@@ -40,9 +40,7 @@ def _expect_up(targets: list[Any], began: float) -> None:
         require(health == "up", f"{url} is {health}: {error}")
         # A target that died a moment ago is still up by its last scrape.
         scraped = at(target, "lastScrape", kind=str)
-        require(
-            datetime.fromisoformat(scraped).timestamp() >= began, f"{url} was up, but is not scraped any more"
-        )
+        require(datetime.fromisoformat(scraped).timestamp() >= began, f"{url} was up, but is not scraped any more")
 
 
 def _target_up(job: str) -> Callable[[Stack, Deadline], None]:
