@@ -21,6 +21,7 @@ class Settings:
         model: a ModelScope id (`owner/name`) or `builtin:lexical`.
         model_revision: the branch, tag or commit asked of ModelScope.
         model_dir: a local folder that holds the model; if set, nothing is fetched.
+        model_dir_shown: how that folder is called outside of the container, "" if the same.
         models_home: where fetched and prepared models are kept.
         run_dir: small files of this run (metrics, states); on tmpfs, wiped at the start.
         port: the API's TCP port.
@@ -37,6 +38,7 @@ class Settings:
     model: str
     model_revision: str
     model_dir: Path | None
+    model_dir_shown: str
     models_home: Path
     run_dir: Path
     port: int
@@ -57,7 +59,7 @@ class Settings:
     @property
     def model_name(self) -> str:
         """The model's name for people: its id, or the folder's path."""
-        return str(self.model_dir) if self.model_dir else self.model
+        return self.model_dir_shown or str(self.model_dir) if self.model_dir else self.model
 
     @property
     def is_demo(self) -> bool:
@@ -95,6 +97,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         model=model,
         model_revision=given.get("GTE_MODEL_REVISION", "master"),
         model_dir=Path(given["GTE_MODEL_DIR"]) if "GTE_MODEL_DIR" in given else None,
+        model_dir_shown=given.get("GTE_MODEL_DIR_SHOWN", ""),
         models_home=Path(given.get("GTE_MODELS_HOME", "/models")),
         run_dir=Path(given.get("GTE_RUN_DIR", "/run/gte")),
         port=_whole(given, "GTE_LISTEN_PORT", 5000, 1, 65535),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+
 from conftest import Service
 
 TEXT = "张三在北京参加了奥运会"

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Service
 
+from conftest import Service
 from gte_service.engine.store.synthetic import write_random
 
 pytestmark = pytest.mark.full_size

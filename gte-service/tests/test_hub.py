@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import Service, wait_for
 from hub_server import MODEL, Hub
+
+from conftest import Service, wait_for
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from conftest import Service, wait_for
 
+from conftest import Service, wait_for
 from gte_service.monitoring.slots import SlotHolder, read_holders
 from gte_service.server.health import check
 from gte_service.settings import read_settings

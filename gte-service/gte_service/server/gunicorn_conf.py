@@ -12,7 +12,7 @@ _settings = read_settings()
 bind = f"0.0.0.0:{_settings.port}"
 workers = _settings.workers
 threads = _settings.threads
-worker_class = "gthread"
+worker_class = "gte_service.server.draining_worker.DrainingThreadWorker"
 # The model is loaded after the fork: torch's threads don't survive one.
 preload_app = False
 max_requests = _settings.max_requests

@@ -1,0 +1,129 @@
+"""Drives one stack of its own: project, ports, and commands as a user types them."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = "gte-test"
+PORTS = (
+    "GTE_PORT",
+    "GTE_METRICS_PORT",
+    "PROMETHEUS_PORT",
+    "ALERTMANAGER_PORT",
+    "ALERT_INBOX_PORT",
+    "GRAFANA_PORT",
+    "NODE_EXPORTER_PORT",
+)
+
+
+def wait_for(condition: Callable[[], Any], what: str, seconds: float) -> Any:
+    """Poll until the condition is true, and give its value."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
+        time.sleep(0.25)
+    return value
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nothing listens on, all different."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+@dataclass
+class Stack:
+    """One running stack.
+
+    Attributes:
+        environ: what its commands are started with.
+        output: what `make demo` printed.
+    """
+
+    environ: Mapping[str, str] = field(
+        default_factory=lambda: (
+            dict(os.environ)
+            | {"COMPOSE_PROJECT_NAME": PROJECT, "GTE_WORKERS": "2"}
+            | {name: str(port) for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)}
+        )
+    )
+    output: str = ""
+
+    def run(self, *command: str, seconds: float = 600) -> subprocess.CompletedProcess[str]:
+        """Run a command in the project's folder; its output is one text."""
+        return subprocess.run(
+            command, cwd=ROOT, env=self.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, timeout=seconds, check=False,
+        )  # fmt: skip
+
+    def must(self, *command: str, seconds: float = 600) -> str:
+        """Run a command that has to succeed; returns its output."""
+        done = self.run(*command, seconds=seconds)
+        assert done.returncode == 0, f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}"
+        return done.stdout
+
+    def url(self, port: str, path: str) -> str:
+        """An address on this host, by the name of its port's setting."""
+        return f"http://127.0.0.1:{self.environ[port]}{path}"
+
+    def get(self, port: str, path: str) -> str:
+        """The body that a GET is answered with.
+
+        Raises:
+            OSError: no answer, or one with an error status.
+        """
+        with urllib.request.urlopen(self.url(port, path), timeout=10) as answer:
+            text: str = answer.read().decode()
+        return text
+
+    def predict(self, text: str) -> int:
+        """Send one text for its embedding; returns the HTTP status."""
+        body = json.dumps({"task_type": "embedding", "input_text": text}).encode()
+        try:
+            with urllib.request.urlopen(self.url("GTE_PORT", "/predict"), body, timeout=60) as answer:
+                answer.read()
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    def query(self, expression: str) -> list[dict[str, Any]]:
+        """The result of an instant query."""
+        path = "/api/v1/query?" + urllib.parse.urlencode({"query": expression})
+        result: list[dict[str, Any]] = json.loads(self.get("PROMETHEUS_PORT", path))["data"]["result"]
+        return result
+
+    def notifications(self, alertname: str) -> list[dict[str, Any]]:
+        """What the inbox holds of an alert, newest first."""
+        found = json.loads(self.get("ALERT_INBOX_PORT", f"/api/notifications?alertname={alertname}"))
+        listed: list[dict[str, Any]] = found["notifications"]
+        return listed
+
+    def address(self, service: str) -> str:
+        """The IP address of a container on the network of this stack, or one that refuses while it has none."""
+        template = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+        done = self.run("docker", "inspect", "-f", template, f"{PROJECT}-{service}-1")
+        return done.stdout.strip() if done.returncode == 0 and done.stdout.strip() else "127.0.0.1"
+
+    def containers(self) -> dict[str, dict[str, Any]]:
+        """What the engine knows of each container, by its service."""
+        identities = self.must("docker", "compose", "ps", "-aq").split()
+        inspected = json.loads(self.must("docker", "inspect", *identities)) if identities else []
+        return {one["Config"]["Labels"]["com.docker.compose.service"]: one for one in inspected}
