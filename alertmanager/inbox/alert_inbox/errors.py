@@ -36,20 +36,20 @@ class RequestError(InboxError):
             self.code = code
 
 
-class InvalidPayload(RequestError):  # noqa: N818 - named for what the client sent
+class InvalidPayload(RequestError):
     """The body of POST /alerts can't be understood."""
 
     code = "invalid_payload"
 
 
-class PayloadTooLarge(RequestError):  # noqa: N818 - as above
+class PayloadTooLarge(RequestError):
     """The body of POST /alerts is longer than the inbox takes."""
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     code = "too_large"
 
 
-class InvalidQuery(RequestError):  # noqa: N818 - as above
+class InvalidQuery(RequestError):
     """A query parameter is unknown or out of range."""
 
     code = "invalid_query"

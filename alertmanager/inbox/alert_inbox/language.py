@@ -32,6 +32,7 @@ class Words:
     group: str
     alerts_one: str
     alerts_many: str
+    alerts_mixed: str
     truncated: str
     severity: str
     labels: str
@@ -79,6 +80,7 @@ ENGLISH = Words(
     group="Group",
     alerts_one="1 alert",
     alerts_many="{count} alerts",
+    alerts_mixed="{firing} firing, {resolved} resolved",
     truncated="Alertmanager left out {count} more alerts of this group; open Alertmanager to see them.",
     severity="Severity",
     labels="Labels",
@@ -126,6 +128,7 @@ CHINESE = Words(
     group="分组",
     alerts_one="1 个告警",
     alerts_many="{count} 个告警",
+    alerts_mixed="{firing} 个告警中，{resolved} 个已恢复",
     truncated="本组另有 {count} 个告警被 Alertmanager 省略，请到 Alertmanager 查看。",
     severity="级别",
     labels="标签",

@@ -60,23 +60,31 @@ class NotificationView:
     count_text: str
     truncated: int
     alerts: list[AlertView]
+    """Those that still fire first."""
 
 
 def view(stored: Stored, words: Words, alertmanager_url: str) -> NotificationView:
     """Return what the page shows of one stored notification."""
     notification = stored.notification
     alerts = [_alert(alert, words, alertmanager_url) for alert in notification.alerts]
-    count = len(alerts)
+    alerts.sort(key=lambda alert: not alert.firing)
     return NotificationView(
         id=stored.id,
         firing=notification.status == "firing",
         received=_moment(stored.received_at),
         receiver=notification.receiver,
         group=sorted((notification.document.get("groupLabels") or {}).items()),
-        count_text=words.alerts_one if count == 1 else words.alerts_many.format(count=count),
+        count_text=_count(alerts, words),
         truncated=notification.truncated_alerts,
         alerts=alerts,
     )
+
+
+def _count(alerts: list[AlertView], words: Words) -> str:
+    firing = sum(alert.firing for alert in alerts)
+    if 0 < firing < len(alerts):
+        return words.alerts_mixed.format(firing=firing, resolved=len(alerts) - firing)
+    return words.alerts_one if len(alerts) == 1 else words.alerts_many.format(count=len(alerts))
 
 
 def _alert(alert: Document, words: Words, alertmanager_url: str) -> AlertView:

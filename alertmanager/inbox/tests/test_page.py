@@ -6,10 +6,11 @@ from datetime import timedelta
 from html.parser import HTMLParser
 
 import pytest
+from running_inbox import RunningInbox, alert, notification
+
 from alert_inbox.language import CHINESE, ENGLISH
 from alert_inbox.links import is_web_link, silence_link
 from alert_inbox.page import _duration
-from running_inbox import RunningInbox, alert, notification
 
 EVIL = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>{{ 7*7 }}"
 
@@ -119,10 +120,12 @@ def test_firing_and_resolved_differ_in_words_signs_and_classes(inbox: RunningInb
     assert "▲" not in shown.text
     assert "Ended 2026-03-04 07:11:07 (lasted 2 h 5 min)" in " ".join(shown.text.split())
     assert "resolved" in shown.all("article", "class")
-    inbox.post(notification(alert("Still"), alert("Over", "resolved")))
+    inbox.post(notification(alert("Over", "resolved"), alert("Still")))
     both = page(inbox, "/?status=firing")
-    assert "▲" in both.text
-    assert both.text.count("✓") == 1
+    assert "1 firing, 1 resolved" in both.text
+    # The sign of the notification, and one for each of its alerts.
+    assert (both.text.count("▲"), both.text.count("✓")) == (2, 1)
+    assert both.text.index("Still") < both.text.index("Over")
 
 
 @pytest.mark.parametrize(
@@ -133,7 +136,7 @@ def test_firing_and_resolved_differ_in_words_signs_and_classes(inbox: RunningInb
         ("de, zh;q=0.5, en;q=0.4", "zh"),
         ("fr", "en"),
         ("en-GB,zh", "en"),
-        ("zh;q=0,en", "en"),
+        ("zh;q=0, de", "en"),
         ("", "en"),
     ],
 )

@@ -8,11 +8,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from gunicorn.config import KNOWN_SETTINGS, Config  # type: ignore[import-untyped]
+from running_inbox import RunningInbox
+
 from alert_inbox.health import probe
 from alert_inbox.server import gunicorn_settings
 from alert_inbox.settings import Settings, read_settings
-from gunicorn.config import KNOWN_SETTINGS, Config  # type: ignore[import-untyped]
-from running_inbox import RunningInbox
 
 
 def fails_to_start(*arguments: str, **environment: str) -> tuple[int, str]:
