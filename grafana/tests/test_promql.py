@@ -110,5 +110,7 @@ def evaluate(series: dict[str, str], title: str, expected: dict[str, float], fol
     }
     folder.chmod(0o755)
     # JSON is YAML too.
-    (folder / "panel.yml").write_text(json.dumps({"evaluation_interval": "5s", "fuzzy_compare": True, "tests": [test]}))
+    file = folder / "panel.yml"
+    file.write_text(json.dumps({"evaluation_interval": "5s", "fuzzy_compare": True, "tests": [test]}))
+    file.chmod(0o644)
     promtool("test", "rules", "panel.yml", folder=folder)
