@@ -100,10 +100,7 @@ def alertmanager() -> Iterator[Alertmanager]:
         assert started.returncode == 0, started.stderr
         wait_until(
             lambda: (
-                docker(
-                    "exec", name, "wget", "-q", "-O", "/dev/null", "http://127.0.0.1:9093/-/ready"
-                ).returncode
-                == 0
+                docker("exec", name, "wget", "-q", "-O", "/dev/null", "http://127.0.0.1:9093/-/ready").returncode == 0
             ),
             "Alertmanager is ready",
         )

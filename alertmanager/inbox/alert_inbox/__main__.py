@@ -14,12 +14,8 @@ from alert_inbox.store import Store
 
 def main() -> int:
     """Run until stopped; 2 for a wrong setting, 1 for a database that can't be used."""
-    parser = argparse.ArgumentParser(
-        prog="alert-inbox", description="Settings come from ALERT_INBOX_* variables."
-    )
-    parser.add_argument(
-        "--bind", default=f"0.0.0.0:{PORT}", metavar="ADDRESS:PORT", help="default: %(default)s"
-    )
+    parser = argparse.ArgumentParser(prog="alert-inbox", description="Settings come from ALERT_INBOX_* variables.")
+    parser.add_argument("--bind", default=f"0.0.0.0:{PORT}", metavar="ADDRESS:PORT", help="default: %(default)s")
     bind = parser.parse_args().bind
     logging.Formatter.converter = time.gmtime
     logging.basicConfig(

@@ -162,9 +162,7 @@ def _status(document: Document, where: str) -> None:
 def _texts(document: Document, where: str, name: str) -> None:
     for key, value in (_optional(document, where, name, dict) or {}).items():
         if not isinstance(value, str):
-            raise InvalidPayload(
-                f"{_path(where, name)}.{key} must be a string, got {_KIND_NAMES[type(value)]}"
-            )
+            raise InvalidPayload(f"{_path(where, name)}.{key} must be a string, got {_KIND_NAMES[type(value)]}")
 
 
 def _required(document: Document, where: str, name: str, kind: type[T]) -> T:
@@ -179,9 +177,7 @@ def _optional(document: Document, where: str, name: str, kind: type[T]) -> T | N
     value = document.get(name)
     # Not isinstance: true is an int in Python.
     if value is not None and type(value) is not kind:
-        raise InvalidPayload(
-            f"{_path(where, name)} must be {_KIND_NAMES[kind]}, got {_KIND_NAMES[type(value)]}"
-        )
+        raise InvalidPayload(f"{_path(where, name)} must be {_KIND_NAMES[kind]}, got {_KIND_NAMES[type(value)]}")
     return value
 
 

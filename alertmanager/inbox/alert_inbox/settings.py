@@ -57,8 +57,7 @@ def _max_notifications(value: str) -> int:
     if value.isascii() and value.isdigit() and 1 <= int(value[:20]) <= _LARGEST_MAX_NOTIFICATIONS:
         return int(value)
     raise SettingsError(
-        f"ALERT_INBOX_MAX_NOTIFICATIONS is {value!r}; "
-        f"give a whole number from 1 to {_LARGEST_MAX_NOTIFICATIONS}"
+        f"ALERT_INBOX_MAX_NOTIFICATIONS is {value!r}; give a whole number from 1 to {_LARGEST_MAX_NOTIFICATIONS}"
     )
 
 

@@ -103,9 +103,7 @@ class Store:
         """Make the file and its tables where they don't exist yet, and drop what is beyond the bound."""
         with self._connect("rwc") as connection:
             if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
-                log.warning(
-                    "%s: no write-ahead log on this file system; a backup will delay the inbox", self._path
-                )
+                log.warning("%s: no write-ahead log on this file system; a backup will delay the inbox", self._path)
             connection.execute("BEGIN IMMEDIATE")
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             if version not in (0, _SCHEMA_VERSION):
@@ -127,9 +125,7 @@ class Store:
         one could not make the log's index again, so that not even reading would work.
         """
         try:
-            self._anchor = sqlite3.connect(
-                self._address("rw"), uri=True, timeout=BUSY_TIMEOUT, check_same_thread=False
-            )
+            self._anchor = sqlite3.connect(self._address("rw"), uri=True, timeout=BUSY_TIMEOUT, check_same_thread=False)
             self._anchor.execute("SELECT count(*) FROM notifications").fetchone()
         except sqlite3.Error as error:
             raise StoreError(self._explain(error)) from error
@@ -153,8 +149,7 @@ class Store:
             # After the wait for the lock: times are in the order of the ids.
             now = datetime.now(UTC)
             latest = connection.execute(
-                "SELECT id, received_at, digest FROM notifications WHERE group_key = ?"
-                " ORDER BY id DESC LIMIT 1",
+                "SELECT id, received_at, digest FROM notifications WHERE group_key = ? ORDER BY id DESC LIMIT 1",
                 (notification.group_key,),
             ).fetchone()
             if latest is not None and latest[2] == digest:
@@ -163,8 +158,7 @@ class Store:
                 if timedelta(0) <= now - received_at < RETRY_WINDOW:
                     return Stored(latest[0], received_at, notification), False
             cursor = connection.execute(
-                "INSERT INTO notifications (received_at, status, group_key, digest, payload)"
-                " VALUES (?, ?, ?, ?, ?)",
+                "INSERT INTO notifications (received_at, status, group_key, digest, payload) VALUES (?, ?, ?, ?, ?)",
                 (now.isoformat(), notification.status, notification.group_key, digest, payload),
             )
             identifier = cursor.lastrowid or 0
@@ -210,8 +204,7 @@ class Store:
 
     def _prune(self, connection: sqlite3.Connection) -> None:
         connection.execute(
-            "DELETE FROM notifications WHERE id <="
-            " (SELECT id FROM notifications ORDER BY id DESC LIMIT 1 OFFSET ?)",
+            "DELETE FROM notifications WHERE id <= (SELECT id FROM notifications ORDER BY id DESC LIMIT 1 OFFSET ?)",
             (self._max_notifications,),
         )
 
@@ -237,7 +230,5 @@ class Store:
 
     def _explain(self, error: sqlite3.Error) -> str:
         name = getattr(error, "sqlite_errorname", "") or ""
-        advice = next(
-            (text for prefix, text in _ADVICE.items() if name.startswith(prefix)), "see the SQLite error"
-        )
+        advice = next((text for prefix, text in _ADVICE.items() if name.startswith(prefix)), "see the SQLite error")
         return f"database {self._path}: {error} ({name or type(error).__name__}); {advice}"

@@ -146,9 +146,7 @@ class RunningInbox:
             os.kill(self.pid, sign)
         self.wait()
 
-    def request(
-        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
-    ) -> Answer:
+    def request(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Answer:
         """Send one request on a connection of its own."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         try:
@@ -160,9 +158,7 @@ class RunningInbox:
 
     def get(self, path: str, **headers: str) -> Answer:
         """GET; header names are written with `_` for `-`."""
-        return self.request(
-            "GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()}
-        )
+        return self.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
 
     def post(self, body: Json) -> Answer:
         """POST to /alerts as Alertmanager does; bytes are sent as they are, anything else as JSON."""

@@ -207,9 +207,7 @@ def test_a_disk_it_has_filled_itself_asks_alertmanager_to_come_again(
     assert len(inbox.stored("?limit=1000")) == stored + 1
 
 
-def test_a_disk_that_others_have_filled_can_still_be_read(
-    stopped_inbox: RunningInbox, small_disk: Path
-) -> None:
+def test_a_disk_that_others_have_filled_can_still_be_read(stopped_inbox: RunningInbox, small_disk: Path) -> None:
     inbox = stopped_inbox
     inbox.environment["ALERT_INBOX_DATABASE"] = str(small_disk / "inbox.sqlite3")
     inbox.start()

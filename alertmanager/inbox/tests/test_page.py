@@ -52,9 +52,7 @@ class Page(HTMLParser):
 
     def all(self, tag: str, attribute: str) -> list[str]:
         return [
-            attributes[attribute]
-            for found, attributes in self.elements
-            if found == tag and attribute in attributes
+            attributes[attribute] for found, attributes in self.elements if found == tag and attribute in attributes
         ]
 
 

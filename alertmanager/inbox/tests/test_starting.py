@@ -49,9 +49,7 @@ def test_the_defaults_are_those_of_the_container() -> None:
         ("ALERTMANAGER_URL", "javascript:alert(1)", "give the address a browser uses"),
     ],
 )
-def test_a_wrong_setting_ends_with_2_and_one_line(
-    tmp_path: Path, name: str, value: str, expected: str
-) -> None:
+def test_a_wrong_setting_ends_with_2_and_one_line(tmp_path: Path, name: str, value: str, expected: str) -> None:
     environment = {"ALERT_INBOX_DATABASE": str(tmp_path / "inbox.sqlite3"), f"ALERT_INBOX_{name}": value}
     status, line = fails_to_start(**environment)
     assert status == 2
