@@ -22,8 +22,7 @@ class Count:
         status: the value of the label `status`.
         client: answers that the client read.
         server: by how much the counter rose.
-        most: what it may have risen by: wrk leaves at the end without reading the answers to what is in flight,
-            at most one request on each connection, and the server may have counted those.
+        most: what it may have risen by: the server may have counted requests whose answers the client didn't read.
     """
 
     task: str
@@ -70,20 +69,27 @@ def server_status(outcome: str) -> str:
     return "success" if code < 400 else "invalid" if code < 500 else "error"
 
 
-def compare_counts(
-    completed: Mapping[tuple[str, str], int], before: Reading, after: Reading, connections: int
-) -> list[Count]:
+def unread_at_most(client: ClientFigures, connections: int) -> int:
+    """How many requests the server may have counted whose answers the client didn't read.
+
+    wrk leaves at the end without waiting for what is in flight, at most one request on each connection; and a
+    connection that broke before the answer was read has cost one request too.
+    """
+    return connections + client.socket_errors.get("read", 0)
+
+
+def compare_counts(figures: ClientFigures, before: Reading, after: Reading, unread_most: int) -> list[Count]:
     """One count for each task and status that occurred on either side."""
     client: Counter[tuple[str, str]] = Counter()
-    for (task, outcome), count in completed.items():
+    for (task, outcome), count in figures.completed.items():
         client[task, server_status(outcome)] += count
     rises = rise(before.requests, after.requests)
     sent = {task for task, _ in client}
     return [
         Count(task, status, client[task, status], rises.get((task, status), 0.0), most)
         for task, status in sorted({*client, *rises})
-        # What was in flight at the end is of a task that was sent; no other counter may move at all.
-        for most in [client[task, status] + (connections if task in sent else 0)]
+        # What was not read is of a task that was sent; no other counter may move at all.
+        for most in [client[task, status] + (unread_most if task in sent else 0)]
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from loadtest.comparison import Count, Tail, compare_counts, compare_tails, server_latency, unread
+from loadtest.comparison import Count, Tail, compare_counts, compare_tails, server_latency, unread, unread_at_most
 from loadtest.histogram import Histogram
 from loadtest.options import Options
 from loadtest.run import Figures
@@ -14,6 +14,7 @@ class Judgement:
     """What a run's figures come to.
 
     Attributes:
+        unread_most: how many requests the server may have counted that the client has no answers for.
         counts: requests by task and status, on both sides.
         latency: the server's latencies in this run, by task.
         all_latency: the same over all tasks.
@@ -22,21 +23,20 @@ class Judgement:
     """
 
     def __init__(self, figures: Figures, options: Options) -> None:
-        self.counts: list[Count] = compare_counts(
-            figures.client.completed, figures.before, figures.after, options.connections
-        )
+        self.unread_most = unread_at_most(figures.client, options.connections)
+        self.counts: list[Count] = compare_counts(figures.client, figures.before, figures.after, self.unread_most)
         self.latency = server_latency(figures.before, figures.after)
         self.all_latency = Histogram({})
         for histogram in self.latency.values():
             self.all_latency = self.all_latency.plus(histogram)
         self.tails: list[Tail] = list(compare_tails(figures.client, self.all_latency))
         self.problems = [
-            *self._disagreements(options),
+            *self._disagreements(),
             *_failures(figures, options),
             *_missed(figures, options),
         ]
 
-    def _disagreements(self, options: Options) -> Iterator[str]:
+    def _disagreements(self) -> Iterator[str]:
         wrong = [count for count in self.counts if not count.agrees]
         for count in wrong:
             yield (
@@ -47,10 +47,10 @@ class Judgement:
             yield "a counter went back: gte-service was started anew, or a replica has gone, during the run"
         elif any(count.server > count.most for count in wrong):
             yield "gte-service counted requests that are not of this run: run again without other traffic"
-        if not wrong and unread(self.counts) > options.connections:
+        if not wrong and unread(self.counts) > self.unread_most:
             yield (
                 f"the server counted {unread(self.counts):g} requests more than the client has answers for, but only "
-                f"{options.connections} can have been in flight at the end"
+                f"{self.unread_most} can have been in flight at the end or lost with a connection"
             )
         observed, counted = self.all_latency.total, sum(count.server for count in self.counts)
         if observed != counted:
@@ -68,7 +68,7 @@ def _failures(figures: Figures, options: Options) -> Iterator[str]:
         if outcome not in {"200", *map(str, options.allowed)}:
             yield f"{count} answers for {task} had the status {outcome}"
     for kind, count in sorted(figures.client.socket_errors.items()):
-        meaning = f"took longer than {options.timeout} s" if kind == "timeout" else f"failed to {kind}"
+        meaning = f"took longer than {options.timeout} s" if kind == "timeout" else f"broke off at {kind}"
         yield f"{count} requests {meaning}"
     if not figures.client.requests:
         yield "no request was answered"

@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import loadtest.prometheus
-import loadtest.run
 import pytest
 from fake_stack_under_load import FakeStack
+
+import loadtest.prometheus
+import loadtest.run
 from loadtest.command import main
 from loadtest.http import ask
 from loadtest.latency import Latencies
@@ -161,6 +162,16 @@ def test_a_refused_request_counts_as_invalid(stack: FakeStack, capsys: pytest.Ca
     stack.status = lambda number: 400 if number == 3 else 200
     assert run(stack, sends(40), "--allow-status", "400") == 0
     assert any(line.split()[:4] == ["embedding", "invalid", "1", "1"] for line in capsys.readouterr().out.splitlines())
+
+
+def test_a_request_that_was_lost_with_its_connection_may_be_counted(
+    stack: FakeStack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def send(options: Options) -> ClientFigures:
+        figures = sends(40, unread=10)(options)
+        return ClientFigures(2.0, figures.completed, {"read": 2}, figures.measured, figures.corrected)
+
+    assert problems(stack, capsys, send) == "FAIL 2 requests broke off at read"
 
 
 def test_a_socket_error_fails(stack: FakeStack, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ import random
 from collections import Counter
 
 import pytest
+
 from loadtest.errors import WrkError
 from loadtest.histogram import Histogram
 from loadtest.latency import Latencies, as_measured

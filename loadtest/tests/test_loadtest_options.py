@@ -6,6 +6,7 @@ import socket
 from typing import Any
 
 import pytest
+
 from loadtest.errors import UsageError
 from loadtest.options import SCENARIOS, read_options
 from loadtest.target import check_target

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from fake_stack_under_load import FakeStack
+
 from loadtest.errors import WrkError
 from loadtest.options import ROOT, SCENARIOS, Options, read_options
 from loadtest.wrk import MARK, read_figures, run_wrk

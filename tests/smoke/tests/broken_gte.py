@@ -156,6 +156,7 @@ BROKEN: list[Broken] = [
     (WHOLE_SENTENCE, METRICS, no_line("gte_model_download_bytes"), "gte_model_download_bytes"),
     (WHOLE_SENTENCE, METRICS, in_text("gte_workers 1.0", "gte_workers 0.0"), "gte_workers is 0"),
     (WHOLE_SENTENCE, METRICS, no_line('gte_process_open_fds{process="master"'), "master"),
+    (WHOLE_SENTENCE, METRICS, in_text("gte_workers 1.0", "gte_workers 2.0"), "has 1 workers, gte_workers is 2"),
     (WHOLE_SENTENCE, METRICS, no_line("flask_exporter_info"), "flask_exporter_info"),
     (
         "gte-service names in gte_model_info the model of /readyz",

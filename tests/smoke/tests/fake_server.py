@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from fake_stack import FakeStack
+
 from smoke.check import Stack
 from smoke.settings import read_addresses
 

@@ -11,6 +11,7 @@ import pytest
 from edits import in_json
 from fake_server import Server
 from fake_stack import Broken, FakeStack
+
 from smoke.checks import CHECKS
 from smoke.deadline import Deadline
 from smoke.errors import CheckError, LeftOutError

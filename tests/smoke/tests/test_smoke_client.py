@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+
 from smoke.client import Service
 from smoke.deadline import Deadline
 from smoke.errors import CheckError, UnreachableError, UsageError

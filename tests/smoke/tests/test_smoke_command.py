@@ -11,6 +11,7 @@ import pytest
 from edits import with_status
 from fake_server import Server
 from fake_stack import FakeStack
+
 from smoke.check import Check, Stack
 from smoke.checks import CHECKS
 from smoke.command import main

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from smoke.answers import at, dot, number_at, vector_at
 from smoke.checks.alerts import longest_duration
 from smoke.counters import Series, compare, listing

@@ -99,8 +99,12 @@ def _whole_service(stack: Stack, deadline: Deadline) -> None:
         metrics.one("gte_input_tokens_total", task_type=task)
         metrics.one("gte_truncated_inputs_total", task_type=task)
     for name in PER_PROCESS:
-        for process in ("master", "worker-0", "exporter"):
+        for process in ("master", "exporter"):
             metrics.one(name, process=process)
+        # Their numbers are those of slots, and after a reload the workers are in other slots than before.
+        workers = sum(sample.labels.get("process", "").startswith("worker-") for sample in metrics.all(name))
+        live = metrics.one("gte_workers").value
+        require(workers == live, f"{name} has {workers} workers, gte_workers is {live:g}")
     absent = [name for name in FLASK if name not in metrics.names]
     require(not absent, f"no {', '.join(absent)} among the metrics")
 
