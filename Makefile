@@ -6,10 +6,10 @@ LAUNCHER = @$(PYTHON) -m launcher
 TESTS = @$(PYTHON) -m tests.run
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo prepare down clean logs status smoke load test check unit
+.PHONY: help up demo prepare down clean logs status smoke load test check unit test-full-size
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: ## start everything; GTE comes from ModelScope, from GTE_MODEL_DIR, or the demo model takes its place
 	$(LAUNCHER) up
@@ -46,3 +46,6 @@ check: ## linters and checkers of configuration files
 
 unit: ## unit tests
 	$(TESTS) unit
+
+test-full-size: ## the full shape of GTE-large in four workers: takes minutes, prints its memory
+	$(TESTS) full-size

@@ -23,11 +23,11 @@ ROOT = Path(__file__).resolve().parent.parent
 PROJECT = "gte-test"
 PYTEST = "pytest==9.2.0"
 
-# Folders of Python that stand by themselves, each with the paths mypy is asked about.
+# Folders of Python that stand by themselves, each with what mypy is asked about.
 PACKAGES: Mapping[str, tuple[str, ...]] = {
     "gte-service": ("gte_service", "tests"),
     "alertmanager/inbox": ("alert_inbox", "tests"),
-    ".": ("launcher", "grafana", "prometheus/tests", "alertmanager/tests",
+    ".": ("--explicit-package-bases", "launcher", "grafana", "prometheus/tests", "alertmanager/tests",
           "tests/run.py", "tests/report.py", "tests/stack"),
     "tests/smoke": ("smoke", "tests"),
     "loadtest": ("loadtest", "tests"),
@@ -82,9 +82,9 @@ class TestRun:
         print("\n== checkers", flush=True)
         self._in_dev("ruff check", "ruff", "check", "--no-cache", ".")
         self._in_dev("ruff format", "ruff", "format", "--no-cache", "--check", ".")
-        for folder, paths in PACKAGES.items():
+        for folder, arguments in PACKAGES.items():
             self._in_dev(f"mypy {folder}", "mypy", "--config-file", "/project/pyproject.toml",
-                         "--cache-dir", "/dev/null", *paths, folder=folder)  # fmt: skip
+                         "--cache-dir", "/dev/null", *arguments, folder=folder)  # fmt: skip
         scripts = [str(path.relative_to(ROOT)) for path in sorted(ROOT.rglob("*.sh")) if ".git" not in path.parts]
         self._in_dev("shellcheck", "shellcheck", *scripts, ".ci/run")
         self._run("docker compose config", ["docker", "compose", "--profile", "*", "config", "-q"])
@@ -94,7 +94,8 @@ class TestRun:
         """Tests of single parts."""
         self._dev_pytest("gte-service", "gte-service")
         self._dev_pytest("alert-inbox", "alertmanager/inbox")
-        self._host_pytest("tools", "launcher", "tests/smoke", "loadtest")
+        self._host_pytest("tools", "launcher", "tests/smoke")
+        self._loadtest_pytest()
 
     def stack(self) -> None:
         """The whole stack, started as a user would and taken down again."""
@@ -135,6 +136,28 @@ class TestRun:
             *paths,
         ]
         self.report.pytest(name, pytest, ROOT, self.environ)
+
+    def _loadtest_pytest(self) -> None:
+        # In its own image, for the sake of wrk; pytest is pure Python and comes from the host's folder.
+        image = f"gte-observability/loadtest:{self.environ['IMAGE_TAG']}"
+        mounts = [f"{ROOT}:/project:ro", f"{self._tools}:/tools:ro", f"{self.report.results}:/results"]
+        volumes = [word for mount in mounts for word in ("-v", mount)]
+        container = [
+            "docker",
+            "run",
+            "--rm",
+            "--init",
+            "--network",
+            "none",
+            "--user",
+            "0",
+            "--tmpfs",
+            "/tmp:exec",  # noqa: S108 (inside the container)
+            *volumes,
+        ]
+        pytest = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "--junitxml=/results/loadtest.xml", "loadtest"]
+        inside = ["-w", "/project", "-e", "PYTHONPATH=/tools", "--entrypoint", "python", image, *pytest]
+        self.report.pytest("loadtest", [*container, *inside], ROOT, self.environ)
 
 
 PARTS: Mapping[str, tuple[Callable[[TestRun], None], ...]] = {

@@ -142,6 +142,9 @@ def test_a_reload_replaces_the_workers_and_fails_no_request(new_service: Callabl
     assert answered == sent > 0
     assert service.metrics()[SUCCESSES] == answered
     assert service.metrics()["gte_worker_restarts_total"] == 2
+    named = {name for name in service.metrics() if name.startswith("gte_process_open_fds")}
+    workers = {f"worker-{holder.slot}" for holder in holders(service)}
+    assert named == {f'gte_process_open_fds{{process="{name}"}}' for name in workers | {"master", "exporter"}}
 
 
 def test_a_missing_model_folder_is_a_state_and_the_folder_is_taken_once_it_is_there(

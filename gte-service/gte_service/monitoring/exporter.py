@@ -124,10 +124,10 @@ def serve(
 
 
 def _named_figures(live: Sequence[SlotHolder]) -> Iterable[tuple[str, ProcessFigures]]:
-    named = {f"worker-{holder.slot}": holder.pid for holder in live}
-    named["exporter"] = os.getpid()
-    for process, pid in named.items():
-        if (figures := read_figures(pid)) is not None:
+    workers = {f"worker-{holder.slot}": read_figures(holder.pid) for holder in live}
+    # All workers have one parent; which slots they hold changes with every reload.
+    parents = {figures.parent for figures in workers.values() if figures}
+    others = {"exporter": read_figures(os.getpid()), "master": read_figures(max(parents)) if parents else None}
+    for process, figures in (workers | others).items():
+        if figures:
             yield process, figures
-            if process == "worker-0" and (parent := read_figures(figures.parent)) is not None:
-                yield "master", parent

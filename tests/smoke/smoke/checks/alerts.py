@@ -80,6 +80,8 @@ def _post_alert(stack: Stack, deadline: Deadline, ends: datetime) -> None:
     alert = {
         "labels": {"alertname": _alert_name(stack), "severity": "info", "source": "smoke-test"},
         "annotations": {"summary": SUMMARY},
+        # Without a beginning Alertmanager takes the end for it, which lies in the future.
+        "startsAt": datetime.fromtimestamp(stack.began, UTC).isoformat(),
         "endsAt": ends.isoformat(),
     }
     stack.at.alertmanager.post("/api/v2/alerts", [alert], deadline).expect(200)
