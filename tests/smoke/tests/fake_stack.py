@@ -119,7 +119,7 @@ class FakeStack:
         """POST /api/v2/alerts of Alertmanager; the inbox is told at once."""
         for alert in json.loads(body):
             ended = datetime.fromisoformat(alert["endsAt"]).timestamp() <= time.time()
-            told = {**alert, "status": "resolved" if ended else "firing"}
+            told = {"startsAt": alert["endsAt"], **alert, "status": "resolved" if ended else "firing"}
             told.setdefault("annotations", {})
             self.alerts.insert(0, told)
         return 200, JSON, {}

@@ -94,6 +94,8 @@ def _fires(stack: Stack, deadline: Deadline) -> None:
     require(summary == SUMMARY, f"the alert's summary came as {summary!r} instead of {SUMMARY!r}")
     severity = at(alert, "labels", "severity", kind=str)
     require(severity == "info", f"the alert's severity came as {severity!r} instead of 'info'")
+    begins = datetime.fromisoformat(at(alert, "startsAt", kind=str))
+    require(begins <= datetime.now(UTC), f"the alert is said to begin at {begins}, which is still to come")
     # Ended at once: nobody should be troubled longer, and group_interval passes while other checks are made.
     _post_alert(stack, deadline, datetime.now(UTC))
 
