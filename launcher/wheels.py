@@ -23,13 +23,18 @@ _FIND_LINKS_KEYS = (":env:.find-links", "install.find-links", "global.find-links
 def wheels_override(services: Sequence[Service], settings: Mapping[str, str], root: Path) -> dict[str, str]:
     """WHEELS_DIR for a build, from pip's own settings, where nobody has set it and a wheel lies there."""
     wanted = any("wheels" in service.build_contexts for service in services)
-    if not wanted or "WHEELS_DIR" in settings or has_torch(root / "offline/wheels"):
+    folder = find_wheels(settings, root) if wanted else None
+    if folder is None:
         return {}
-    for folder in find_links_folders(_find_links()):
-        if has_torch(folder):
-            say(f"PyTorch is taken from {folder}, where pip on this host looks for wheels (WHEELS_DIR)")
-            return {"WHEELS_DIR": str(folder)}
-    return {}
+    say(f"PyTorch is taken from {folder}, where pip on this host looks for wheels (WHEELS_DIR)")
+    return {"WHEELS_DIR": str(folder)}
+
+
+def find_wheels(settings: Mapping[str, str], root: Path) -> Path | None:
+    """The folder among pip's find-links that holds the wheel; None where there is none or none is needed."""
+    if "WHEELS_DIR" in settings or has_torch(root / "offline/wheels"):
+        return None
+    return next((folder for folder in find_links_folders(_find_links()) if has_torch(folder)), None)
 
 
 def find_links_folders(find_links: str) -> list[Path]:

@@ -16,6 +16,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from launcher.errors import LauncherError
+from launcher.settings import read_settings
+from launcher.wheels import find_wheels
 from tests.report import Report
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -75,6 +77,8 @@ class TestRun:
         ).returncode:
             self.report.failed.append("make prepare: the images could not be made")
             return False
+        if folder := find_wheels(read_settings(ROOT, self.environ), ROOT):
+            self.environ["WHEELS_DIR"] = str(folder)
         return found and self._run("image with the tools", [*self._dev(), "build", "-q", "dev"])
 
     def check(self) -> None:
