@@ -163,6 +163,20 @@ def _machine() -> Sequence[Panel]:
             most=1,
         ),
         lines(
+            "Texts waiting",
+            "Texts in the queues of all workers. Worry when it stays over 0: the machine is full. A worker whose queue "
+            "holds GTE_QUEUE_TEXTS refuses more with 503.",
+            "short",
+            Query("sum(gte_queue_depth)", "texts"),
+        ),
+        lines(
+            "Tokens in a computation",
+            "Mean size of the batches. A lone request is computed by itself; near GTE_BATCH_TOKENS the machine works at "
+            "its best, and requests wait.",
+            "short",
+            Query(f"sum(rate(gte_batch_tokens_sum{_RATE})) / (sum(rate(gte_batch_tokens_count{_RATE})) > 0)", "tokens"),
+        ),
+        lines(
             "Memory by process",
             "Proportional memory: pages that processes share, such as the model's weights, are divided among them, so "
             "the sum is true. Worry when a worker grows without end, or when the sum nears GTE_MEMORY_LIMIT.",

@@ -11,7 +11,10 @@ GteError
     ├── InvalidInput       400 invalid_input
     ├── UnknownTask        400 unknown_task
     ├── TooLarge           413 too_large
-    └── ModelNotReady      503 model_not_ready
+    ├── ModelNotReady      503 model_not_ready
+    ├── Overloaded         503 overloaded
+    ├── DeadlineExceeded   504 deadline
+    └── InferenceFailed    500 internal
 
 A message says what is wrong, why, and how to put it right.
 """
@@ -95,3 +98,21 @@ class ModelNotReady(RequestError):
 
     status = 503
     reason = "model_not_ready"
+
+
+class Overloaded(RequestError):
+    """More texts are waiting than the queue holds."""
+
+    status = 503
+    reason = "overloaded"
+
+
+class DeadlineExceeded(RequestError):
+    """The request waited longer than it may; what had not been computed by then was dropped."""
+
+    status = 504
+    reason = "deadline"
+
+
+class InferenceFailed(RequestError):
+    """The model failed or hung at this request's texts."""

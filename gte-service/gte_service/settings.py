@@ -30,6 +30,10 @@ class Settings:
         threads: threads a worker.
         torch_threads: threads of one forward pass.
         max_requests: requests after which a worker is replaced; 0 is never.
+        batch_tokens: tokens of one computation.
+        queue_texts: texts that may wait in a worker; more are refused at once.
+        deadline_seconds: longest time a request may take.
+        hang_seconds: a computation that takes longer has hung, and its worker is replaced.
         max_body_bytes: longest request body in bytes.
         max_texts: most texts in one request.
         links: addresses shown on the page, by name.
@@ -47,6 +51,10 @@ class Settings:
     threads: int
     torch_threads: int
     max_requests: int
+    batch_tokens: int
+    queue_texts: int
+    deadline_seconds: int
+    hang_seconds: int
     max_body_bytes: int
     max_texts: int
     links: Mapping[str, str]
@@ -103,9 +111,13 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         port=_whole(given, "GTE_LISTEN_PORT", 5000, 1, 65535),
         metrics_port=_whole(given, "GTE_METRICS_LISTEN_PORT", 9090, 1, 65535),
         workers=workers,
-        threads=_whole(given, "GTE_THREADS", 8, 1, 256),
+        threads=_whole(given, "GTE_THREADS", 32, 1, 256),
         torch_threads=_whole(given, "GTE_TORCH_THREADS", max(1, int(cpus / workers)), 1, 256),
         max_requests=_whole(given, "GTE_MAX_REQUESTS", 0, 0, 10**9),
+        batch_tokens=_whole(given, "GTE_BATCH_TOKENS", 512, 1, 1 << 20),
+        queue_texts=_whole(given, "GTE_QUEUE_TEXTS", 512, 1, 1 << 20),
+        deadline_seconds=_whole(given, "GTE_DEADLINE_SECONDS", 30, 1, 3600),
+        hang_seconds=_whole(given, "GTE_HANG_SECONDS", 60, 1, 3600),
         max_body_bytes=_whole(given, "GTE_MAX_BODY_BYTES", 1 << 20, 1 << 10, 1 << 30),
         max_texts=_whole(given, "GTE_MAX_TEXTS", 256, 1, 100_000),
         links=links,

@@ -189,3 +189,58 @@ def test_a_taken_port_is_said_in_one_line(service: Service, tmp_path: Path) -> N
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert f"port {service.metrics_port}" in done.stderr
+
+
+def test_a_deadline_is_kept_and_counted(new_service: Callable[..., Service]) -> None:
+    service = start_ready(
+        new_service, GTE_WORKERS="1", GTE_DEADLINE_SECONDS="1", GTE_MAX_TEXTS="20000", GTE_MAX_BODY_BYTES="10000000"
+    )
+    answer = service.predict("embedding", ["一段比较长的文字用来让计算持续一会儿" * 3] * 9000)
+    assert (answer.status, answer.json["error"]["code"]) == (504, "deadline"), answer.text
+    metrics = service.metrics()
+    assert metrics['gte_task_errors_total{reason="deadline",task_type="embedding"}'] == 1
+    assert metrics['gte_task_requests_total{status="error",task_type="embedding"}'] == 1
+    # What was dropped costs nothing: the next request is answered at once.
+    assert service.predict("embedding", "天气").json["elapsed_ms"] < 500
+
+
+def test_a_full_queue_is_said_at_once(new_service: Callable[..., Service]) -> None:
+    service = start_ready(
+        new_service, GTE_WORKERS="1", GTE_QUEUE_TEXTS="10", GTE_MAX_TEXTS="20000", GTE_MAX_BODY_BYTES="10000000"
+    )
+    answers: list[int] = []
+    texts = ["一段比较长的文字用来让计算持续一会儿" * 3] * 6000
+    client = threading.Thread(target=lambda: answers.append(service.predict("embedding", texts).status))
+    client.start()
+    wait_for(lambda: service.metrics()["gte_queue_depth"] > 10, "the queue is full")
+    refused = service.predict("embedding", "天气")
+    assert (refused.status, refused.json["error"]["code"]) == (503, "overloaded"), refused.text
+    assert int(refused.headers["Retry-After"]) > 0
+    client.join(60)
+    assert answers == [200]
+    metrics = service.metrics()
+    assert metrics["gte_queue_depth"] == 0
+    assert metrics["gte_batch_texts_sum"] >= 6000
+    assert metrics["gte_batch_tokens_sum"] / metrics["gte_batch_tokens_count"] <= 512
+
+
+def test_a_worker_whose_model_hangs_answers_and_is_replaced(new_service: Callable[..., Service]) -> None:
+    # One computation of a million tokens takes longer than the second after which it counts as hung.
+    service = start_ready(
+        new_service,
+        GTE_WORKERS="1",
+        GTE_HANG_SECONDS="1",
+        GTE_BATCH_TOKENS="1000000",
+        GTE_MAX_TEXTS="20000",
+        GTE_MAX_BODY_BYTES="10000000",
+    )
+    before = holders(service)[0].pid
+    answer = service.predict("embedding", ["一段比较长的文字用来让计算持续一会儿" * 3] * 16000)
+    assert (answer.status, answer.json["error"]["code"]) == (500, "internal"), answer.text
+    assert "hung" in answer.json["error"]["message"]
+    wait_for(lambda: [holder.pid for holder in holders(service)] not in ([], [before]), "a new worker")
+    service.wait_until("ready")
+    assert service.predict("embedding", "天气").status == 200
+    metrics = service.metrics()
+    assert metrics["gte_worker_restarts_total"] == 1
+    assert metrics['gte_task_errors_total{reason="internal",task_type="embedding"}'] == 1

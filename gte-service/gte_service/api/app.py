@@ -28,7 +28,7 @@ def create_app(settings: Settings, slot: int) -> Flask:
     monitor = TaskMonitor(app, recorder=recorder)
     access_log.install(app)
     errors.install(app)
-    holder = ModelHolder(settings, slot, on_ready=lambda: recorder.inference_slots(1))
+    holder = ModelHolder(settings, slot, recorder)
     app.register_blueprint(predict.blueprint(settings, holder, monitor))
     app.register_blueprint(probes.blueprint(settings))
     app.register_blueprint(page.blueprint(settings))

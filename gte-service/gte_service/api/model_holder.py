@@ -6,11 +6,11 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
+from gte_service.engine.batcher import Batch, Limits, Watcher
 from gte_service.engine.encoder import Encoder
 from gte_service.engine.status import (
     ModelStatus,
@@ -21,21 +21,24 @@ from gte_service.engine.status import (
     write_worker_status,
 )
 from gte_service.errors import ModelError, ModelNotReady
+from gte_service.monitoring.recorder import Recorder
 from gte_service.procfs import start_time
 from gte_service.settings import Settings
 
 _POLL_SECONDS = 0.25
+# For the answers that are being written when the model has broken down.
+_LAST_WORDS_SECONDS = 1.0
 _log = logging.getLogger(__name__)
 
 
-class ModelHolder:
-    """The worker's model, once it has answered a probe text."""
+class ModelHolder(Watcher):
+    """The worker's model, once it has answered a probe text; replaces the worker when the model has broken down."""
 
-    def __init__(self, settings: Settings, slot: int, on_ready: Callable[[], None]) -> None:
-        """Hold the model for the worker in `slot`; `on_ready` is called when it can answer."""
+    def __init__(self, settings: Settings, slot: int, recorder: Recorder) -> None:
+        """Hold the model for the worker in `slot`."""
         self._settings = settings
         self._slot = slot
-        self._on_ready = on_ready
+        self._recorder = recorder
         self._encoder: Encoder | None = None
         self._stop = threading.Event()
         self.revision = ""
@@ -59,6 +62,23 @@ class ModelHolder:
             raise ModelNotReady(f"the model can't answer yet: {read_readiness(self._settings.run_dir).detail}.")
         return self._encoder
 
+    def queue(self, texts: int) -> None:
+        """See `Watcher`."""
+        self._recorder.queue_depth(texts)
+
+    def batch(self, batch: Batch) -> None:
+        """See `Watcher`."""
+        self._recorder.batch(batch.texts, batch.tokens, batch.seconds)
+
+    def broken(self, why: str) -> None:
+        """End this process, once its requests have been told why; gunicorn starts another."""
+        _log.error("worker %d: %s", self._slot, why)
+        self._encoder = None
+        self._say("failed", why)
+        time.sleep(_LAST_WORDS_SECONDS)
+        # Not sys.exit: a computation that hangs would keep the process alive.
+        os._exit(1)
+
     def _wait_and_load(self) -> None:
         while not self._stop.wait(_POLL_SECONDS):
             status = read_model_status(self._settings.run_dir)
@@ -70,7 +90,8 @@ class ModelHolder:
         begun = time.monotonic()
         try:
             torch.set_num_threads(self._settings.torch_threads)
-            encoder = Encoder(Path(status.folder))
+            limits = Limits(self._settings.batch_tokens, self._settings.queue_texts, self._settings.hang_seconds)
+            encoder = Encoder(Path(status.folder), limits, self)
             encoder.probe()
         except ModelError as error:
             _log.error("the model can't be loaded: %s", error)
@@ -82,7 +103,7 @@ class ModelHolder:
             return
         seconds = time.monotonic() - begun
         self._encoder, self.revision = encoder, status.revision
-        self._on_ready()
+        self._recorder.inference_slots(1)
         self._say("ready", revision=status.revision, load_seconds=round(seconds, 3))
         _log.info("worker %d: %s (revision %s) ready in %.1f s", self._slot, status.model, status.revision, seconds)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,6 +25,7 @@ def blueprint(settings: Settings, holder: ModelHolder, monitor: TaskMonitor) -> 
 
     @routes.post("/predict")
     def predict() -> Response:
+        deadline = time.monotonic() + settings.deadline_seconds
         body = _json_object(request.get_data())
         task_type = required(body, "task_type")
         monitor.task_is(task_type)
@@ -31,11 +33,11 @@ def blueprint(settings: Settings, holder: ModelHolder, monitor: TaskMonitor) -> 
         encoder = holder.encoder()
 
         def encode(texts: Sequence[str]) -> Encoded:
-            encoded = encoder.encode(texts)
+            encoded = encoder.encode(texts, deadline)
             monitor.phase("tokenize", encoded.tokenize_seconds)
             monitor.phase("queue", encoded.queue_seconds)
             monitor.phase("inference", encoded.inference_seconds)
-            monitor.recorder.computed(task.name, encoded.tokens, encoded.truncated, encoded.inference_seconds)
+            monitor.recorder.volume(task.name, encoded.tokens, encoded.truncated)
             return encoded
 
         result = task.answer(body, encode, settings.max_texts)

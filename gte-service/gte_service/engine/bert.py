@@ -124,9 +124,11 @@ class Bert:
             torch.tensor([token for ids in texts for token in ids]),
             torch.cat([torch.arange(length) for length in lengths]),
         )
-        for layer in range(self.shape.num_hidden_layers):
-            hidden = self._layer(f"encoder.layer.{layer}.", hidden, lengths)
-        return hidden[starts]
+        last = self.shape.num_hidden_layers - 1
+        for layer in range(last):
+            hidden = self._layer(f"encoder.layer.{layer}.", hidden, hidden, lengths, lengths)
+        # Nobody asks for the other rows of the last layer.
+        return self._layer(f"encoder.layer.{last}.", hidden[starts], hidden, [1] * len(lengths), lengths)
 
     def _embed(self, ids: Tensor, positions: Tensor) -> Tensor:
         weights = self._weights
@@ -135,15 +137,17 @@ class Bert:
         hidden = hidden + weights["embeddings.token_type_embeddings.weight"][0]
         return self._norm("embeddings.LayerNorm", hidden)
 
-    def _layer(self, prefix: str, hidden: Tensor, lengths: list[int]) -> Tensor:
+    def _layer(self, prefix: str, hidden: Tensor, context: Tensor, rows: list[int], context_rows: list[int]) -> Tensor:
+        """One layer for the rows of `hidden`, each text's attending to that text's rows of `context`."""
         attention = f"{prefix}attention.self."
-        query, key, value = (self._linear(attention + part, hidden) for part in ("query", "key", "value"))
-        attended = torch.empty_like(hidden)
-        start = 0
-        for length in lengths:
-            rows = slice(start, start + length)
-            attended[rows] = self._attend(query[rows], key[rows], value[rows])
-            start += length
+        query = self._linear(attention + "query", hidden)
+        key, value = (self._linear(attention + part, context) for part in ("key", "value"))
+        attended = torch.cat(
+            [
+                self._attend(*parts)
+                for parts in zip(query.split(rows), key.split(context_rows), value.split(context_rows), strict=True)
+            ]
+        )
         hidden = self._norm(
             f"{prefix}attention.output.LayerNorm", self._linear(f"{prefix}attention.output.dense", attended) + hidden
         )

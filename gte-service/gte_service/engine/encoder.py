@@ -1,26 +1,24 @@
-"""Texts to vectors: tokenise, wait for the one computation at a time, run the model, normalise."""
+"""Texts to vectors: tokenise, compute together with what other requests want, normalise."""
 
 from __future__ import annotations
 
-import threading
+import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.nn import functional
 
+from gte_service.engine.batcher import Batcher, Limits, Watcher
 from gte_service.engine.bert import Bert, BertShape
 from gte_service.engine.store.prepared import WEIGHTS_FILE
-from gte_service.engine.tokens import BertTokenizer, TokenizedText
+from gte_service.engine.tokens import BertTokenizer
 from gte_service.errors import ModelFilesError
 
 PROBE_TEXT = "模型已经可以回答。"
-# Tokens in one forward pass: enough to fill the matrix products, few enough to keep the activations small.
-TOKEN_BUDGET = 4096
 
 
 @dataclass(frozen=True)
@@ -32,8 +30,8 @@ class Encoded:
         tokens: tokens computed, special ones included.
         truncated: texts that were cut at 512 tokens.
         tokenize_seconds: time spent cutting the texts.
-        queue_seconds: time spent waiting for another computation to end.
-        inference_seconds: time spent in the model.
+        queue_seconds: time during which none of the texts was being computed.
+        inference_seconds: time of the computations that held one of the texts, and maybe texts of others.
     """
 
     vectors: Tensor
@@ -45,10 +43,15 @@ class Encoded:
 
 
 class Encoder:
-    """A loaded model. Thread-safe; computes for one caller at a time."""
+    """A loaded model. Thread-safe; texts of several callers are computed together."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, limits: Limits | None = None, watcher: Watcher | None = None) -> None:
         """Map the weights of a prepared folder and check that they fit together.
+
+        Args:
+            folder: what `prepare` made.
+            limits: how much may be computed together and may wait.
+            watcher: is told of the queue and of each computation.
 
         Raises:
             ModelFilesError: the folder is incomplete or damaged.
@@ -60,32 +63,39 @@ class Encoder:
                 f"{folder}: vocab.txt has {self._tokenizer.vocab_size} tokens, config.json only {shape.vocab_size}: "
                 "the two do not belong together. Copy the model again."
             )
-        self._bert = Bert(shape, map_weights(folder / WEIGHTS_FILE))
-        self._one_at_a_time = threading.Lock()
+        bert = Bert(shape, map_weights(folder / WEIGHTS_FILE))
+        probe = self._tokenizer.tokenize([PROBE_TEXT])[0].ids
+        self._batcher = Batcher(bert.cls_vectors, probe, limits, watcher)
         self.dimensions = shape.hidden_size
 
-    def encode(self, texts: Sequence[str]) -> Encoded:
+    def encode(self, texts: Sequence[str], deadline: float = math.inf) -> Encoded:
         """Turn texts into unit vectors: the first token's vector of the last layer, L2-normalised.
 
         Args:
             texts: at least one text; what exceeds 512 tokens is cut off and counted.
+            deadline: `time.monotonic()` after which nobody waits for the answer any more.
+
+        Raises:
+            Overloaded: the queue is full.
+            DeadlineExceeded: not all of it was computed in time.
+            InferenceFailed: the model failed, or hung.
         """
         begun = time.perf_counter()
         tokenized = self._tokenizer.tokenize(texts)
         cut = time.perf_counter()
-        with self._one_at_a_time:
-            admitted = time.perf_counter()
-            vectors = torch.cat([self._bert.cls_vectors(batch) for batch in _batches(tokenized)])
-            vectors = functional.normalize(vectors, dim=1)
-            done = time.perf_counter()
+        computed = self._batcher.compute([text.ids for text in tokenized], deadline)
         return Encoded(
-            vectors=vectors,
+            vectors=functional.normalize(computed.vectors, dim=1),
             tokens=sum(len(text.ids) for text in tokenized),
             truncated=sum(text.truncated for text in tokenized),
             tokenize_seconds=cut - begun,
-            queue_seconds=admitted - cut,
-            inference_seconds=done - admitted,
+            queue_seconds=computed.queue_seconds,
+            inference_seconds=computed.inference_seconds,
         )
+
+    def close(self) -> None:
+        """End the threads of this encoder."""
+        self._batcher.close()
 
     def probe(self) -> None:
         """Answer one text, as proof that the model works.
@@ -112,15 +122,3 @@ def map_weights(path: Path) -> dict[str, Tensor]:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except (OSError, SafetensorError) as error:
         raise ModelFilesError(f"{path} is not a whole weights file ({error}): remove its folder.") from error
-
-
-def _batches(texts: Sequence[TokenizedText]) -> Iterator[list[list[int]]]:
-    batch: list[list[int]] = []
-    tokens = 0
-    for text in texts:
-        if batch and tokens + len(text.ids) > TOKEN_BUDGET:
-            yield batch
-            batch, tokens = [], 0
-        batch.append(text.ids)
-        tokens += len(text.ids)
-    yield batch

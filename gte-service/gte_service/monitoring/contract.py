@@ -27,6 +27,8 @@ PHASES = ("tokenize", "queue", "inference", "postprocess")
 # Seconds. 0.1 to 2 are the tutorial's own steps, 2 being its alert threshold; 30 is the default deadline of a request.
 LATENCY_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 PHASE_BOUNDS = (0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+BATCH_TEXTS_BOUNDS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
+BATCH_TOKENS_BOUNDS = (16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0)
 # Those of prometheus_client, which prometheus_flask_exporter uses: existing dashboards expect them.
 FLASK_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 
@@ -82,6 +84,14 @@ CONTRACT: tuple[Metric, ...] = (
         "Parts of a request, in seconds. queue growing beside inference means the machine is full.",
         bounds=PHASE_BOUNDS,
     ),
+    Metric(
+        "gte_queue_depth",
+        "gauge",
+        (),
+        "Texts that wait for their computation, over live workers. Worry when it stays over 0: the machine is full.",
+    ),
+    Metric("gte_batch_texts", "histogram", (), "Texts in one computation.", bounds=BATCH_TEXTS_BOUNDS),
+    Metric("gte_batch_tokens", "histogram", (), "Tokens in one computation.", bounds=BATCH_TOKENS_BOUNDS),
     Metric("gte_input_tokens_total", "counter", ("task_type",), "Tokens computed, special ones included."),
     Metric("gte_truncated_inputs_total", "counter", ("task_type",), "Texts cut at 512 tokens."),
     Metric(

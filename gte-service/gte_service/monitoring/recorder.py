@@ -41,6 +41,9 @@ class Recorder:
         self._tokens: Counter = made["gte_input_tokens_total"]
         self._truncated: Counter = made["gte_truncated_inputs_total"]
         self._busy: Counter = made["gte_inference_busy_seconds_total"]
+        self._queue_depth: Gauge = made["gte_queue_depth"]
+        self._batch_texts: Histogram = made["gte_batch_texts"]
+        self._batch_tokens: Histogram = made["gte_batch_tokens"]
         self._slots: Gauge = made["gte_inference_slots"]
         self._http_duration: Histogram = made["flask_http_request_duration_seconds"]
         self._http_total: Counter = made["flask_http_request_total"]
@@ -87,11 +90,20 @@ class Recorder:
         """Record how long a part of a request took."""
         self._phase.labels(phase).observe(seconds)
 
-    def computed(self, task_type: str, tokens: int, truncated: int, busy_seconds: float) -> None:
-        """Record the volume of a computation: tokens, texts that were cut, and the time its slot was busy."""
+    def volume(self, task_type: str, tokens: int, truncated: int) -> None:
+        """Record what a request brought: tokens, and texts that were cut."""
         self._tokens.labels(task_type).inc(tokens)
         self._truncated.labels(task_type).inc(truncated)
-        self._busy.inc(busy_seconds)
+
+    def batch(self, texts: int, tokens: int, seconds: float) -> None:
+        """Record one computation: its size, and the time its slot was busy."""
+        self._batch_texts.observe(texts)
+        self._batch_tokens.observe(tokens)
+        self._busy.inc(seconds)
+
+    def queue_depth(self, texts: int) -> None:
+        """Say how many texts wait in this worker."""
+        self._queue_depth.set(texts)
 
     def inference_slots(self, slots: int) -> None:
         """Say how many computations this worker can run at the same time."""

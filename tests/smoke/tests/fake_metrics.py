@@ -20,6 +20,7 @@ BOUNDS = ("0.005", "0.01", "0.025", "0.05", "0.1", "0.2", "0.5", "1.0", "2.0", "
 SINGLE = (
     "gte_inference_busy_seconds_total",
     "gte_inference_slots",
+    "gte_queue_depth",
     "gte_model_ready",
     "gte_model_load_seconds",
     "gte_model_download_bytes",

@@ -33,6 +33,7 @@ PHASES = ("tokenize", "queue", "inference", "postprocess")
 SINGLE = (
     "gte_inference_busy_seconds_total",
     "gte_inference_slots",
+    "gte_queue_depth",
     "gte_model_info",
     "gte_model_ready",
     "gte_model_load_seconds",

@@ -1,0 +1,236 @@
+"""Batches are formed continuously, fairly and within bounds, and a model that breaks down answers everybody."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+import torch
+
+from conftest import wait_for
+from gte_service.engine.batcher import Batch, Batcher, Computed, Limits, Watcher
+from gte_service.errors import DeadlineExceeded, InferenceFailed, Overloaded
+
+PROBE = [1]
+
+
+class Model:
+    """Computes a text's sum and length, one batch at a time, when it is let."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[list[int]]] = []
+        self.entered = threading.Semaphore(0)
+        self.let = threading.Semaphore(0)
+        self.failing: Callable[[list[list[int]]], bool] = lambda _: False
+
+    def __call__(self, texts: Sequence[Sequence[int]]) -> torch.Tensor:
+        batch = [list(text) for text in texts]
+        self.batches.append(batch)
+        self.entered.release()
+        assert self.let.acquire(timeout=30)
+        if self.failing(batch):
+            raise RuntimeError("no such weight")
+        return torch.tensor([[float(sum(text)), float(len(text))] for text in batch])
+
+    def free(self) -> None:
+        """Hold nothing back any more."""
+        self.let.release(1_000_000)
+
+
+class Seen(Watcher):
+    def __init__(self) -> None:
+        self.depths: list[int] = []
+        self.batches: list[Batch] = []
+        self.why = ""
+
+    def queue(self, texts: int) -> None:
+        self.depths.append(texts)
+
+    def batch(self, batch: Batch) -> None:
+        self.batches.append(batch)
+
+    def broken(self, why: str) -> None:
+        self.why = why
+
+
+@pytest.fixture
+def model() -> Iterator[Model]:
+    made = Model()
+    yield made
+    made.free()
+
+
+@pytest.fixture
+def clients() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(8) as pool:
+        yield pool
+
+
+@pytest.fixture
+def new_batcher(model: Model, clients: ThreadPoolExecutor) -> Iterator[Callable[..., Batcher]]:
+    made: list[Batcher] = []
+
+    def new(watcher: Watcher | None = None, **limits: float) -> Batcher:
+        batcher = Batcher(model, PROBE, Limits(**limits), watcher)  # type: ignore[arg-type]
+        made.append(batcher)
+        return batcher
+
+    yield new
+    model.free()
+    for batcher in made:
+        batcher.close()
+
+
+def ask(
+    clients: ThreadPoolExecutor, batcher: Batcher, texts: Sequence[Sequence[int]], seconds: float = math.inf
+) -> Future[Computed]:
+    return clients.submit(batcher.compute, texts, time.monotonic() + seconds)
+
+
+def test_a_lone_request_starts_at_once_and_is_answered_in_order(
+    model: Model, new_batcher: Callable[..., Batcher], clients: ThreadPoolExecutor
+) -> None:
+    model.free()
+    computed = ask(clients, new_batcher(), [[1, 2], [5], [3, 3, 3]]).result(10)
+    assert computed.vectors.tolist() == [[3, 2], [5, 1], [9, 3]]
+    assert model.batches == [[[1, 2], [5], [3, 3, 3]]]
+    assert computed.inference_seconds > 0
+    assert computed.queue_seconds >= 0
+
+
+def test_what_waits_together_is_computed_together(
+    model: Model, new_batcher: Callable[..., Batcher], clients: ThreadPoolExecutor
+) -> None:
+    seen = Seen()
+    batcher = new_batcher(seen)
+    first = ask(clients, batcher, [[1]])
+    assert model.entered.acquire(timeout=10)
+    others = [ask(clients, batcher, [[number]]) for number in (2, 3, 4)]
+    wait_for(lambda: seen.depths[-1] == 3, "three texts wait")
+    model.free()
+    assert [one.result(10).vectors.tolist() for one in (first, *others)] == [[[n, 1]] for n in (1.0, 2.0, 3.0, 4.0)]
+    assert sorted(len(batch) for batch in model.batches) == [1, 3]
+    wait_for(lambda: len(seen.batches) == 2, "both are reported")
+    assert [(batch.texts, batch.tokens) for batch in seen.batches] == [(1, 1), (3, 3)]
+    assert seen.depths[-1] == 0
+
+
+def test_a_batch_keeps_to_the_budget_and_a_longer_text_goes_alone(
+    model: Model, new_batcher: Callable[..., Batcher], clients: ThreadPoolExecutor
+) -> None:
+    model.free()
+    texts = [[1] * length for length in (3, 5, 2, 12, 4, 4, 1)]
+    computed = ask(clients, new_batcher(batch_tokens=8), texts).result(10)
+    assert computed.vectors[:, 1].tolist() == [3, 5, 2, 12, 4, 4, 1]
+    assert [sorted(map(len, batch)) for batch in model.batches] == [[3, 5], [2], [12], [4, 4], [1]]
+
+
+def test_a_request_of_many_texts_leaves_room_for_others(
+    model: Model, new_batcher: Callable[..., Batcher], clients: ThreadPoolExecutor
+) -> None:
+    seen = Seen()
+    batcher = new_batcher(seen, batch_tokens=4)
+    many = ask(clients, batcher, [[1]] * 40)
+    assert model.entered.acquire(timeout=10)
+    lone = ask(clients, batcher, [[7]])
+    wait_for(lambda: seen.depths[-1] == 37, "the lone text waits behind 36")
+    model.let.release(2)
+    assert lone.result(10).vectors.tolist() == [[7, 1]]
+    assert not many.done()
+    assert len(model.batches) <= 3
+
+
+def test_a_long_text_is_not_passed_over_for_ever(
+    model: Model, new_batcher: Callable[..., Batcher], clients: ThreadPoolExecutor
+) -> None:
+    seen = Seen()
+    batcher = new_batcher(seen, batch_tokens=4)
+    short = ask(clients, batcher, [[1]] * 40)
+    assert model.entered.acquire(timeout=10)
+    long = ask(clients, batcher, [[1] * 4])
+    wait_for(lambda: seen.depths[-1] == 37, "the long text waits")
+    model.let.release(3)
+    assert long.result(10).vectors.tolist() == [[4, 4]]
+    assert not short.done()
+
+
+def test_a_full_queue_refuses_at_once(
+    model: Model, new_batcher: Callable[..., Batcher], clients: ThreadPoolExecutor
+) -> None:
+    seen = Seen()
+    batcher = new_batcher(seen, queued_texts=2, batch_tokens=1)
+    first = ask(clients, batcher, [[1]])
+    assert model.entered.acquire(timeout=10)
+    waiting = ask(clients, batcher, [[2], [3]])
+    wait_for(lambda: seen.depths[-1] == 2, "two texts wait")
+    with pytest.raises(Overloaded, match="2 texts are waiting and the queue holds 2"):
+        batcher.compute([[4]], math.inf)
+    model.free()
+    assert first.result(10).vectors.tolist() == [[1, 1]]
+    assert waiting.result(10).vectors.tolist() == [[2, 1], [3, 1]]
+
+
+def test_a_request_larger_than_the_queue_is_taken_when_nothing_waits(
+    model: Model, new_batcher: Callable[..., Batcher], clients: ThreadPoolExecutor
+) -> None:
+    model.free()
+    assert len(ask(clients, new_batcher(queued_texts=2), [[1]] * 10).result(10).vectors) == 10
+
+
+def test_what_is_past_its_deadline_costs_no_computation(
+    model: Model, new_batcher: Callable[..., Batcher], clients: ThreadPoolExecutor
+) -> None:
+    batcher = new_batcher(batch_tokens=1)
+    first = ask(clients, batcher, [[1]])
+    assert model.entered.acquire(timeout=10)
+    with pytest.raises(DeadlineExceeded, match=r"0 of 2 texts were computed within the 0\.0"):
+        ask(clients, batcher, [[8], [9]], seconds=0.05).result(10)
+    model.free()
+    first.result(10)
+    assert ask(clients, batcher, [[2]]).result(10).vectors.tolist() == [[2, 1]]
+    assert model.batches == [[[1]], [[2]]]
+
+
+def test_a_text_that_fails_fails_its_batch_and_no_other(
+    model: Model, new_batcher: Callable[..., Batcher], clients: ThreadPoolExecutor
+) -> None:
+    seen = Seen()
+    model.free()
+    model.failing = lambda batch: [13] in batch
+    batcher = new_batcher(seen)
+    with pytest.raises(InferenceFailed, match="RuntimeError"):
+        ask(clients, batcher, [[13]]).result(10)
+    assert ask(clients, batcher, [[2]]).result(10).vectors.tolist() == [[2, 1]]
+    assert seen.why == ""
+
+
+def test_a_model_that_fails_at_everything_is_reported_and_refuses(
+    model: Model, new_batcher: Callable[..., Batcher], clients: ThreadPoolExecutor
+) -> None:
+    seen = Seen()
+    model.free()
+    model.failing = lambda _: True
+    batcher = new_batcher(seen, hang_seconds=0.5)
+    with pytest.raises(InferenceFailed):
+        ask(clients, batcher, [[2]]).result(10)
+    wait_for(lambda: "fails at every text" in seen.why, "the report", 10)
+    with pytest.raises(InferenceFailed, match="being replaced"):
+        batcher.compute([[3]], math.inf)
+
+
+def test_a_computation_that_hangs_is_reported_and_everybody_is_answered(
+    model: Model, new_batcher: Callable[..., Batcher], clients: ThreadPoolExecutor
+) -> None:
+    seen = Seen()
+    batcher = new_batcher(seen, hang_seconds=0.3, batch_tokens=1)
+    hanging = ask(clients, batcher, [[1]])
+    assert model.entered.acquire(timeout=10)
+    waiting = ask(clients, batcher, [[2]])
+    for one in (hanging, waiting):
+        with pytest.raises(InferenceFailed, match=r"has hung for over 0\.3 s"):
+            one.result(10)
+    wait_for(lambda: "has hung" in seen.why, "the report", 10)
