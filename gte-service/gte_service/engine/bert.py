@@ -145,7 +145,12 @@ class Bert:
         attended = torch.cat(
             [
                 self._attend(*parts)
-                for parts in zip(query.split(rows), key.split(context_rows), value.split(context_rows), strict=True)
+                for parts in zip(
+                    torch.split(query, rows),
+                    torch.split(key, context_rows),
+                    torch.split(value, context_rows),
+                    strict=True,
+                )
             ]
         )
         hidden = self._norm(
