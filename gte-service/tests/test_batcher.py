@@ -184,15 +184,20 @@ def test_a_request_larger_than_the_queue_is_taken_when_nothing_waits(
 def test_what_is_past_its_deadline_costs_no_computation(
     model: Model, new_batcher: Callable[..., Batcher], clients: ThreadPoolExecutor
 ) -> None:
-    batcher = new_batcher(batch_tokens=1)
+    seen = Seen()
+    batcher = new_batcher(seen, batch_tokens=1, queued_texts=2)
     first = ask(clients, batcher, [[1]])
     assert model.entered.acquire(timeout=10)
     with pytest.raises(DeadlineExceeded, match=r"0 of 2 texts were computed within the 0\.0"):
         ask(clients, batcher, [[8], [9]], seconds=0.05).result(10)
+    assert seen.depths[-1] == 0
+    # Nor does it take room in the queue.
+    second = ask(clients, batcher, [[2], [3]])
+    wait_for(lambda: seen.depths[-1] == 2, "two texts wait")
     model.free()
     first.result(10)
-    assert ask(clients, batcher, [[2]]).result(10).vectors.tolist() == [[2, 1]]
-    assert model.batches == [[[1]], [[2]]]
+    assert second.result(10).vectors.tolist() == [[2, 1], [3, 1]]
+    assert model.batches == [[[1]], [[2]], [[3]]]
 
 
 def test_a_text_that_fails_fails_its_batch_and_no_other(

@@ -2,7 +2,7 @@
 
 One thread computes. Whenever it is free it takes what waits at that moment, one text of each request in turn, up to a
 budget of tokens: a lone request starts at once, a request of many texts leaves room for the others, and a text longer
-than the budget goes alone. A request whose deadline has passed is dropped before its next text is computed.
+than the budget goes alone. A request whose deadline has passed leaves the queue with all that has not been computed.
 """
 
 from __future__ import annotations
@@ -172,6 +172,7 @@ class Batcher:
                 if not job.done.is_set():
                     if job in self._queue:
                         self._queue.remove(job)
+                        self._watcher.queue(self._waiting())
                     job.end(_too_late(job))
         if job.error:
             raise job.error
@@ -204,17 +205,11 @@ class Batcher:
 
     def _take(self) -> list[tuple[_Job, Sequence[int]]]:
         """Take one text of each job in turn, as many as fit; a job that doesn't fit is first in the next batch."""
-        now = time.monotonic()
         batch: list[tuple[_Job, Sequence[int]]] = []
         tokens = 0
         skipped: list[_Job] = []
         while self._queue and tokens < self._limits.batch_tokens:
             job = self._queue.popleft()
-            if job.done.is_set():
-                continue
-            if now > job.deadline:
-                job.end(_too_late(job))
-                continue
             text = job.texts[job.taken]
             if batch and tokens + len(text) > self._limits.batch_tokens:
                 skipped.append(job)
