@@ -128,6 +128,36 @@ def test_a_stop_waits_for_the_requests_in_flight(new_service: Callable[..., Serv
     assert answers == [200]
 
 
+def test_a_stop_resets_no_client_that_has_connected(new_service: Callable[..., Service]) -> None:
+    service = start_ready(new_service, GTE_WORKERS="2")
+    body = json.dumps({"task_type": "embedding", "input_text": "停止的时候，已经连上的客户端也要得到回答。" * 20})
+    outcomes: list[int | str] = []
+
+    def client() -> None:
+        while True:
+            connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=30)
+            try:
+                connection.connect()
+            except ConnectionRefusedError:
+                return
+            try:
+                connection.request("POST", "/predict", body.encode(), {"Connection": "close"})
+                outcomes.append(connection.getresponse().status)
+            except (OSError, http.client.HTTPException) as error:
+                outcomes.append(repr(error))
+            finally:
+                connection.close()
+
+    clients = [threading.Thread(target=client) for _ in range(16)]
+    for one in clients:
+        one.start()
+    wait_for(lambda: len(outcomes) > 50, "traffic")
+    assert service.stop() == 0
+    for one in clients:
+        one.join(60)
+    assert set(outcomes) == {200}, {outcome: outcomes.count(outcome) for outcome in outcomes}
+
+
 def test_a_reload_replaces_the_workers_and_fails_no_request(new_service: Callable[..., Service]) -> None:
     service = start_ready(new_service, GTE_WORKERS="2")
     before = {holder.pid for holder in holders(service)}

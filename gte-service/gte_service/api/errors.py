@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from flask import Flask, Response, g, jsonify
+from flask import Flask, Response, jsonify
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from gte_service.api.access_log import request_id
@@ -35,8 +35,6 @@ def _http_error(error: HTTPException) -> Response:
         return _request_error(TooLarge("the body is too long for one request. Send several shorter ones."))
     code = (error.name or "error").lower().replace(" ", "_")
     response = _shape(error.code or 500, code, error.description or "", None)
-    if "measured" in g and current().is_task and not current().reason:
-        current().reason = "invalid_input"
     for name, value in error.get_headers():
         if name.lower() not in {"content-type", "content-length"}:
             response.headers[name] = value
