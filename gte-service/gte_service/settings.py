@@ -27,7 +27,7 @@ class Settings:
         port: the API's TCP port.
         metrics_port: the exporter's TCP port.
         workers: gunicorn processes.
-        threads: threads a worker.
+        threads: requests a worker handles at a time; more than the queue holds, so that probes and refusals find one.
         torch_threads: threads of one forward pass.
         max_requests: requests after which a worker is replaced; 0 is never.
         batch_tokens: tokens of one computation.
@@ -111,11 +111,11 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         port=_whole(given, "GTE_LISTEN_PORT", 5000, 1, 65535),
         metrics_port=_whole(given, "GTE_METRICS_LISTEN_PORT", 9090, 1, 65535),
         workers=workers,
-        threads=_whole(given, "GTE_THREADS", 32, 1, 256),
+        threads=_whole(given, "GTE_THREADS", 128, 1, 1024),
         torch_threads=_whole(given, "GTE_TORCH_THREADS", max(1, int(cpus / workers)), 1, 256),
         max_requests=_whole(given, "GTE_MAX_REQUESTS", 0, 0, 10**9),
         batch_tokens=_whole(given, "GTE_BATCH_TOKENS", 512, 1, 1 << 20),
-        queue_texts=_whole(given, "GTE_QUEUE_TEXTS", 512, 1, 1 << 20),
+        queue_texts=_whole(given, "GTE_QUEUE_TEXTS", 96, 1, 1 << 20),
         deadline_seconds=_whole(given, "GTE_DEADLINE_SECONDS", 30, 1, 3600),
         hang_seconds=_whole(given, "GTE_HANG_SECONDS", 60, 1, 3600),
         max_body_bytes=_whole(given, "GTE_MAX_BODY_BYTES", 1 << 20, 1 << 10, 1 << 30),

@@ -254,6 +254,22 @@ def test_a_full_queue_is_said_at_once(new_service: Callable[..., Service]) -> No
     assert metrics["gte_batch_tokens_sum"] / metrics["gte_batch_tokens_count"] <= 512
 
 
+def test_many_clients_with_one_text_each_fill_the_queue_and_probes_still_answer(
+    new_service: Callable[..., Service],
+) -> None:
+    service = start_ready(new_service, GTE_WORKERS="1", GTE_QUEUE_TEXTS="8", GTE_BATCH_TOKENS="1")
+    text = "一段比较长的文字用来让计算持续一会儿" * 30
+    with ThreadPoolExecutor(64) as clients:
+        answers = list(clients.map(lambda _: service.predict("embedding", text).status, range(256)))
+        assert set(answers) == {200, 503}, {status: answers.count(status) for status in answers}
+        again = [clients.submit(service.predict, "embedding", text) for _ in range(64)]
+        assert http_get(service.port, "/healthz", timeout=5) == 200
+        assert {one.result().status for one in again} <= {200, 503}
+    metrics = service.metrics()
+    refused = metrics['gte_task_errors_total{reason="overloaded",task_type="embedding"}']
+    assert metrics[SUCCESSES] + refused == 256 + 64
+
+
 def test_a_worker_whose_model_hangs_answers_and_is_replaced(new_service: Callable[..., Service]) -> None:
     # One computation of a million tokens takes longer than the second after which it counts as hung.
     service = start_ready(

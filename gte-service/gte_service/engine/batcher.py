@@ -38,7 +38,8 @@ class Limits:
 
     # As many as the longest text has, so nobody waits longer for a running computation than for such a text.
     batch_tokens: int = 512
-    queued_texts: int = 512
+    # About what two cores compute with GTE-large before the default deadline of 30 s has passed for the last.
+    queued_texts: int = 96
     hang_seconds: float = 60.0
 
 
