@@ -171,8 +171,8 @@ def _machine() -> Sequence[Panel]:
         ),
         lines(
             "Tokens in a computation",
-            "Mean size of the batches. A lone request is computed by itself; near GTE_BATCH_TOKENS the machine is full "
-            "and works at its best, and requests wait.",
+            "Mean size of the batches; a lone request is computed by itself. Worry when it stays near GTE_BATCH_TOKENS: "
+            "the machine works at its best, is full, and requests wait.",
             "short",
             Query(f"sum(rate(gte_batch_tokens_sum{_RATE})) / (sum(rate(gte_batch_tokens_count{_RATE})) > 0)", "tokens"),
         ),
