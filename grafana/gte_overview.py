@@ -171,7 +171,7 @@ def _machine() -> Sequence[Panel]:
         ),
         lines(
             "Tokens in a computation",
-            "Mean size of the batches; a lone request is computed by itself. Worry when it stays near GTE_BATCH_TOKENS: "
+            "Mean size of the batches; a lone request goes by itself. Worry when it stays near GTE_BATCH_TOKENS: "
             "the machine works at its best, is full, and requests wait.",
             "short",
             Query(f"sum(rate(gte_batch_tokens_sum{_RATE})) / (sum(rate(gte_batch_tokens_count{_RATE})) > 0)", "tokens"),
