@@ -40,7 +40,6 @@ class ModelHolder(Watcher):
         self._slot = slot
         self._recorder = recorder
         self._encoder: Encoder | None = None
-        self._stop = threading.Event()
         self.revision = ""
 
     def start(self) -> None:
@@ -59,7 +58,8 @@ class ModelHolder(Watcher):
             ModelNotReady: it is not loaded (yet); the message says how far it is.
         """
         if self._encoder is None:
-            raise ModelNotReady(f"the model can't answer yet: {read_readiness(self._settings.run_dir).detail}.")
+            detail = read_readiness(self._settings.run_dir).detail.rstrip(".")
+            raise ModelNotReady(f"the model can't answer yet: {detail}.")
         return self._encoder
 
     def queue(self, texts: int) -> None:
@@ -80,11 +80,9 @@ class ModelHolder(Watcher):
         os._exit(1)
 
     def _wait_and_load(self) -> None:
-        while not self._stop.wait(_POLL_SECONDS):
-            status = read_model_status(self._settings.run_dir)
-            if status.state == "prepared":
-                self._load(status)
-                return
+        while (status := read_model_status(self._settings.run_dir)).state != "prepared":
+            time.sleep(_POLL_SECONDS)
+        self._load(status)
 
     def _load(self, status: ModelStatus) -> None:
         begun = time.monotonic()
