@@ -19,10 +19,9 @@ from launcher.errors import LauncherError
 from launcher.settings import read_settings
 from launcher.wheels import find_wheels
 from tests.report import Report
+from tests.stack.running import PROJECT
 
 ROOT = Path(__file__).resolve().parent.parent
-# A run of its own: it must pass beside a running stack of the same machine, and leave that alone.
-PROJECT = "gte-test"
 PYTEST = "pytest==9.2.0"
 
 # Folders of Python that stand by themselves, each with what mypy is asked about.

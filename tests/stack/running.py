@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+# A run of its own: it must pass beside a running stack of the same machine, and leave that alone.
 PROJECT = "gte-test"
 PORTS = (
     "GTE_PORT",

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.nn import functional
 
 from gte_service.engine.batcher import Batcher, Limits, Watcher
 from gte_service.engine.bert import Bert, BertShape
+from gte_service.engine.store.checkpoint import map_safetensors
 from gte_service.engine.store.prepared import WEIGHTS_FILE
 from gte_service.engine.tokens import BertTokenizer
 from gte_service.errors import ModelFilesError
@@ -63,7 +63,7 @@ class Encoder:
                 f"{folder}: vocab.txt has {self._tokenizer.vocab_size} tokens, config.json only {shape.vocab_size}: "
                 "the two do not belong together. Copy the model again."
             )
-        bert = Bert(shape, map_weights(folder / WEIGHTS_FILE))
+        bert = Bert(shape, map_safetensors(folder / WEIGHTS_FILE, "remove its folder"))
         probe = self._tokenizer.tokenize([PROBE_TEXT])[0].ids
         self._batcher = Batcher(bert.cls_vectors, probe, limits, watcher)
         self.dimensions = shape.hidden_size
@@ -109,16 +109,3 @@ class Encoder:
                 f"the model answered the probe text with a vector of length {length:.3g} instead of 1: "
                 "its weights are damaged. Copy the model again."
             )
-
-
-def map_weights(path: Path) -> dict[str, Tensor]:
-    """Map a safetensors file: its pages are shared by all processes that map it.
-
-    Raises:
-        ModelFilesError: the file is missing or not a whole safetensors file.
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (OSError, SafetensorError) as error:
-        raise ModelFilesError(f"{path} is not a whole weights file ({error}): remove its folder.") from error

@@ -54,6 +54,23 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
+def map_safetensors(path: Path, advice: str) -> dict[str, Tensor]:
+    """Map a safetensors file: its pages are shared by all processes that map it.
+
+    Args:
+        path: the file.
+        advice: what to do when it is not whole.
+
+    Raises:
+        ModelFilesError: the file is missing or not a whole safetensors file.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (OSError, SafetensorError) as error:
+        raise ModelFilesError(f"{path} is not a whole weights file ({error}): {advice}.") from error
+
+
 def read_weights(path: Path) -> Iterator[tuple[str, Tensor]]:
     """Name and tensor of each BERT weight in a checkpoint, named as in `BertShape.weights`.
 
@@ -62,7 +79,7 @@ def read_weights(path: Path) -> Iterator[tuple[str, Tensor]]:
     Raises:
         ModelFilesError: the file is cut off, damaged, or holds no BERT weights.
     """
-    weights = _load_safetensors(path) if path.suffix == ".safetensors" else _load_pickled(path)
+    weights = map_safetensors(path, "copy the model again") if path.suffix == ".safetensors" else _load_pickled(path)
     anchor = "embeddings.word_embeddings.weight"
     prefix = next((name.removesuffix(anchor) for name in weights if name.endswith(anchor)), None)
     if prefix is None:
@@ -92,14 +109,6 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 def _has_content(path: Path) -> bool:
     return path.is_file() and path.stat().st_size > 0
-
-
-def _load_safetensors(path: Path) -> dict[str, Tensor]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (OSError, SafetensorError) as error:
-        raise ModelFilesError(f"{path} is not a whole safetensors file ({error}): copy the model again.") from error
 
 
 def _load_pickled(path: Path) -> dict[str, Tensor]:
