@@ -50,6 +50,7 @@ class TestRun:
             "TEST_RESULTS": str(self.report.results),
             "GTE_MODEL": "builtin:lexical",
             "GTE_MODEL_DIR": "",
+            "GTE_PRECISION": "",
             "GTE_WORKERS": "",
             "GTE_THREADS": "",
             "GTE_MAX_REQUESTS": "",

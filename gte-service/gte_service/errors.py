@@ -5,7 +5,8 @@ GteError
 ├── ModelError             no usable model; the service lives on and says so in /readyz
 │   ├── ModelFilesError    the files of the model are missing, incomplete or damaged
 │   ├── DownloadError      ModelScope didn't deliver; tried again with back-off
-│   └── StorageError       no room, or no right to write, where the model is kept
+│   ├── StorageError       no room, or no right to write, where the model is kept
+│   └── PrecisionError     this machine doesn't compute in the precision that is set
 └── RequestError           one request can't be answered; has an HTTP status and a `reason` of the metric contract
     ├── InvalidJson        400 invalid_json
     ├── InvalidInput       400 invalid_input
@@ -46,6 +47,10 @@ class DownloadError(ModelError):
 
 class StorageError(ModelError):
     """The place where the model is kept is full or can't be written."""
+
+
+class PrecisionError(ModelError):
+    """This machine doesn't compute in the precision that is asked for."""
 
 
 class RequestError(GteError):

@@ -10,6 +10,7 @@ from pathlib import Path
 from gte_service.errors import SettingsError
 
 BUILTIN_LEXICAL = "builtin:lexical"
+PRECISIONS = ("fp32", "bf16", "int8")
 DEFAULT_MODEL = "iic/nlp_gte_sentence-embedding_chinese-large"
 
 
@@ -22,6 +23,7 @@ class Settings:
         model_revision: the branch, tag or commit asked of ModelScope.
         model_dir: a local folder that holds the model; if set, nothing is fetched.
         model_dir_shown: how that folder is called outside of the container, "" if the same.
+        precision: what the linear layers are computed in: fp32, bf16 or int8.
         models_home: where fetched and prepared models are kept.
         run_dir: small files of this run (metrics, states); on tmpfs, wiped at the start.
         port: the API's TCP port.
@@ -43,6 +45,7 @@ class Settings:
     model_revision: str
     model_dir: Path | None
     model_dir_shown: str
+    precision: str
     models_home: Path
     run_dir: Path
     port: int
@@ -106,6 +109,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         model_revision=given.get("GTE_MODEL_REVISION", "master"),
         model_dir=Path(given["GTE_MODEL_DIR"]) if "GTE_MODEL_DIR" in given else None,
         model_dir_shown=given.get("GTE_MODEL_DIR_SHOWN", ""),
+        precision=_one_of(given, "GTE_PRECISION", PRECISIONS),
         models_home=Path(given.get("GTE_MODELS_HOME", "/models")),
         run_dir=Path(given.get("GTE_RUN_DIR", "/run/gte")),
         port=_whole(given, "GTE_LISTEN_PORT", 5000, 1, 65535),
@@ -140,6 +144,14 @@ def available_cpus() -> float:
         if len(words) == 2 and words[0] not in {"max", "-1"}:
             return min(allowed, int(words[0]) / int(words[1]))
     return allowed
+
+
+def _one_of(given: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
+    """One of the choices, the first if nothing is given."""
+    text = given.get(name, choices[0])
+    if text not in choices:
+        raise SettingsError(f"{name}={text!r} is none of {', '.join(choices)}. Correct it in .env.")
+    return text
 
 
 def _whole(given: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from transformers import AutoTokenizer, BertModel
 
 from gte_service.engine.batcher import Limits
 from gte_service.engine.bert import BertShape
-from gte_service.engine.encoder import Encoder
+from gte_service.engine.encoder import Encoder, load_encoder
 from gte_service.engine.store.prepared import Prepared, prepare
 from gte_service.engine.store.synthetic import write_random
 from gte_service.errors import ModelFilesError
@@ -103,3 +105,36 @@ def test_another_architecture_is_refused(small: Prepared, tmp_path: Path) -> Non
     (tmp_path / "config.json").write_text(config)
     with pytest.raises(ModelFilesError, match="hidden_act='relu' is not supported"):
         BertShape.read(tmp_path / "config.json")
+
+
+def run_python(script: str, *arguments: str) -> str:
+    command = [sys.executable, "-W", "error", "-c", script, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout.strip()
+
+
+def test_the_engine_works_without_the_web(lexical: Prepared, tmp_path: Path) -> None:
+    script = (
+        "import sys; from gte_service.engine import load_encoder\n"
+        "with load_encoder(sys.argv[1], home=sys.argv[2]) as encoder:\n"
+        "    print(tuple(encoder.encode(['天气', '股票']).vectors.shape))\n"
+        "print([name for name in ('flask', 'gunicorn', 'prometheus_client', 'modelscope') if name in sys.modules])"
+    )
+    assert run_python(script, str(lexical.folder), str(tmp_path)).splitlines() == ["(2, 128)", "[]"]
+
+
+def test_a_process_that_forgets_to_close_ends_well(small: Prepared, tmp_path: Path) -> None:
+    script = (
+        "import sys, torch; from gte_service.engine import load_encoder\n"
+        "torch.set_num_threads(2)\n"
+        "encoder = load_encoder(sys.argv[1], home=sys.argv[2])\n"
+        "print(len(encoder.encode(['天气' * 100]).vectors))"
+    )
+    assert run_python(script, str(small.folder), str(tmp_path)) == "1"
+
+
+def test_processes_find_what_another_has_prepared(lexical_source: Path, tmp_path: Path) -> None:
+    with load_encoder(lexical_source, home=tmp_path):
+        (first,) = tmp_path.glob("*/model.safetensors")
+        number = first.stat().st_ino
+    with load_encoder(str(lexical_source), home=str(tmp_path)):
+        assert [file.stat().st_ino for file in tmp_path.glob("*/model.safetensors")] == [number]

@@ -12,7 +12,11 @@ import torch
 
 from gte_service.engine.batcher import Batch, Limits, Watcher
 from gte_service.engine.encoder import Encoder
-from gte_service.engine.status import (
+from gte_service.errors import ModelError, ModelNotReady
+from gte_service.monitoring.recorder import Recorder
+from gte_service.procfs import start_time
+from gte_service.settings import Settings
+from gte_service.status import (
     ModelStatus,
     State,
     WorkerStatus,
@@ -20,10 +24,6 @@ from gte_service.engine.status import (
     read_readiness,
     write_worker_status,
 )
-from gte_service.errors import ModelError, ModelNotReady
-from gte_service.monitoring.recorder import Recorder
-from gte_service.procfs import start_time
-from gte_service.settings import Settings
 
 _POLL_SECONDS = 0.25
 # For the answers that are being written when the model has broken down.

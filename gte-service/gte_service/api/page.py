@@ -6,8 +6,8 @@ import json
 
 from flask import Blueprint, Response, make_response, render_template, request
 
-from gte_service.engine.status import read_readiness
 from gte_service.settings import Settings
+from gte_service.status import read_readiness
 from gte_service.tasks.registry import TASKS
 
 _POLICY = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"  # noqa: E501

@@ -7,6 +7,7 @@ than the budget goes alone. A request whose deadline has passed leaves the queue
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
 import time
@@ -141,6 +142,8 @@ class Batcher:
         self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
         self._thread.start()
         threading.Thread(target=self._watch, name="inference-watch", daemon=True).start()
+        # A thread that has computed with several threads of torch aborts a process that ends around it.
+        atexit.register(self.close)
 
     def compute(self, texts: Sequence[Sequence[int]], deadline: float) -> Computed:
         """Wait until the texts have been computed.
@@ -181,11 +184,16 @@ class Batcher:
         return Computed(torch.stack(job.vectors), max(0.0, took - job.computing), job.computing)
 
     def close(self) -> None:
-        """End the threads once what is waiting has been computed; nothing may be asked for any more."""
+        """End the threads once what is waiting has been computed; nothing may be asked for any more.
+
+        A computation that hangs can't be ended: its thread stays.
+        """
         with self._lock:
             self._closed = True
             self._lock.notify()
-        self._thread.join()
+        if not self._broken:
+            self._thread.join()
+        atexit.unregister(self.close)
 
     def _waiting(self) -> int:
         return sum(job.waiting for job in self._queue)

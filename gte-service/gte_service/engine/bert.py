@@ -17,6 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from gte_service.engine.pooling import Pooling
+from gte_service.engine.precision import Layout, Precision
 from gte_service.errors import ModelFilesError
 
 
@@ -62,55 +64,58 @@ class BertShape:
             )
         return shape
 
-    def weights(self) -> dict[str, tuple[int, ...]]:
-        """Name and shape of every weight the forward pass uses."""
+    def linear_layers(self) -> dict[str, tuple[int, int]]:
+        """Outputs and inputs of every linear layer, by its name."""
         width, inner = self.hidden_size, self.intermediate_size
-        shapes: dict[str, tuple[int, ...]] = {
-            "embeddings.word_embeddings.weight": (self.vocab_size, width),
-            "embeddings.position_embeddings.weight": (self.max_position_embeddings, width),
-            "embeddings.token_type_embeddings.weight": (self.type_vocab_size, width),
-            "embeddings.LayerNorm.weight": (width,),
-            "embeddings.LayerNorm.bias": (width,),
+        return {
+            f"encoder.layer.{layer}.{name}": sizes
+            for layer in range(self.num_hidden_layers)
+            for name, sizes in (
+                ("attention.self.query", (width, width)),
+                ("attention.self.key", (width, width)),
+                ("attention.self.value", (width, width)),
+                ("attention.output.dense", (width, width)),
+                ("intermediate.dense", (inner, width)),
+                ("output.dense", (width, inner)),
+            )
         }
+
+    def layout(self, precision: Precision) -> Layout:
+        """Shape and type of every weight that the forward pass uses, by its name."""
+        width = (self.hidden_size,)
+        names: dict[str, tuple[int, ...]] = {
+            "embeddings.word_embeddings.weight": (self.vocab_size, *width),
+            "embeddings.position_embeddings.weight": (self.max_position_embeddings, *width),
+            "embeddings.token_type_embeddings.weight": (self.type_vocab_size, *width),
+        }
+        norms = ["embeddings.LayerNorm"]
         for layer in range(self.num_hidden_layers):
-            for name, rows, columns in (
-                ("attention.self.query", width, width),
-                ("attention.self.key", width, width),
-                ("attention.self.value", width, width),
-                ("attention.output.dense", width, width),
-                ("intermediate.dense", inner, width),
-                ("output.dense", width, inner),
-            ):
-                shapes[f"encoder.layer.{layer}.{name}.weight"] = (rows, columns)
-                shapes[f"encoder.layer.{layer}.{name}.bias"] = (rows,)
-            for name in ("attention.output.LayerNorm", "output.LayerNorm"):
-                shapes[f"encoder.layer.{layer}.{name}.weight"] = (width,)
-                shapes[f"encoder.layer.{layer}.{name}.bias"] = (width,)
-        return shapes
+            norms += [f"encoder.layer.{layer}.{name}.LayerNorm" for name in ("attention.output", "output")]
+        names |= {f"{norm}.{part}": width for norm in norms for part in ("weight", "bias")}
+        layout: Layout = {name: (shape, torch.float32) for name, shape in names.items()}
+        for name, sizes in self.linear_layers().items():
+            layout |= {f"{name}.{part}": what for part, what in precision.layout(*sizes).items()}
+        return layout
 
 
 class Bert:
     """A BERT encoder over weights that somebody else holds, for example a memory-mapped file."""
 
-    def __init__(self, shape: BertShape, weights: Mapping[str, Tensor]) -> None:
+    def __init__(self, shape: BertShape, weights: Mapping[str, Tensor], precision: Precision, pooling: Pooling) -> None:
         """Take the weights as they are, without a copy.
 
         Raises:
-            ModelFilesError: a weight is missing or has another shape than `shape` asks for.
+            ModelFilesError: a weight is missing, or has another shape or type than `shape` and `precision` ask for.
         """
-        for name, wanted in shape.weights().items():
-            found = tuple(weights[name].shape) if name in weights else None
-            if found != wanted:
-                raise ModelFilesError(
-                    f"weight {name}: {'missing' if found is None else f'has shape {found}'}, "
-                    f"config.json asks for {wanted}. The files do not belong together: copy the model again."
-                )
+        check_weights(weights, shape.layout(precision))
         self.shape = shape
         self._weights = weights
+        self._precision = precision
+        self._pooling = pooling
 
     @torch.inference_mode()
-    def cls_vectors(self, texts: Sequence[Sequence[int]]) -> Tensor:
-        """The last layer's vector of each text's first token.
+    def vectors(self, texts: Sequence[Sequence[int]]) -> Tensor:
+        """One vector a text, pooled from the last layer and not normalised.
 
         Args:
             texts: token ids of each text, 1 to `max_position_embeddings` long.
@@ -119,7 +124,6 @@ class Bert:
             float32, shape (texts, hidden_size).
         """
         lengths = [len(ids) for ids in texts]
-        starts = torch.tensor([0, *lengths]).cumsum(0)[:-1]
         hidden = self._embed(
             torch.tensor([token for ids in texts for token in ids]),
             torch.cat([torch.arange(length) for length in lengths]),
@@ -127,7 +131,11 @@ class Bert:
         last = self.shape.num_hidden_layers - 1
         for layer in range(last):
             hidden = self._layer(f"encoder.layer.{layer}.", hidden, hidden, lengths, lengths)
+        if self._pooling == "mean":
+            hidden = self._layer(f"encoder.layer.{last}.", hidden, hidden, lengths, lengths)
+            return torch.stack([rows.mean(0) for rows in torch.split(hidden, lengths)])
         # Nobody asks for the other rows of the last layer.
+        starts = torch.tensor([0, *lengths]).cumsum(0)[:-1]
         return self._layer(f"encoder.layer.{last}.", hidden[starts], hidden, [1] * len(lengths), lengths)
 
     def _embed(self, ids: Tensor, positions: Tensor) -> Tensor:
@@ -139,9 +147,12 @@ class Bert:
 
     def _layer(self, prefix: str, hidden: Tensor, context: Tensor, rows: list[int], context_rows: list[int]) -> Tensor:
         """One layer for the rows of `hidden`, each text's attending to that text's rows of `context`."""
-        attention = f"{prefix}attention.self."
-        query = self._linear(attention + "query", hidden)
-        key, value = (self._linear(attention + part, context) for part in ("key", "value"))
+        linear, weights = self._precision.linear, self._weights
+        entered = self._precision.enter(context)
+        key, value = (linear(entered, weights, f"{prefix}attention.self.{part}") for part in ("key", "value"))
+        if hidden is not context:
+            entered = self._precision.enter(hidden)
+        query = linear(entered, weights, f"{prefix}attention.self.query")
         attended = torch.cat(
             [
                 self._attend(*parts)
@@ -165,7 +176,7 @@ class Bert:
         return functional.scaled_dot_product_attention(query, key, value).transpose(0, 1).flatten(1)
 
     def _linear(self, name: str, hidden: Tensor) -> Tensor:
-        return functional.linear(hidden, self._weights[f"{name}.weight"], self._weights[f"{name}.bias"])
+        return self._precision.linear(self._precision.enter(hidden), self._weights, name)
 
     def _norm(self, name: str, hidden: Tensor) -> Tensor:
         return functional.layer_norm(
@@ -175,3 +186,19 @@ class Bert:
             self._weights[f"{name}.bias"],
             self.shape.layer_norm_eps,
         )
+
+
+def check_weights(weights: Mapping[str, Tensor], layout: Layout) -> None:
+    """Check that all weights are there, with the shape and type that they must have.
+
+    Raises:
+        ModelFilesError: one is missing or differs; the message names it.
+    """
+    for name, (shape, kind) in layout.items():
+        found = weights.get(name)
+        if found is None or tuple(found.shape) != shape or found.dtype != kind:
+            has = "missing" if found is None else f"has shape {tuple(found.shape)} of {found.dtype}"
+            raise ModelFilesError(
+                f"weight {name}: {has}, {shape} of {kind} is wanted. "
+                "The files do not belong together: copy the model again."
+            )

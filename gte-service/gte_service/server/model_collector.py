@@ -9,8 +9,8 @@ from pathlib import Path
 from prometheus_client import Metric as Family
 from prometheus_client.registry import Collector
 
-from gte_service.engine.status import read_readiness
 from gte_service.monitoring.exporter import gauge, gauges
+from gte_service.status import read_readiness
 
 
 class ModelCollector(Collector):
@@ -24,7 +24,7 @@ class ModelCollector(Collector):
         """How far the model is, and which one it is."""
         readiness = read_readiness(self._run_dir)
         model = readiness.model
-        info = [((model.model, model.revision, "fp32", "cpu", "torch"), 1.0)] if model.revision else []
+        info = [((model.model, model.revision, model.precision, "cpu", "torch"), 1.0)] if model.revision else []
         yield gauges("gte_model_info", info)
         yield gauge("gte_model_ready", float(readiness.ready))
         yield gauge("gte_model_load_seconds", max((worker.load_seconds for worker in readiness.workers), default=0.0))

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from gte_service.engine.status import ModelStatus, write_model_status
 from gte_service.engine.store.obtain import ModelSource, obtain
 from gte_service.errors import DownloadError, ModelError
 from gte_service.settings import Settings
+from gte_service.status import ModelStatus, write_model_status
 
 FIRST_WAIT_SECONDS = 5.0
 LONGEST_WAIT_SECONDS = 300.0
@@ -29,6 +29,7 @@ def source_of(settings: Settings) -> ModelSource:
         folder=settings.model_dir,
         built_in=settings.is_demo,
         home=settings.models_home,
+        precision=settings.precision,
     )
 
 
@@ -112,5 +113,12 @@ def run(settings: Settings, wait: Callable[[float], None] = time.sleep) -> None:
         _log.log(logging.ERROR if message != said else logging.DEBUG, "no model yet: %s", message)
         said = message
         wait(pause)
-    report.say(state="prepared", detail="", folder=str(prepared.folder), revision=prepared.revision)
-    _log.info("%s is prepared: revision %s in %s", settings.model_name, prepared.revision, prepared.folder)
+    report.say(
+        state="prepared",
+        detail="",
+        folder=str(prepared.folder),
+        revision=prepared.revision,
+        precision=prepared.precision,
+    )
+    _log.info("%s is prepared: revision %s, %s, in %s",
+              settings.model_name, prepared.revision, prepared.precision, prepared.folder)  # fmt: skip

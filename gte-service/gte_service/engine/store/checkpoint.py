@@ -14,12 +14,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from gte_service.engine.pooling import MODULES_FILE, POOLING_FILE
 from gte_service.errors import ModelFilesError, StorageError
 
 # In the order they are taken when a folder holds more than one.
 WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")
 CONFIG_FILES = ("config.json", "vocab.txt")
-OPTIONAL_FILES = ("configuration.json", "tokenizer_config.json")
+OPTIONAL_FILES = ("configuration.json", "tokenizer_config.json", MODULES_FILE, POOLING_FILE)
 _HASHED_AT_ONCE = 1 << 24
 
 
@@ -72,7 +73,7 @@ def map_safetensors(path: Path, advice: str) -> dict[str, Tensor]:
 
 
 def read_weights(path: Path) -> Iterator[tuple[str, Tensor]]:
-    """Name and tensor of each BERT weight in a checkpoint, named as in `BertShape.weights`.
+    """Name and tensor of each BERT weight in a checkpoint, named as in `BertShape.layout`.
 
     Published checkpoints differ: a prefix before the names (`bert.`), and `gamma`/`beta` for the norms of old ones.
 

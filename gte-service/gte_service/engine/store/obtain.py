@@ -36,6 +36,7 @@ class ModelSource:
         folder: a local folder that holds the model; nothing is fetched then.
         built_in: whether the model is written by code.
         home: where fetched and prepared models are kept.
+        precision: a name of `PRECISIONS`.
     """
 
     name: str
@@ -43,6 +44,7 @@ class ModelSource:
     folder: Path | None
     built_in: bool
     home: Path
+    precision: str
 
     @property
     def prepared_home(self) -> Path:
@@ -56,7 +58,7 @@ class ModelSource:
 
 
 def cached(source: ModelSource) -> Prepared | None:
-    """The prepared model of a ModelScope source that is here already, or None. Makes no network call."""
+    """The fp32 form of a ModelScope model that is here already, or None. Makes no network call."""
     try:
         note = json.loads((source.hub_folder / "current.json").read_text(encoding="utf-8"))
         return read_prepared(source.prepared_home / str(note["prepared"]))
@@ -71,14 +73,17 @@ def obtain(source: ModelSource, report: Report) -> Prepared:
         ModelError: there is no usable model; the message says why and what to do.
     """
     if source.folder is not None:
-        return prepare(source.folder, str(source.folder), source.prepared_home, report.preparing)
-    if source.built_in:
-        return _obtain_built_in(source, report.preparing)
-    return cached(source) or update(source, report)
+        folder, name = source.folder, str(source.folder)
+    elif source.built_in:
+        folder, name = _built_in(source, report.preparing), source.name
+    else:
+        # Other precisions are made from this one, so that one download serves them all.
+        folder, name = (cached(source) or update(source, report)).folder, source.name
+    return prepare(folder, name, source.prepared_home, report.preparing, source.precision)
 
 
 def update(source: ModelSource, report: Report) -> Prepared:
-    """Take the model that ModelScope has now. The one in use stays whole until the new one is.
+    """Take the model that ModelScope has now, in fp32. The one in use stays whole until the new one is.
 
     Raises:
         ModelError: as `obtain`.
@@ -101,11 +106,11 @@ def update(source: ModelSource, report: Report) -> Prepared:
     return prepared
 
 
-def _obtain_built_in(source: ModelSource, report: Callable[[str], None]) -> Prepared:
+def _built_in(source: ModelSource, report: Callable[[str], None]) -> Path:
     folder = source.home / source.name.replace(":", "-")
     try:
         find_weights(folder)
     except ModelFilesError:
         report("writing the demo model")
         write_lexical(folder)
-    return prepare(folder, source.name, source.prepared_home, report)
+    return folder

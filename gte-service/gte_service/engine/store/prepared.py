@@ -1,12 +1,13 @@
-"""The prepared model: weights as 32-bit floats in one file that every worker maps, and a note of what it came from.
+"""The prepared model: weights as they are computed with, in one file that every worker maps, and a note of its origin.
 
-Half-precision weights that each worker converted for itself would be private memory of each worker; converted once
-into a file and mapped, they are in memory once.
+Weights that each worker converted for itself would be private memory of each worker; converted once into a file and
+mapped, they are in memory once.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -17,7 +18,9 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from gte_service.engine.bert import Bert, BertShape
+from gte_service.engine.bert import BertShape, check_weights
+from gte_service.engine.pooling import read_pooling
+from gte_service.engine.precision import Fp32, Precision, precision_named
 from gte_service.engine.store.checkpoint import (
     CONFIG_FILES,
     OPTIONAL_FILES,
@@ -44,59 +47,86 @@ class Prepared:
         revision: the first 12 hex digits of the SHA-256 of the weights it was made from.
         source: the name of the model it was made from.
         weights_bytes: size of its weights file.
+        precision: what its linear layers are computed in.
     """
 
     folder: Path
     revision: str
     source: str
     weights_bytes: int
+    precision: str
 
 
 def read_prepared(folder: Path) -> Prepared | None:
     """The prepared model in a folder, or None where there is none or it is not whole."""
     try:
         note = json.loads((folder / NOTE_FILE).read_text(encoding="utf-8"))
-        found = Prepared(folder, str(note["revision"]), str(note["source"]), int(note["weights_bytes"]))
+        found = Prepared(
+            folder,
+            str(note["revision"]),
+            str(note["source"]),
+            int(note["weights_bytes"]),
+            str(note.get("precision", Fp32.name)),
+        )
         whole = (folder / WEIGHTS_FILE).stat().st_size == found.weights_bytes
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return found if whole and all((folder / name).is_file() for name in CONFIG_FILES) else None
 
 
-def prepare(source: Path, name: str, home: Path, report: Callable[[str], None] = lambda _: None) -> Prepared:
+def prepare(
+    source: Path,
+    name: str,
+    home: Path,
+    report: Callable[[str], None] = lambda _: None,
+    precision: str = Fp32.name,
+) -> Prepared:
     """Turn a model folder into a prepared one below `home`, unless that has been done already.
 
     Args:
-        source: a folder with config.json, vocab.txt and weights; a prepared folder is used where it is.
+        source: a folder with config.json, vocab.txt and weights; one prepared in this precision is used where it is.
         name: what to call the model's origin in the note.
-        home: the folder that holds prepared models, one by revision.
+        home: the folder that holds prepared models, one by revision and precision.
         report: is told, in a few words, what is being done.
+        precision: a name of `PRECISIONS`.
 
     Raises:
-        ModelFilesError: `source` is incomplete, damaged, or not BERT.
+        ModelFilesError: `source` is incomplete, damaged, not BERT, or prepared in a precision that has lost too much.
+        PrecisionError: this machine doesn't compute in that precision.
         StorageError: `home` is full or can't be written.
     """
+    arithmetic = precision_named(precision)
     weights = find_weights(source)
-    if (ready := read_prepared(source)) is not None:
-        return ready
-    report("reading the weights")
-    revision = sha256_of(weights)[:REVISION_DIGITS]
-    target = home / revision
-    if (ready := read_prepared(target)) is not None and _same_configuration(source, target):
+    given = read_prepared(source)
+    if given and given.precision == precision:
+        return given
+    if given and given.precision != Fp32.name:
+        raise ModelFilesError(
+            f"{source} was prepared as {given.precision} and can't be turned into {precision}: "
+            f"set GTE_PRECISION={given.precision}, or name the folder of the original model."
+        )
+    if not given:
+        report("reading the weights")
+    revision = given.revision if given else sha256_of(weights)[:REVISION_DIGITS]
+    target = home / (revision if precision == Fp32.name else f"{revision}-{precision}")
+    ready = read_prepared(target)
+    if ready and ready.precision == precision and _same_configuration(source, target):
         return ready
     shape = BertShape.read(source / "config.json")
-    report("writing the file that the workers share")
+    read_pooling(source)  # says now what it doesn't support
+    report(f"writing the file that the workers share ({precision})")
     with storage_errors(home):
         home.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(home)
-        _require_room(home, shape)
+        _require_room(home, shape, arithmetic)
         staging = Path(tempfile.mkdtemp(prefix="unfinished-", dir=home))
         try:
-            size = _write_weights(weights, shape, staging / WEIGHTS_FILE)
+            size = _write_weights(weights, shape, arithmetic, staging / WEIGHTS_FILE)
             for file in (*CONFIG_FILES, *OPTIONAL_FILES):
                 if (source / file).is_file():
+                    (staging / file).parent.mkdir(exist_ok=True)
                     shutil.copyfile(source / file, staging / file)
-            prepared = Prepared(target, revision, name, size)
+            prepared = Prepared(target, revision, given.source if given else name, size, precision)
             note = {key: value for key, value in asdict(prepared).items() if key != "folder"}
             (staging / NOTE_FILE).write_text(json.dumps(note, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
             staging.chmod(0o755)
@@ -109,25 +139,29 @@ def prepare(source: Path, name: str, home: Path, report: Callable[[str], None] =
     return prepared
 
 
-def _write_weights(checkpoint: Path, shape: BertShape, path: Path) -> int:
-    wanted = shape.weights()
+def _write_weights(checkpoint: Path, shape: BertShape, precision: Precision, path: Path) -> int:
+    wanted = shape.layout(Fp32())
     tensors = {
         name: tensor.to(torch.float32).contiguous() for name, tensor in read_weights(checkpoint) if name in wanted
     }
-    Bert(shape, tensors)  # says which weight is missing or has the wrong shape
+    check_weights(tensors, wanted)
     broken = next((name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()), None)
     if broken:
         raise ModelFilesError(
             f"{checkpoint}: weight {broken} holds NaN or infinity: the file is damaged, copy it again."
         )
+    for layer in shape.linear_layers():
+        stored = precision.store(tensors.pop(f"{layer}.weight"), tensors.pop(f"{layer}.bias"))
+        tensors |= {f"{layer}.{part}": tensor for part, tensor in stored.items()}
     save_file(tensors, path, metadata={"format": "pt"})
     with path.open("rb") as file:
         os.fsync(file.fileno())
     return path.stat().st_size
 
 
-def _require_room(home: Path, shape: BertShape) -> None:
-    needed = 4 * sum(torch.Size(size).numel() for size in shape.weights().values()) + _SPARE_BYTES
+def _require_room(home: Path, shape: BertShape, precision: Precision) -> None:
+    layout = shape.layout(precision).values()
+    needed = sum(math.prod(size) * kind.itemsize for size, kind in layout) + _SPARE_BYTES
     free = shutil.disk_usage(home).free
     if free < needed:
         raise StorageError(
@@ -137,7 +171,12 @@ def _require_room(home: Path, shape: BertShape) -> None:
 
 
 def _same_configuration(source: Path, target: Path) -> bool:
-    return all((source / name).read_bytes() == (target / name).read_bytes() for name in CONFIG_FILES)
+    files = (*CONFIG_FILES, *OPTIONAL_FILES)
+    return all(_content(source / name) == _content(target / name) for name in files)
+
+
+def _content(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
 
 
 def _remove_leftovers(home: Path) -> None:

