@@ -28,6 +28,11 @@ _IDLE_PERCENT = 5.0
 _IDLE_SECONDS = 30.0
 
 
+def requests(texts: int, clients: int) -> int:
+    """Requests of a slice: at least two for each client."""
+    return max(texts, 2 * clients)
+
+
 @dataclass
 class HttpPhase:
     """The services of one run.
@@ -90,7 +95,7 @@ class HttpPhase:
         for number in range(1, rounds + 1):
             for count in clients:
                 # One client sends what the engines had in this round, so that the two can be compared.
-                sent = round_texts(max(texts, 2 * count), self.seed if count == 1 else self.seed + count, number)
+                sent = round_texts(requests(texts, count), self.seed if count == 1 else self.seed + count, number)
                 for name in rotated(list(self.running), number):
                     with self._guarded(name):
                         self._slice(name, sent, count, number, rounds)

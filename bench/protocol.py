@@ -40,7 +40,8 @@ class Candidate:
                 start_new_session=True,
             )
         self._lines: queue.Queue[str | None] = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def wait_until_ready(self, timeout: float) -> None:
         """Wait until it has loaded.
@@ -83,6 +84,7 @@ class Candidate:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._reader.join(_END_SECONDS)
 
     def _next(self, timeout: float, what: str) -> dict[str, Any]:
         try:
@@ -101,8 +103,9 @@ class Candidate:
 
     def _read(self) -> None:
         assert self._process.stdout is not None  # noqa: S101 (for the type checker: it is a pipe)
-        for line in self._process.stdout:
-            self._lines.put(line)
+        with self._process.stdout as lines:
+            for line in lines:
+                self._lines.put(line)
         self._lines.put(None)
 
     def _error(self, reason: str) -> CandidateError:

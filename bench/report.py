@@ -71,7 +71,9 @@ def as_json(results: Results, options: Options, facts: Facts) -> dict[str, Any]:
 
 def _engines(results: Results) -> Iterator[str]:
     yield from _heading("Engines alone")
-    yield from _head("engine", "texts/s", "tokens/s", "least to most", "of the limit", f"least cosine with {REFERENCE}")
+    yield from _head(
+        "engine", "texts/s", "tokens/s", "least to most", "of the limit", "least cosine", "without the mean"
+    )
     peak = results.token_rates(PEAK)
     for name in (PEAK, *ENGINES):
         rates = list(results.token_rates(name).values())
@@ -84,7 +86,10 @@ def _engines(results: Results) -> Iterator[str]:
             f"{statistics.median(rates):.0f}",
             f"{min(rates):.0f} to {max(rates):.0f}",
             _percent(paired_ratio(results.token_rates(name), peak)),
-            f"{results.cosines[name]:.6f}" if name in results.cosines else _NONE,
+            *(
+                f"{cosines[name]:.6f}" if name in cosines else _NONE
+                for cosines in (results.cosines, results.own_cosines)
+            ),
         )
 
 
@@ -146,10 +151,10 @@ def _notes(results: Results, options: Options) -> Iterator[str]:
             "- The limit is the six linear products of a layer for 512 tokens, by the fastest of torch's libraries, "
             "times the layers; attention, norms and activations come on top in every engine."
         )
-    if results.other_texts is not None:
+    if results.cosines:
         yield (
-            f"- Cosines are over a few texts, the longest of 214 characters among them. Two different texts reach "
-            f"{results.other_texts:.4f} with these random weights."
+            f"- Cosines are with {REFERENCE}, over a few texts, the longest of 214 characters among them. All vectors "
+            "of random weights have much in common; without the mean of them, what is each text's own is compared."
         )
     if results.slices:
         yield (
