@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +43,12 @@ def make_images(*, with_rivals: bool) -> Images:
     Raises:
         SetupError: there is no engine, or our own image can't be built.
     """
+    # What the launcher says is progress here.
+    with redirect_stdout(sys.stderr):
+        return _make_images(with_rivals)
+
+
+def _make_images(with_rivals: bool) -> Images:
     try:
         run = open_run(ROOT, os.environ)
         run.require_engine(may_install=True)

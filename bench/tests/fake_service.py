@@ -81,7 +81,11 @@ class FakeService:
         self._thread.join()
         self._server.server_close()
 
+    @property
+    def address(self) -> str:
+        """host:port."""
+        return f"127.0.0.1:{self._server.server_address[1]}"
+
     def client(self, timeout: float = 10.0) -> Client:
         """A client of it."""
-        address = f"127.0.0.1:{self._server.server_address[1]}"
-        return Client(address, SERVICES[OURS_FP32].endpoint, DIMENSIONS, timeout)
+        return Client(self.address, SERVICES[OURS_FP32].endpoint, DIMENSIONS, timeout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from typing import Any
 
@@ -64,6 +65,17 @@ def test_an_answer_that_takes_too_long_is_lost() -> None:
         found = run_slice([service.client(timeout=0.1)], TEXTS[:1], 1)
     assert found.errors == {"TimeoutError": 1}
     assert (found.latencies, found.rate, found.mean_latency) == ((), 0.0, 0.0)
+
+
+def test_a_lost_answer_does_not_spoil_the_next_request() -> None:
+    def slow_at_first(text: str) -> tuple[int, Any]:
+        time.sleep(0.5 if text == TEXTS[0] else 0.0)
+        return vector(text)
+
+    with FakeService(slow_at_first) as service:
+        found = run_slice([service.client(timeout=0.2)], TEXTS, 1)
+    assert found.errors == {"TimeoutError": 1}
+    assert len(found.latencies) == 11
 
 
 def test_a_service_that_is_not_there_is_an_error() -> None:

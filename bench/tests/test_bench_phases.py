@@ -19,6 +19,7 @@ from bench.protocol import Candidate
 from bench.results import Results, Slice
 from bench.running_service import RunningService, wait_until_idle
 from bench.services import OURS_4_WORKERS, SERVICES, Service
+from bench.tests.fake_service import DIMENSIONS, FakeService
 
 WORKS = """
 import json, sys
@@ -28,7 +29,8 @@ for line in sys.stdin:
     answer = {"seconds": 0.5, "vectors": VECTORS}
     print(json.dumps(answer | EXTRA), flush=True)
 """
-OURS = [[1.0, 0.1, 0.0], [1.0, 0.0, 0.1], [1.0, -0.1, 0.0], [1.0, 0.0, -0.1]]
+# Any two have a cosine above 0.999, as vectors of random weights do.
+OURS = [[1.0, 0.01, 0.0], [1.0, 0.0, 0.01], [1.0, -0.01, 0.0], [1.0, 0.0, -0.01]]
 DIES_LATER = WORKS.replace("for line", "n = 0\nfor line").replace(
     "    texts", "    n += 1\n    if n > 2: 1 / 0\n    texts"
 )
@@ -250,13 +252,14 @@ class FakeDocker:
 
     def __init__(self) -> None:
         self.state = "running"
+        self.address = "127.0.0.1:1"
         self.said: list[tuple[str, ...]] = []
 
     def __call__(self, *words: str, merge: bool = False, timeout: float = 600.0) -> str:
         self.said.append(words)
         if words[0] == "exec":
             raise SetupError("no such process")
-        answers = {"port": "127.0.0.1:1", "inspect": self.state, "logs": "OSError: no model\n", "stats": '"12.5%"'}
+        answers = {"port": self.address, "inspect": self.state, "logs": "OSError: no model\n", "stats": '"12.5%"'}
         return answers.get(words[0], words[-1])
 
 
@@ -273,6 +276,30 @@ def test_a_service_that_never_answers_is_given_up() -> None:
     service = RunningService(Workplace(FakeDocker()), "tutorial", SERVICES["tutorial"], "rivals:1")
     with pytest.raises(CandidateError, match="not answered after 0 s; the last try ended with: ConnectionRefused"):
         service.start(0.3)
+
+
+def test_a_start_ends_with_the_first_vector_and_a_slice_has_its_clients() -> None:
+    with FakeService(seconds=0.05) as fake:
+        engine = FakeDocker()
+        engine.address = fake.address
+        service = RunningService(Workplace(engine), "ours-fp32", SERVICES["ours-fp32"], "ours:1")
+        service.create("model", DIMENSIONS)
+        assert 0.05 <= service.start(10) < 5
+        assert len(fake.texts) == 1
+        assert service.slice(["一", "二", "三"], 3, 1).clients == 3
+        assert fake.most_at_a_time == 3
+
+
+def test_a_slice_without_an_answer_is_a_failure() -> None:
+    with FakeService(lambda _: (500, {})) as fake:
+        engine = FakeDocker()
+        engine.address = fake.address
+        service = RunningService(Workplace(engine), "ours-fp32", SERVICES["ours-fp32"], "ours:1")
+        service.create("model", DIMENSIONS)
+        with pytest.raises(CandidateError, match="has not answered after 1 s; the last try ended with: status 500"):
+            service.start(0.6)
+        with pytest.raises(CandidateError, match=r"answered none of 2 requests: .'status 500': 2"):
+            service.slice(["一", "二"], 1, 1)
 
 
 def test_memory_that_cant_be_read_is_told() -> None:
