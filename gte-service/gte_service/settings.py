@@ -10,6 +10,8 @@ from pathlib import Path
 from gte_service.errors import SettingsError
 
 BUILTIN_LEXICAL = "builtin:lexical"
+# Beyond this the small steps between the matrix products eat what more threads gain.
+MOST_THREADS = 8
 PRECISIONS = ("fp32", "bf16", "int8")
 DEFAULT_MODEL = "iic/nlp_gte_sentence-embedding_chinese-large"
 
@@ -30,7 +32,8 @@ class Settings:
         metrics_port: the exporter's TCP port.
         workers: gunicorn processes.
         threads: requests a worker handles at a time; more than the queue holds, so that probes and refusals find one.
-        torch_threads: threads of one forward pass.
+        torch_threads: threads of one computation.
+        computations: how many workers may compute at the same time.
         max_requests: requests after which a worker is replaced; 0 is never.
         batch_tokens: tokens of one computation.
         queue_texts: texts that may wait in a worker; more are refused at once.
@@ -53,6 +56,7 @@ class Settings:
     workers: int
     threads: int
     torch_threads: int
+    computations: int
     max_requests: int
     batch_tokens: int
     queue_texts: int
@@ -78,17 +82,20 @@ class Settings:
         return self.model_dir is None and self.model == BUILTIN_LEXICAL
 
 
-def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
+def read_settings(environ: Mapping[str, str] = os.environ, cpus: float | None = None) -> Settings:
     """Read and check the settings.
 
-    An empty value counts as "not set", as Compose hands on an unset variable.
+    Args:
+        environ: an empty value counts as "not set", as Compose hands on an unset variable.
+        cpus: what the sizes are computed from where they aren't set; None: what this process may use.
 
     Raises:
         SettingsError: a value can't be used; the message names the variable.
     """
     given = {name: value.strip() for name, value in environ.items() if value.strip()}
-    cpus = available_cpus()
-    workers = _whole(given, "GTE_WORKERS", 2, 1, 64)
+    whole_cpus = max(1, int(available_cpus() if cpus is None else cpus))
+    torch_threads = _whole(given, "GTE_TORCH_THREADS", min(whole_cpus, MOST_THREADS), 1, 256)
+    computations = max(1, whole_cpus // torch_threads)
     model = given.get("GTE_MODEL", DEFAULT_MODEL)
     if model != BUILTIN_LEXICAL and (model.startswith("builtin:") or model.count("/") != 1 or " " in model):
         raise SettingsError(
@@ -114,9 +121,11 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         run_dir=Path(given.get("GTE_RUN_DIR", "/run/gte")),
         port=_whole(given, "GTE_LISTEN_PORT", 5000, 1, 65535),
         metrics_port=_whole(given, "GTE_METRICS_LISTEN_PORT", 9090, 1, 65535),
-        workers=workers,
+        # One more than compute at a time: when one dies or hangs, the rest lose nothing.
+        workers=_whole(given, "GTE_WORKERS", computations + 1, 1, 64),
         threads=_whole(given, "GTE_THREADS", 128, 1, 1024),
-        torch_threads=_whole(given, "GTE_TORCH_THREADS", max(1, int(cpus / workers)), 1, 256),
+        torch_threads=torch_threads,
+        computations=computations,
         max_requests=_whole(given, "GTE_MAX_REQUESTS", 0, 0, 10**9),
         batch_tokens=_whole(given, "GTE_BATCH_TOKENS", 512, 1, 1 << 20),
         queue_texts=_whole(given, "GTE_QUEUE_TEXTS", 96, 1, 1 << 20),

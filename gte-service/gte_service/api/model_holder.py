@@ -12,6 +12,7 @@ import torch
 
 from gte_service.engine.batcher import Batch, Limits, Watcher
 from gte_service.engine.encoder import Encoder
+from gte_service.engine.turns import Turns
 from gte_service.errors import ModelError, ModelNotReady
 from gte_service.monitoring.recorder import Recorder
 from gte_service.procfs import start_time
@@ -89,7 +90,8 @@ class ModelHolder(Watcher):
         try:
             torch.set_num_threads(self._settings.torch_threads)
             limits = Limits(self._settings.batch_tokens, self._settings.queue_texts, self._settings.hang_seconds)
-            encoder = Encoder(Path(status.folder), limits, self)
+            turns = Turns(self._settings.run_dir / "turns", self._settings.computations, limits.hang_seconds / 6)
+            encoder = Encoder(Path(status.folder), limits, self, turns)
             encoder.probe()
         except ModelError as error:
             _log.error("the model can't be loaded: %s", error)

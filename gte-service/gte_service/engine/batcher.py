@@ -13,11 +13,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
+from gte_service.engine.turns import Turns
 from gte_service.errors import DeadlineExceeded, InferenceFailed, Overloaded, RequestError
 
 _log = logging.getLogger(__name__)
@@ -119,6 +121,7 @@ class Batcher:
         probe: Sequence[int],
         limits: Limits | None = None,
         watcher: Watcher | None = None,
+        turns: Turns | None = None,
     ) -> None:
         """Start the computing thread and the one that watches it.
 
@@ -128,11 +131,13 @@ class Batcher:
                 they or the model are to blame.
             limits: how much may be computed together and may wait.
             watcher: is told what happens.
+            turns: are waited for before each computation; whatever arrives meanwhile is part of it.
         """
         self._compute = compute
         self._probe = probe
         self._limits = limits or Limits()
         self._watcher = watcher or Watcher()
+        self._turn = turns.take if turns else nullcontext
         self._lock = threading.Condition()
         self._queue: deque[_Job] = deque()
         self._running: list[_Job] = []
@@ -142,7 +147,7 @@ class Batcher:
         self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
         self._thread.start()
         threading.Thread(target=self._watch, name="inference-watch", daemon=True).start()
-        # A thread that has computed with several threads of torch aborts a process that ends around it.
+        # A process that ends while this thread computes would be aborted.
         atexit.register(self.close)
 
     def compute(self, texts: Sequence[Sequence[int]], deadline: float) -> Computed:
@@ -205,12 +210,14 @@ class Batcher:
                     if self._closed:
                         return
                     self._lock.wait()
-                batch = self._take()
-                self._watcher.queue(self._waiting())
-                self._running = [job for job, _ in batch]
-                self._running_since = time.monotonic()
-            if batch and not self._finish(batch) and not self._works():
-                return
+            with self._turn():
+                with self._lock:
+                    batch = self._take()
+                    self._watcher.queue(self._waiting())
+                    self._running = [job for job, _ in batch]
+                    self._running_since = time.monotonic()
+                if batch and not self._finish(batch) and not self._works():
+                    return
 
     def _take(self) -> list[tuple[_Job, Sequence[int]]]:
         """Take one text of each job in turn, as many as fit; a job that doesn't fit is first in the next batch."""

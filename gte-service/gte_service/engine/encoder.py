@@ -20,6 +20,7 @@ from gte_service.engine.precision import precision_named
 from gte_service.engine.store.checkpoint import map_safetensors
 from gte_service.engine.store.prepared import WEIGHTS_FILE, prepare, read_prepared
 from gte_service.engine.tokens import BertTokenizer
+from gte_service.engine.turns import Turns
 from gte_service.errors import ModelFilesError
 
 PROBE_TEXT = "模型已经可以回答。"
@@ -54,13 +55,20 @@ class Encoder:
         precision: what the linear layers are computed in.
     """
 
-    def __init__(self, folder: Path, limits: Limits | None = None, watcher: Watcher | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        limits: Limits | None = None,
+        watcher: Watcher | None = None,
+        turns: Turns | None = None,
+    ) -> None:
         """Map the weights of a prepared folder and check that they fit together.
 
         Args:
             folder: what `prepare` made.
             limits: how much may be computed together and may wait.
             watcher: is told of the queue and of each computation.
+            turns: are taken with other processes that compute on the same CPUs.
 
         Raises:
             ModelFilesError: the folder is incomplete or damaged.
@@ -79,7 +87,7 @@ class Encoder:
             raise ModelFilesError(f"{folder} is not a whole prepared model: remove it, then it is made again.")
         bert = Bert(shape, weights, precision_named(prepared.precision), read_pooling(folder))
         probe = self._tokenizer.tokenize([PROBE_TEXT])[0].ids
-        self._batcher = Batcher(bert.vectors, probe, limits, watcher)
+        self._batcher = Batcher(bert.vectors, probe, limits, watcher, turns)
         self.precision = prepared.precision
         self.dimensions = shape.hidden_size
 

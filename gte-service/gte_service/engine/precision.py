@@ -20,7 +20,6 @@ from gte_service.errors import PrecisionError
 SCALE = "weight_scale"
 SUM = "weight_sum"
 _LARGEST = 127
-_SMALLEST_SCALE = torch.finfo(torch.float32).tiny
 
 Entered = tuple[Tensor, ...]
 """Activations as a precision wants them before they meet weights."""
@@ -145,14 +144,15 @@ class Int8(Precision):
 
     def store(self, weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
         """See `Precision`."""
-        scale = weight.abs().amax(1).div_(_LARGEST).clamp_min_(_SMALLEST_SCALE)
+        scale = weight.abs().amax(1).div_(_LARGEST).clamp_min_(torch.finfo(torch.float32).tiny)
         quantised = (weight / scale[:, None]).round_()
         return {"weight": quantised.to(torch.int8), SCALE: scale, SUM: quantised.sum(1) * scale, "bias": bias}
 
     def enter(self, hidden: Tensor) -> Entered:
         """Integers (tokens, columns), and for each token, as (tokens, 1), its scale and the value of integer 0."""
         smallest, largest = torch.aminmax(hidden, dim=1, keepdim=True)
-        scale = (largest - smallest).div_(255).clamp_min_(_SMALLEST_SCALE)
+        # 0 for a token whose values are all alike: then its integers don't matter, the middle says it all.
+        scale = (largest - smallest).div_(255)
         middle = smallest + 128 * scale
         return ((hidden - middle) / scale).round_().to(torch.int8), scale, middle
 
