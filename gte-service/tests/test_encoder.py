@@ -49,6 +49,16 @@ def test_vectors_are_those_of_transformers(small: Prepared, texts: list[str]) ->
     assert difference < TOLERANCE
 
 
+def test_a_torch_without_onednn_computes_the_same(
+    small: Prepared, texts: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Encoder(small.folder) as usual:
+        monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+        with Encoder(small.folder) as other:
+            assert other.precision == "fp32"
+            assert (usual.encode(texts).vectors - other.encode(texts).vectors).abs().max() < TOLERANCE
+
+
 def test_a_vector_does_not_depend_on_its_company(small: Prepared, texts: list[str]) -> None:
     encoder = Encoder(small.folder)
     together = encoder.encode(texts).vectors

@@ -167,13 +167,14 @@ class Bert:
         hidden = self._norm(
             f"{prefix}attention.output.LayerNorm", self._linear(f"{prefix}attention.output.dense", attended) + hidden
         )
-        inner = functional.gelu(self._linear(f"{prefix}intermediate.dense", hidden))
+        inner = self._precision.linear_gelu(self._precision.enter(hidden), weights, f"{prefix}intermediate.dense")
         return self._norm(f"{prefix}output.LayerNorm", self._linear(f"{prefix}output.dense", inner) + hidden)
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         heads = self.shape.num_attention_heads
-        query, key, value = (part.view(len(part), heads, -1).transpose(0, 1) for part in (query, key, value))
-        return functional.scaled_dot_product_attention(query, key, value).transpose(0, 1).flatten(1)
+        # A batch of one: torch has a fused kernel for four dimensions only.
+        query, key, value = (part.view(1, len(part), heads, -1).transpose(1, 2) for part in (query, key, value))
+        return functional.scaled_dot_product_attention(query, key, value).transpose(1, 2)[0].flatten(1)
 
     def _linear(self, name: str, hidden: Tensor) -> Tensor:
         return self._precision.linear(self._precision.enter(hidden), self._weights, name)
