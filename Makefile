@@ -6,7 +6,7 @@ LAUNCHER = @$(PYTHON) -m launcher
 TESTS = @$(PYTHON) -m tests.run
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo prepare down clean logs status smoke load test check unit test-full-size
+.PHONY: help up demo prepare down clean logs status smoke load bench test check unit test-full-size
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ down: ## stop and remove the containers; data stays
 
 clean: ## remove the containers, their data and our images, after asking (CONFIRM=yes: without)
 	$(LAUNCHER) clean
+
+bench: ## compare with ModelScope, sentence-transformers, infinity and the machine's limit; its options: make bench ARGS="--help"
+	@$(PYTHON) -m bench $(ARGS)
 
 test: ## run every check there is, on a stack of its own
 	$(TESTS)

@@ -28,7 +28,7 @@ PYTEST = "pytest==9.2.0"
 PACKAGES: Mapping[str, tuple[str, ...]] = {
     "gte-service": ("gte_service", "tests"),
     "alertmanager/inbox": ("alert_inbox", "tests"),
-    ".": ("--explicit-package-bases", "launcher", "grafana", "prometheus/tests", "alertmanager/tests",
+    ".": ("--explicit-package-bases", "launcher", "bench", "grafana", "prometheus/tests", "alertmanager/tests",
           "tests/run.py", "tests/report.py", "tests/stack"),
     "tests/smoke": ("smoke", "tests"),
     "loadtest": ("loadtest", "tests"),
@@ -98,7 +98,7 @@ class TestRun:
         """Tests of single parts."""
         self._dev_pytest("gte-service", "gte-service")
         self._dev_pytest("alert-inbox", "alertmanager/inbox")
-        self._host_pytest("tools", "launcher", "tests/smoke")
+        self._host_pytest("tools", "launcher", "tests/smoke", "bench")
         self._loadtest_pytest()
 
     def stack(self) -> None:

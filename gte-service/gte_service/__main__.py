@@ -64,7 +64,7 @@ def _exporter(settings: Settings, options: argparse.Namespace) -> int:
     from gte_service.server.model_collector import ModelCollector
 
     configure()
-    collectors = [ModelCollector(settings.run_dir)]
+    collectors = [ModelCollector(settings.run_dir, settings.computations)]
     try:
         server, thread = serve(settings.metrics_dir, settings.metrics_port, settings.workers, collectors)
     except OSError as error:

@@ -19,6 +19,7 @@ from conftest import Service, wait_for
 from gte_service.monitoring.slots import SlotHolder, read_holders
 from gte_service.server.health import check
 from gte_service.settings import read_settings
+from gte_service.status import read_readiness
 
 SUCCESSES = 'gte_task_requests_total{status="success",task_type="embedding"}'
 
@@ -76,6 +77,22 @@ def test_counts_go_on_when_a_worker_is_killed(new_service: Callable[..., Service
     assert metrics["gte_workers"] == 2
 
 
+@pytest.mark.parametrize(
+    ("workers", "torch_threads", "slots"),
+    [("3", "256", 1), ("1", "1", 1), ("2", "1", min(2, len(os.sched_getaffinity(0))))],
+)
+def test_slots_are_what_the_cpus_carry_and_the_workers_fill(
+    new_service: Callable[..., Service], workers: str, torch_threads: str, slots: int
+) -> None:
+    service = start_ready(new_service, GTE_WORKERS=workers, GTE_TORCH_THREADS=torch_threads)
+    wait_for(
+        lambda: [worker.state for worker in read_readiness(service.home / "run").workers] == ["ready"] * int(workers),
+        "all workers",
+    )
+    assert service.metrics()["gte_inference_slots"] == slots
+    assert len(list((service.home / "run" / "turns").glob("place-*"))) == read_settings(service.environ).computations
+
+
 def test_metrics_go_on_when_gunicorn_is_killed_and_it_comes_back(new_service: Callable[..., Service]) -> None:
     service = start_ready(new_service, GTE_WORKERS="1")
     assert service.predict("embedding", "天气").status == 200
@@ -87,6 +104,7 @@ def test_metrics_go_on_when_gunicorn_is_killed_and_it_comes_back(new_service: Ca
         os.kill(master, signal.SIGKILL)
         wait_for(lambda: service.metrics()["gte_workers"] == 0, "the dead server shows")
         assert service.metrics()["gte_model_ready"] == 0
+        assert service.metrics()["gte_inference_slots"] == 0
         assert service.metrics()[SUCCESSES] == 1
     finally:
         service.process.send_signal(signal.SIGCONT)

@@ -103,7 +103,6 @@ class ModelHolder(Watcher):
             return
         seconds = time.monotonic() - begun
         self._encoder, self.revision = encoder, status.revision
-        self._recorder.inference_slots(1)
         self._say("ready", revision=status.revision, load_seconds=round(seconds, 3))
         _log.info("worker %d: %s (revision %s) ready in %.1f s", self._slot, status.model, status.revision, seconds)
 

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_POLL_SECONDS = 0.001
+# Measured with two workers: 1 ms costs one or two hundredths of the speed, 5 ms none that shows.
+_POLL_SECONDS = 0.005
 
 
 class Turns:

@@ -100,7 +100,13 @@ CONTRACT: tuple[Metric, ...] = (
         (),
         "Seconds that inference slots spent computing. Its rate divided by gte_inference_slots is the utilisation.",
     ),
-    Metric("gte_inference_slots", "gauge", (), "Computations that can run at the same time, over live workers."),
+    Metric(
+        "gte_inference_slots",
+        "gauge",
+        (),
+        "Computations that can run at the same time: as many as the CPUs carry, and as there are ready workers.",
+        "exporter",
+    ),
     Metric(
         "gte_model_info",
         "gauge",

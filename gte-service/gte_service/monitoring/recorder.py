@@ -44,7 +44,6 @@ class Recorder:
         self._queue_depth: Gauge = made["gte_queue_depth"]
         self._batch_texts: Histogram = made["gte_batch_texts"]
         self._batch_tokens: Histogram = made["gte_batch_tokens"]
-        self._slots: Gauge = made["gte_inference_slots"]
         self._http_duration: Histogram = made["flask_http_request_duration_seconds"]
         self._http_total: Counter = made["flask_http_request_total"]
         self._http_exceptions: Counter = made["flask_http_request_exceptions_total"]
@@ -104,10 +103,6 @@ class Recorder:
     def queue_depth(self, texts: int) -> None:
         """Say how many texts wait in this worker."""
         self._queue_depth.set(texts)
-
-    def inference_slots(self, slots: int) -> None:
-        """Say how many computations this worker can run at the same time."""
-        self._slots.set(slots)
 
     def http_finished(self, method: str, rule: str | None, http_status: int, seconds: float) -> None:
         """Count an HTTP request as prometheus_flask_exporter does.

@@ -14,11 +14,17 @@ from gte_service.status import read_readiness
 
 
 class ModelCollector(Collector):
-    """The metrics gte_model_* and flask_exporter_info."""
+    """The metrics gte_model_*, gte_inference_slots and flask_exporter_info."""
 
-    def __init__(self, run_dir: Path) -> None:
-        """Read the states in `run_dir` anew at each scrape."""
+    def __init__(self, run_dir: Path, computations: int) -> None:
+        """Read the states in `run_dir` anew at each scrape.
+
+        Args:
+            run_dir: of the service.
+            computations: how many workers may compute at the same time.
+        """
         self._run_dir = run_dir
+        self._computations = computations
 
     def collect(self) -> Iterable[Family]:
         """How far the model is, and which one it is."""
@@ -28,6 +34,8 @@ class ModelCollector(Collector):
         yield gauges("gte_model_info", info)
         yield gauge("gte_model_ready", float(readiness.ready))
         yield gauge("gte_model_load_seconds", max((worker.load_seconds for worker in readiness.workers), default=0.0))
+        answering = sum(worker.state == "ready" for worker in readiness.workers)
+        yield gauge("gte_inference_slots", min(answering, self._computations))
         yield gauge("gte_model_download_bytes", model.downloaded_bytes)
         yield gauge("gte_model_download_total_bytes", model.total_bytes)
         yield gauges("flask_exporter_info", [((_package_version(),), 1.0)])
