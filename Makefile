@@ -6,7 +6,7 @@ LAUNCHER = @$(PYTHON) -m launcher
 TESTS = @$(PYTHON) -m tests.run
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo prepare down clean logs status smoke load bench test check unit test-full-size
+.PHONY: help up demo prepare down clean logs status smoke load bench test check unit test-full-size test-precision
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,3 +52,6 @@ unit: ## unit tests
 
 test-full-size: ## the full shape of GTE-large in four workers: takes minutes, prints its memory
 	$(TESTS) full-size
+
+test-precision: ## what int8 and bf16 lose against fp32 on the real weights of a small model
+	$(TESTS) precision

@@ -1,4 +1,4 @@
-"""Runs every check there is: `python3 -m tests.run [check|unit|stack|full-size]`, or all but the last.
+"""Runs every check there is: `python3 -m tests.run [check|unit|stack|full-size|precision]`, or the first three.
 
 What needs the service's libraries runs in its image, without network; what drives containers runs on the host, with
 Python's standard library and pytest.
@@ -109,6 +109,10 @@ class TestRun:
         """The shape of GTE-large in four workers: how much memory it takes."""
         self._dev_pytest("full-size", "gte-service", "-m", "full_size", "-s")
 
+    def precision(self) -> None:
+        """What int8 and bf16 lose on real weights."""
+        self._dev_pytest("precision", "gte-service", "-k", "on_real_weights", "-s")
+
     def _run(self, name: str, command: list[str]) -> bool:
         return self.report.run(name, command, ROOT, self.environ)
 
@@ -170,6 +174,7 @@ PARTS: Mapping[str, tuple[Callable[[TestRun], None], ...]] = {
     "unit": (TestRun.unit,),
     "stack": (TestRun.stack,),
     "full-size": (TestRun.full_size,),
+    "precision": (TestRun.precision,),
 }
 
 
