@@ -8,6 +8,7 @@ layers / 4. Attention, norms and activations come on top in any real engine: nob
 from __future__ import annotations
 
 import json
+import statistics
 import time
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +23,7 @@ TOKENS = 512
 """Rows of the matrices: as many tokens as the longest text has, the size of our batches."""
 
 DIFFERENT_LAYERS = 4
-REPEATS = 3
+REPEATS = 5
 
 Product = Callable[[Tensor, Any, Tensor], Tensor]
 """Rows, weights in the form that the library wants, bias: the rows' products."""
@@ -57,7 +58,8 @@ def main() -> None:
             for weight, plain in zip(weights, raw, strict=True):
                 product(rows[plain.shape[1]], weight, bias[plain.shape[0]])
             taken.append((time.perf_counter() - begun) * layers / DIFFERENT_LAYERS)
-        return min(taken)
+        # Not the least: engines are measured as the machine is, not at its best moments.
+        return statistics.median(taken)
 
     def answer(_: dict[str, Any]) -> dict[str, Any]:
         with torch.inference_mode():
