@@ -86,7 +86,7 @@ OURS_4_WORKERS = "ours-fp32-4-workers"
 
 
 def default_topologies(cpus: int) -> list[tuple[int, int]]:
-    """(workers, torch threads) worth trying on so many CPUs: one worker, the CPUs divided, and two that take turns with all."""
+    """(workers, torch threads) worth trying: one worker, the CPUs divided, and two that take turns with all of them."""
     tried = [(1, cpus), (2, max(1, cpus // 2)), (cpus, 1), (2, cpus)]
     return list(dict.fromkeys(tried))
 
