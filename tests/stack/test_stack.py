@@ -64,6 +64,16 @@ def test_every_container_is_locked_down_and_bounded(stack: Stack, service: str) 
     assert set(published) == {"127.0.0.1"}
 
 
+@pytest.mark.parametrize(("cpus", "chosen"), [("1", "2 1 1"), ("1.9", "2 1 1")])
+def test_the_cpu_limit_of_its_container_decides_how_the_service_computes(stack: Stack, cpus: str, chosen: str) -> None:
+    image = stack.containers()["gte-service"]["Config"]["Image"]
+    script = (
+        "from gte_service.settings import read_settings; chosen = read_settings({}); "
+        "print(chosen.workers, chosen.torch_threads, chosen.computations)"
+    )
+    assert stack.must("docker", "run", "--rm", f"--cpus={cpus}", image, "python", "-c", script).strip() == chosen
+
+
 def test_the_smoke_test_passes(stack: Stack, record_property: Callable[[str, object], None]) -> None:
     output = stack.must(*MAKE, "smoke")
     counts = re.search(r"(\d+) passed, 0 failed, (\d+) left out", output)
