@@ -12,6 +12,8 @@ from gte_service.errors import SettingsError
 BUILTIN_LEXICAL = "builtin:lexical"
 # Beyond this the small steps between the matrix products eat what more threads gain.
 MOST_THREADS = 8
+# So that a computation takes about as long whatever the CPUs: a text that has just missed one waits for its end.
+BATCH_TOKENS_PER_THREAD = 256
 PRECISIONS = ("fp32", "bf16", "int8")
 DEFAULT_MODEL = "iic/nlp_gte_sentence-embedding_chinese-large"
 
@@ -127,7 +129,7 @@ def read_settings(environ: Mapping[str, str] = os.environ, cpus: float | None = 
         torch_threads=torch_threads,
         computations=computations,
         max_requests=_whole(given, "GTE_MAX_REQUESTS", 0, 0, 10**9),
-        batch_tokens=_whole(given, "GTE_BATCH_TOKENS", 512, 1, 1 << 20),
+        batch_tokens=_whole(given, "GTE_BATCH_TOKENS", BATCH_TOKENS_PER_THREAD * torch_threads, 1, 1 << 20),
         queue_texts=_whole(given, "GTE_QUEUE_TEXTS", 96, 1, 1 << 20),
         deadline_seconds=_whole(given, "GTE_DEADLINE_SECONDS", 30, 1, 3600),
         hang_seconds=_whole(given, "GTE_HANG_SECONDS", 60, 1, 3600),

@@ -41,12 +41,14 @@ def test_a_wrong_value_is_named(name: str, value: str) -> None:
 def test_the_cpus_decide_how_they_are_used(cpus: float, workers: int, torch_threads: int, computations: int) -> None:
     chosen = read_settings({}, cpus)
     assert (chosen.workers, chosen.torch_threads, chosen.computations) == (workers, torch_threads, computations)
+    assert chosen.batch_tokens == 256 * torch_threads
 
 
 def test_what_is_set_decides_the_rest() -> None:
     chosen = read_settings({"GTE_TORCH_THREADS": "4"}, 16)
     assert (chosen.workers, chosen.torch_threads, chosen.computations) == (5, 4, 4)
     assert read_settings({"GTE_WORKERS": "7"}, 16).workers == 7
+    assert read_settings({"GTE_BATCH_TOKENS": "100"}, 16).batch_tokens == 100
 
 
 def test_a_wrong_setting_ends_the_process_with_one_line(tmp_path: Path) -> None:

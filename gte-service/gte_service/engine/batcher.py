@@ -39,7 +39,7 @@ class Limits:
         hang_seconds: a computation that takes longer has hung.
     """
 
-    # As many as the longest text has, so nobody waits longer for a running computation than for such a text.
+    # As many as the longest text has: nobody waits longer for a running computation than for such a text.
     batch_tokens: int = 512
     # About what two cores compute with GTE-large before the default deadline of 30 s has passed for the last.
     queued_texts: int = 96
