@@ -7,6 +7,7 @@ mapped file: weights packed for one library would be private memory of each work
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import ClassVar, Protocol
 
@@ -28,33 +29,33 @@ Layout = dict[str, tuple[tuple[int, ...], torch.dtype]]
 """Shape and type of each tensor that a linear layer has in the file, by the last part of its name."""
 
 
-class Precision:
+class Precision(ABC):
     """How linear layers compute."""
 
     name: ClassVar[str]
 
-    def require(self) -> None:
+    def require(self) -> None:  # noqa: B027 (nothing is a fair answer: fp32 asks for nothing)
         """Check that this machine computes it.
 
         Raises:
             PrecisionError: it doesn't, or it doesn't get the products right.
         """
 
+    @abstractmethod
     def layout(self, rows: int, columns: int) -> Layout:
         """What a layer of `rows` outputs and `columns` inputs has in the file."""
-        raise NotImplementedError
 
+    @abstractmethod
     def store(self, weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
         """Turn float32 weights (rows, columns) and bias (rows) into what `layout` says."""
-        raise NotImplementedError
 
+    @abstractmethod
     def enter(self, hidden: Tensor) -> Entered:
         """Make float32 activations (tokens, columns) ready; once for all layers that take the same ones."""
-        raise NotImplementedError
 
+    @abstractmethod
     def linear(self, entered: Entered, weights: Mapping[str, Tensor], name: str) -> Tensor:
         """The layer's output, float32 (tokens, rows). `weights` holds its tensors under `name.` and their parts."""
-        raise NotImplementedError
 
     def linear_gelu(self, entered: Entered, weights: Mapping[str, Tensor], name: str) -> Tensor:
         """As `linear`, with GELU (the exact one, with the error function) on top."""
