@@ -57,7 +57,7 @@ def last_lines(text: str) -> str:
     return "\n".join([line for line in text.splitlines() if line.strip()][-_LOG_LINES:])
 
 
-class Workplace:
+class Workspace:
     """The containers, volumes, network and folder of one run; all are gone once it is left, however that happens."""
 
     def __init__(self, call: Docker = docker, lock: Path | None = None) -> None:
@@ -73,7 +73,7 @@ class Workplace:
         self._lock_path = lock or Path(tempfile.gettempdir()) / "gte-bench.lock"
         self._lock: IO[str] | None = None
 
-    def __enter__(self) -> Workplace:
+    def __enter__(self) -> Workspace:
         """Remove what a killed run left, and make network and folder.
 
         Raises:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from bench.console import say
-from bench.docker import Workplace
+from bench.docker import Workspace
 from bench.engines import ENGINES, LIMIT, PEAK, REFERENCE, Engine
 from bench.errors import BenchError, CandidateError
 from bench.images import ROOT, Images
@@ -112,11 +112,11 @@ class EnginePhase:
                 candidate.close()
 
 
-def container_starter(workplace: Workplace, images: Images, model: str) -> Start:
+def container_starter(workspace: Workspace, images: Images, model: str) -> Start:
     """Starts engines in containers without network.
 
     Args:
-        workplace: of this run.
+        workspace: of this run.
         images: ours and the rivals'.
         model: the volume of the model.
     """
@@ -126,11 +126,11 @@ def container_starter(workplace: Workplace, images: Images, model: str) -> Start
         if not image:
             raise CandidateError("its image is not there", images.lacking)
         command = [
-            "docker", "run", "--rm", "--init", "--interactive", "--network", "none", *workplace.label,
-            "--name", workplace.container(f"engine-{name}"), "--user", "0", "--volume", f"{model}:/model:ro",
+            "docker", "run", "--rm", "--init", "--interactive", "--network", "none", *workspace.label,
+            "--name", workspace.container(f"engine-{name}"), "--user", "0", "--volume", f"{model}:/model:ro",
             "--volume", "/scratch", *code_mount(), image, *engine.command,
         ]  # fmt: skip
-        return Candidate(command, workplace.folder / f"{name}.log")
+        return Candidate(command, workspace.folder / f"{name}.log")
 
     return start
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from bench.console import say
-from bench.docker import Workplace
+from bench.docker import Workspace
 from bench.engine_phase import fail, rotated, round_texts
 from bench.errors import BenchError, CandidateError
 from bench.images import Images
@@ -39,7 +39,7 @@ class HttpPhase:
 
     Attributes:
         results: where the figures go.
-        workplace: of this run.
+        workspace: of this run.
         images: ours and the rivals'.
         model: the volume of the model.
         dimensions: of a vector.
@@ -48,7 +48,7 @@ class HttpPhase:
     """
 
     results: Results
-    workplace: Workplace
+    workspace: Workspace
     images: Images
     model: str
     dimensions: int
@@ -82,7 +82,7 @@ class HttpPhase:
         self, precision: str, topologies: Sequence[tuple[int, int]], texts: int, rounds: int, clients: Sequence[int]
     ) -> None:
         """Measure our service with so many workers x threads; what it prepares is made once, for all."""
-        home = self.workplace.volume("home")
+        home = self.workspace.volume("home")
         for workers, threads in topologies:
             self._start(f"{workers}x{threads}", our_service(precision, workers, threads), home)
         self.load(texts, rounds, clients)
@@ -105,7 +105,7 @@ class HttpPhase:
             image = self._image(service)
             if not image:
                 raise CandidateError("its image is not there", self.images.lacking)
-            started = RunningService(self.workplace, name, service, image)
+            started = RunningService(self.workspace, name, service, image)
             self.running[name] = started
             started.create(self.model, self.dimensions, home)
             self.results.first_start[name] = started.start()

@@ -8,7 +8,7 @@ import subprocess
 from typing import Any
 
 from bench.console import say
-from bench.docker import Workplace
+from bench.docker import Workspace
 from bench.engine_phase import EnginePhase, code_mount, container_starter
 from bench.engines import ENGINES
 from bench.http_phase import HttpPhase
@@ -30,8 +30,8 @@ def run(options: Options) -> tuple[Results, dict[str, Any]]:
     say("Images")
     images = make_images(with_rivals=needs_rivals(options))
     try:
-        with Workplace() as workplace:
-            return _measure(options, workplace, images)
+        with Workspace() as workspace:
+            return _measure(options, workspace, images)
     finally:
         if options.remove_images:
             remove_rivals(images)
@@ -46,17 +46,17 @@ def needs_rivals(options: Options) -> bool:
     )
 
 
-def _measure(options: Options, workplace: Workplace, images: Images) -> tuple[Results, dict[str, Any]]:
+def _measure(options: Options, workspace: Workspace, images: Images) -> tuple[Results, dict[str, Any]]:
     say(f"Model: writing random weights, {options.shape} shape")
-    model = workplace.volume("model")
-    in_ours = ["run", "--rm", "--network", "none", *workplace.label, *code_mount()]
+    model = workspace.volume("model")
+    in_ours = ["run", "--rm", "--network", "none", *workspace.label, *code_mount()]
     mount = ["--user", "0", "--volume", f"{model}:/model"]
     writing = ["python", "-m", "bench.candidates.write_model", options.shape, "/model"]
-    workplace.docker(*in_ours, *mount, images.ours, *writing)
-    facts = json.loads(workplace.docker(*in_ours, images.ours, "python", "-m", "bench.candidates.facts"))
+    workspace.docker(*in_ours, *mount, images.ours, *writing)
+    facts = json.loads(workspace.docker(*in_ours, images.ours, "python", "-m", "bench.candidates.facts"))
     facts |= {"date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"), "commit": _commit()}
     results = Results()
-    http = HttpPhase(results, workplace, images, model, WIDTHS[options.shape], options.seed)
+    http = HttpPhase(results, workspace, images, model, WIDTHS[options.shape], options.seed)
     if options.topologies is not None:
         topologies = options.topologies or default_topologies(int(facts["cpus_available"]))
         http.compare_topologies(options.precision, topologies, options.texts, options.rounds, options.clients)
@@ -65,7 +65,7 @@ def _measure(options: Options, workplace: Workplace, images: Images) -> tuple[Re
         if "ours-bf16" in engines and not facts["has_bf16"]:
             engines.remove("ours-bf16")
             results.warnings.append("This CPU has no products of bf16: ours-bf16 was left out.")
-        phase = EnginePhase(results, container_starter(workplace, images, model))
+        phase = EnginePhase(results, container_starter(workspace, images, model))
         try:
             phase.run(engines, options.texts, options.rounds, options.seed)
         finally:

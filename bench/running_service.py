@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 
-from bench.docker import Workplace, last_lines
+from bench.docker import Workspace, last_lines
 from bench.engine_phase import code_mount
 from bench.errors import CandidateError, SetupError
 from bench.load import Client, WrongAnswer, run_slice
@@ -21,11 +21,11 @@ _FIRST_TEXT = "模型可以回答了吗"
 class RunningService:
     """A container of this run."""
 
-    def __init__(self, workplace: Workplace, name: str, service: Service, image: str) -> None:
+    def __init__(self, workspace: Workspace, name: str, service: Service, image: str) -> None:
         """Say what to run; nothing is made yet."""
         self.name, self.service, self.image = name, service, image
-        self.container = workplace.container(f"service-{name}")
-        self._workplace = workplace
+        self.container = workspace.container(f"service-{name}")
+        self._workspace = workspace
         self._dimensions = 0
         self._address = ""
 
@@ -49,11 +49,11 @@ class RunningService:
                 "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges:true",
                 "--tmpfs", "/tmp",  # noqa: S108 (inside the container)
                 "--tmpfs", "/run/gte:uid=10001,gid=10001,mode=750",
-                "--volume", f"{home or self._workplace.volume(f'home-{name}')}:/models",
+                "--volume", f"{home or self._workspace.volume(f'home-{name}')}:/models",
             ]  # fmt: skip
         variables = [word for pair in service.environment.items() for word in ("--env", "=".join(pair))]
-        self._workplace.docker(
-            "create", "--init", *self._workplace.label, "--name", self.container, "--network", self._workplace.name,
+        self._workspace.docker(
+            "create", "--init", *self._workspace.label, "--name", self.container, "--network", self._workspace.name,
             "--publish", f"127.0.0.1::{service.port}", "--volume", f"{model}:/model:ro", *own, *code_mount(),
             *variables, self.image, *service.command,
         )  # fmt: skip
@@ -65,8 +65,8 @@ class RunningService:
             CandidateError: it ended, or has not answered after `timeout` seconds.
         """
         begun = time.monotonic()
-        self._workplace.docker("start", self.container)
-        self._address = self._workplace.docker("port", self.container, f"{self.service.port}/tcp").splitlines()[0]
+        self._workspace.docker("start", self.container)
+        self._address = self._workspace.docker("port", self.container, f"{self.service.port}/tcp").splitlines()[0]
         said = ""
         while time.monotonic() - begun < timeout:
             client = self._client(max(1.0, begun + timeout - time.monotonic()))
@@ -101,22 +101,22 @@ class RunningService:
         """
         try:
             # With its own interpreter and user: nobody else may read what its processes use.
-            return float(self._workplace.docker("exec", self.container, "python3", "-m", "bench.candidates.memory"))
+            return float(self._workspace.docker("exec", self.container, "python3", "-m", "bench.candidates.memory"))
         except (SetupError, ValueError) as error:
             raise self._error(f"its memory could not be read: {error}") from error
 
     def cpu_percent(self) -> float:
         """How much of one CPU it uses, over a second or two."""
-        shown = self._workplace.docker("stats", "--no-stream", "--format", "{{json .CPUPerc}}", self.container)
+        shown = self._workspace.docker("stats", "--no-stream", "--format", "{{json .CPUPerc}}", self.container)
         return float(str(json.loads(shown)).rstrip("%"))
 
     def stop(self) -> None:
         """Stop it; it can be started again."""
-        self._workplace.docker("stop", self.container)
+        self._workspace.docker("stop", self.container)
 
     def remove(self) -> None:
         """Remove it."""
-        self._workplace.remove(self.container)
+        self._workspace.remove(self.container)
 
     def _client(self, timeout: float | None = None) -> Client:
         endpoint, dimensions = self.service.endpoint, self._dimensions
@@ -125,12 +125,12 @@ class RunningService:
         return Client(self._address, endpoint, dimensions, timeout)
 
     def _state(self) -> str:
-        return self._workplace.docker("inspect", "--format", "{{.State.Status}}", self.container)
+        return self._workspace.docker("inspect", "--format", "{{.State.Status}}", self.container)
 
     def _error(self, reason: str) -> CandidateError:
         # `docker logs` keeps the two streams apart; what a service says of its end is on standard error.
         try:
-            log = self._workplace.docker("logs", "--tail", "40", self.container, merge=True)
+            log = self._workspace.docker("logs", "--tail", "40", self.container, merge=True)
         except SetupError as error:
             log = str(error)
         return CandidateError(reason, last_lines(log))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bench.docker import Workplace
+from bench.docker import Workspace
 from bench.engine_phase import EnginePhase, Start, container_starter
 from bench.engines import LIMIT, PEAK, REFERENCE, Engine
 from bench.errors import CandidateError, SetupError
@@ -123,7 +123,7 @@ def test_without_ours_nobody_is_compared_and_that_is_told(tmp_path: Path) -> Non
 def test_engines_run_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
     commands: list[Sequence[str]] = []
     monkeypatch.setattr("bench.engine_phase.Candidate", lambda command, log: commands.append(command))
-    start = container_starter(Workplace(), Images("ours:1", "", "no wheel"), "model")
+    start = container_starter(Workspace(), Images("ours:1", "", "no wheel"), "model")
     start(PEAK, LIMIT)
     assert "--network none" in " ".join(commands[0])
     assert commands[0][-4:] == ["ours:1", "python", "-m", "bench.candidates.peak"]
@@ -174,7 +174,7 @@ def http(monkeypatch: pytest.MonkeyPatch) -> HttpPhase:
     monkeypatch.setattr("bench.http_phase._IDLE_SECONDS", 0.01)
     monkeypatch.setattr(FakeRunning, "done", [])
     monkeypatch.setattr(FakeRunning, "breaks", {})
-    return HttpPhase(Results(), Workplace(), Images("ours:1", "rivals:1"), "model", 3, seed=1)
+    return HttpPhase(Results(), Workspace(), Images("ours:1", "rivals:1"), "model", 3, seed=1)
 
 
 def compare(http: HttpPhase, services: dict[str, Service] | None = None) -> Results:
@@ -240,10 +240,10 @@ def test_waiting_for_idleness_ends_as_soon_as_it_is_there() -> None:
 def test_topologies_share_what_is_prepared(http: HttpPhase, monkeypatch: pytest.MonkeyPatch) -> None:
     homes = []
     monkeypatch.setattr(FakeRunning, "create", lambda self, model, dimensions, home="": homes.append(home))
-    monkeypatch.setattr(http.workplace, "docker", lambda *words, **_: words[-1])
+    monkeypatch.setattr(http.workspace, "docker", lambda *words, **_: words[-1])
     http.compare_topologies("int8", [(1, 2), (2, 1)], texts=4, rounds=1, clients=(1, 8))
     assert list(http.results.slices) == ["1x2", "2x1"]
-    assert homes == [f"{http.workplace.name}-home"] * 2
+    assert homes == [f"{http.workspace.name}-home"] * 2
     assert not http.running
 
 
@@ -266,14 +266,14 @@ class FakeDocker:
 def test_a_container_that_ended_is_told_with_its_log() -> None:
     engine = FakeDocker()
     engine.state = "exited"
-    service = RunningService(Workplace(engine), "tutorial", SERVICES["tutorial"], "rivals:1")
+    service = RunningService(Workspace(engine), "tutorial", SERVICES["tutorial"], "rivals:1")
     with pytest.raises(CandidateError, match=r"ended before it answered \(exited\)") as caught:
         service.start(10)
     assert caught.value.log == "OSError: no model"
 
 
 def test_a_service_that_never_answers_is_given_up() -> None:
-    service = RunningService(Workplace(FakeDocker()), "tutorial", SERVICES["tutorial"], "rivals:1")
+    service = RunningService(Workspace(FakeDocker()), "tutorial", SERVICES["tutorial"], "rivals:1")
     with pytest.raises(CandidateError, match="not answered after 0 s; the last try ended with: ConnectionRefused"):
         service.start(0.3)
 
@@ -282,7 +282,7 @@ def test_a_start_ends_with_the_first_vector_and_a_slice_has_its_clients() -> Non
     with FakeService(seconds=0.05) as fake:
         engine = FakeDocker()
         engine.address = fake.address
-        service = RunningService(Workplace(engine), "ours-fp32", SERVICES["ours-fp32"], "ours:1")
+        service = RunningService(Workspace(engine), "ours-fp32", SERVICES["ours-fp32"], "ours:1")
         service.create("model", DIMENSIONS)
         assert 0.05 <= service.start(10) < 5
         assert len(fake.texts) == 1
@@ -294,7 +294,7 @@ def test_a_slice_without_an_answer_is_a_failure() -> None:
     with FakeService(lambda _: (500, {})) as fake:
         engine = FakeDocker()
         engine.address = fake.address
-        service = RunningService(Workplace(engine), "ours-fp32", SERVICES["ours-fp32"], "ours:1")
+        service = RunningService(Workspace(engine), "ours-fp32", SERVICES["ours-fp32"], "ours:1")
         service.create("model", DIMENSIONS)
         with pytest.raises(CandidateError, match="has not answered after 1 s; the last try ended with: status 500"):
             service.start(0.6)
@@ -303,7 +303,7 @@ def test_a_slice_without_an_answer_is_a_failure() -> None:
 
 
 def test_memory_that_cant_be_read_is_told() -> None:
-    service = RunningService(Workplace(FakeDocker()), "tutorial", SERVICES["tutorial"], "rivals:1")
+    service = RunningService(Workspace(FakeDocker()), "tutorial", SERVICES["tutorial"], "rivals:1")
     with pytest.raises(CandidateError, match="its memory could not be read"):
         service.memory()
     assert service.cpu_percent() == 12.5
@@ -311,7 +311,7 @@ def test_memory_that_cant_be_read_is_told() -> None:
 
 def test_only_this_machine_reaches_a_service_and_ours_runs_as_in_the_stack() -> None:
     engine = FakeDocker()
-    service = RunningService(Workplace(engine), "ours-int8", SERVICES["ours-int8"], "ours:1")
+    service = RunningService(Workspace(engine), "ours-int8", SERVICES["ours-int8"], "ours:1")
     service.create("model", 3)
     words = " ".join(engine.said[-1])
     assert "--publish 127.0.0.1::5000" in words

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench import docker
-from bench.docker import LABEL, Workplace
+from bench.docker import LABEL, Workspace
 from bench.errors import SetupError
 
 
@@ -40,10 +40,10 @@ class FakeDocker:
         return [name for found in self.there.values() for name in found]
 
 
-def fill(workplace: Workplace) -> None:
-    workplace.volume("model")
-    workplace.docker("create", *workplace.label, workplace.container("ours"))
-    (workplace.folder / "log").touch()
+def fill(workspace: Workspace) -> None:
+    workspace.volume("model")
+    workspace.docker("create", *workspace.label, workspace.container("ours"))
+    (workspace.folder / "log").touch()
 
 
 @pytest.fixture
@@ -54,62 +54,62 @@ def lock(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("error", [None, RuntimeError("broken"), KeyboardInterrupt()])
 def test_nothing_is_left(error: BaseException | None, lock: Path) -> None:
     engine = FakeDocker()
-    workplace = Workplace(engine, lock)
+    workspace = Workspace(engine, lock)
     try:
-        with workplace:
-            fill(workplace)
+        with workspace:
+            fill(workspace)
             assert len(engine.left) == 3
             if error:
                 raise error
     except (RuntimeError, KeyboardInterrupt):
         pass
     assert engine.left == []
-    assert not workplace.folder.exists()
+    assert not workspace.folder.exists()
 
 
 def test_what_others_started_stays(lock: Path) -> None:
     engine = FakeDocker()
     engine.there["ps"]["gte-observability-gte-service-1"] = "com.docker.compose.project=gte-observability"
-    with Workplace(engine, lock) as workplace:
-        fill(workplace)
+    with Workspace(engine, lock) as workspace:
+        fill(workspace)
     assert engine.left == ["gte-observability-gte-service-1"]
 
 
 def test_a_failure_at_the_beginning_leaves_nothing(lock: Path) -> None:
     engine = FakeDocker("network create")
-    workplace = Workplace(engine, lock)
+    workspace = Workspace(engine, lock)
     with pytest.raises(SetupError, match="refused"):
-        workplace.__enter__()
+        workspace.__enter__()
     assert engine.left == []
-    assert not workplace.folder.exists() or workplace.folder == Path()
-    with Workplace(FakeDocker(), lock):
+    assert not workspace.folder.exists() or workspace.folder == Path()
+    with Workspace(FakeDocker(), lock):
         pass  # the lock is free again
 
 
 def test_one_kind_that_stays_does_not_keep_the_others(lock: Path) -> None:
     engine = FakeDocker("rm --force")
-    workplace = Workplace(engine, lock)
-    with pytest.raises(SetupError, match="a container of this run could not be removed"), workplace:
-        fill(workplace)
-    assert engine.left == [workplace.container("ours")]
-    assert not workplace.folder.exists()
+    workspace = Workspace(engine, lock)
+    with pytest.raises(SetupError, match="a container of this run could not be removed"), workspace:
+        fill(workspace)
+    assert engine.left == [workspace.container("ours")]
+    assert not workspace.folder.exists()
 
 
 def test_what_a_killed_run_left_is_removed(lock: Path) -> None:
     engine = FakeDocker()
     engine.there["ps"]["gte-bench-dead-ours"] = f"{LABEL}=gte-bench-dead"
-    with Workplace(engine, lock):
+    with Workspace(engine, lock):
         assert "gte-bench-dead-ours" not in engine.left
 
 
 def test_two_runs_at_a_time_are_refused(lock: Path) -> None:
     engine = FakeDocker()
-    with Workplace(engine, lock) as first:
+    with Workspace(engine, lock) as first:
         fill(first)
         with pytest.raises(SetupError, match="another run is under way"):
-            Workplace(engine, lock).__enter__()
+            Workspace(engine, lock).__enter__()
         assert first.container("ours") in engine.left
-    with Workplace(engine, lock):
+    with Workspace(engine, lock):
         pass
 
 
@@ -122,8 +122,8 @@ def test_a_second_ctrl_c_does_not_stop_the_cleaning(lock: Path) -> None:
 
     engine = Impatient()
     before = signal.getsignal(signal.SIGINT)
-    with Workplace(engine, lock) as workplace:
-        fill(workplace)
+    with Workspace(engine, lock) as workspace:
+        fill(workspace)
     assert engine.left == []
     assert signal.getsignal(signal.SIGINT) is before
 
