@@ -39,7 +39,8 @@ def available_cpus() -> int:
 
 def take_turns(load: Callable[[], Encode]) -> None:
     """Load an engine, and answer until standard input ends."""
-    encode = _on_all_cpus(load)
+    torch.set_num_threads(available_cpus())
+    encode = load()
 
     def answer(command: dict[str, Any]) -> dict[str, Any]:
         begun = time.perf_counter()
@@ -61,8 +62,3 @@ def answer_commands(answer: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
             print(json.dumps(answer(json.loads(line))), file=answers, flush=True)
     # An engine's own threads may wait for ever: the process shall end all the same.
     os._exit(0)
-
-
-def _on_all_cpus(load: Callable[[], Encode]) -> Encode:
-    torch.set_num_threads(available_cpus())
-    return load()

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -86,42 +87,41 @@ def test_who_hangs_with_a_turn_delays_the_others_once(tmp_path: Path) -> None:
         assert third._wait() is None, "it takes turns again once one was to be had"
 
 
-def test_what_arrives_while_a_batch_waits_for_its_turn_is_part_of_it(tmp_path: Path) -> None:
-    batches: list[int] = []
+class Model:
+    """Notes how many texts each computation held."""
 
-    def compute(texts: object) -> torch.Tensor:
-        assert isinstance(texts, list)
-        batches.append(len(texts))
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def __call__(self, texts: Sequence[Sequence[int]]) -> torch.Tensor:
+        self.batches.append(len(texts))
         return torch.zeros(len(texts), 2)
 
+
+def test_what_arrives_while_a_batch_waits_for_its_turn_is_part_of_it(tmp_path: Path) -> None:
+    model = Model()
     depths: list[int] = []
 
     class Depths(Watcher):
         def queue(self, texts: int) -> None:
             depths.append(texts)
 
-    batcher = Batcher(compute, [1], watcher=Depths(), turns=Turns(tmp_path, 1, patience_seconds=30))
+    batcher = Batcher(model, [1], watcher=Depths(), turns=Turns(tmp_path, 1, patience_seconds=30))
     with ThreadPoolExecutor(3) as pool:
         with Turns(tmp_path, 1, 30).take():
             waiting = [pool.submit(batcher.compute, [[2, 3]], time.monotonic() + 30) for _ in range(3)]
             wait_for(lambda: depths[-1:] == [3], "three texts wait")
-            assert batches == []
+            assert model.batches == []
         for answer in waiting:
             answer.result(timeout=30)
     batcher.close()
-    assert batches == [3]
+    assert model.batches == [3]
 
 
 def test_a_text_whose_time_passes_while_it_waits_costs_no_computation(tmp_path: Path) -> None:
-    batches: list[int] = []
-
-    def compute(texts: object) -> torch.Tensor:
-        assert isinstance(texts, list)
-        batches.append(len(texts))
-        return torch.zeros(len(texts), 2)
-
-    batcher = Batcher(compute, [1], turns=Turns(tmp_path, 1, patience_seconds=30))
+    model = Model()
+    batcher = Batcher(model, [1], turns=Turns(tmp_path, 1, patience_seconds=30))
     with Turns(tmp_path, 1, 30).take(), pytest.raises(Exception, match="0 of 1 texts were computed"):
         batcher.compute([[2, 3]], time.monotonic() + 0.2)
     batcher.close()
-    assert batches == []
+    assert model.batches == []
