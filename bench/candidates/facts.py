@@ -10,15 +10,13 @@ from pathlib import Path
 import torch
 
 from bench.candidates.turns import available_cpus
-
-_BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
+from gte_service.engine.precision import has_bf16
 
 
 def main() -> None:
     """Read /proc and the cgroup, and ask torch."""
     lines = [line.partition(":") for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()]
     seen = {name.strip(): value.strip() for name, _, value in lines}
-    flags = set(seen.get("flags", seen.get("Features", "")).split())
     facts = {
         "cpu": seen.get("model name", platform.machine()),
         "cpus": os.cpu_count(),
@@ -26,7 +24,7 @@ def main() -> None:
         "cgroup_cpu_max": _read("/sys/fs/cgroup/cpu.max"),
         "cgroup_memory_max": _read("/sys/fs/cgroup/memory.max"),
         "memory_kib": _read("/proc/meminfo").split()[1:2],
-        "has_bf16": bool(flags & _BF16_FLAGS),
+        "has_bf16": has_bf16(),
         "kernel": platform.release(),
         "python": platform.python_version(),
         "torch": torch.__version__,

@@ -28,7 +28,7 @@ from transformers import AutoTokenizer, BertModel
 from conftest import Service
 from gte_service.engine import PRECISIONS, Encoder, load_encoder
 from gte_service.engine.pooling import read_pooling
-from gte_service.engine.precision import Int8, precision_named
+from gte_service.engine.precision import Int8, has_bf16, precision_named
 from gte_service.engine.store.prepared import Prepared, prepare
 from gte_service.errors import ModelFilesError, PrecisionError, SettingsError
 from gte_service.settings import PRECISIONS as SETTING
@@ -47,7 +47,7 @@ TEXTS = [
 # Smallest cosine against fp32, a little under what was measured.
 CLOSE = {"bf16": 0.9999, "int8": 0.995}
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "int8": torch.int8}
-HERE = [name for name in PRECISIONS if name != "bf16" or torch.cpu.get_capabilities().get("avx512_bf16")]
+HERE = [name for name in PRECISIONS if name != "bf16" or has_bf16()]
 
 
 @pytest.fixture(scope="module")

@@ -98,7 +98,7 @@ class Bf16(Precision):
 
     def require(self) -> None:
         """See `Precision`."""
-        if not _has_bf16():
+        if not has_bf16():
             raise PrecisionError(
                 "GTE_PRECISION=bf16: this CPU has no bf16 products (avx512_bf16 or amx_bf16 in /proc/cpuinfo), and "
                 "without them it would be slower than fp32. Set fp32 or int8."
@@ -216,6 +216,7 @@ def _torch_product(hidden: Tensor, weight: Tensor, bias: Tensor, *, gelu: bool) 
     return functional.gelu(product) if gelu else product
 
 
-def _has_bf16() -> bool:
+def has_bf16() -> bool:
+    """Whether this CPU multiplies 16-bit brain floats."""
     capabilities = torch.cpu.get_capabilities()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("arm_bf16"))
