@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from flask import Blueprint, Response, jsonify, request
 
 from gte_service.api.access_log import request_id
@@ -15,7 +16,8 @@ from gte_service.engine.encoder import Encoded
 from gte_service.errors import InvalidJson
 from gte_service.monitoring.task_monitor import TaskMonitor, current
 from gte_service.settings import Settings
-from gte_service.tasks.protocol import kind_of, required
+from gte_service.tasks.fields import kind_of, required
+from gte_service.tasks.model import Model
 from gte_service.tasks.registry import find_task
 
 
@@ -40,7 +42,7 @@ def blueprint(settings: Settings, holder: ModelHolder, monitor: TaskMonitor) -> 
             monitor.recorder.volume(task.name, encoded.tokens, encoded.truncated)
             return encoded
 
-        result = task.answer(body, encode, settings.max_texts)
+        result = task.answer(body, Model(encode, torch.empty(0)), settings.max_texts)
         measured = current()
         inside = sum(measured.phases.values())
         response = jsonify(

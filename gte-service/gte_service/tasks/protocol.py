@@ -1,30 +1,46 @@
-"""What a task is, and how fields of a request are read so that a wrong one is named."""
+"""What a task is, and how it gets its items, so that a batch is answered item by item."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 
-from gte_service.engine.encoder import Encoded
-from gte_service.errors import InvalidInput, TooLarge
+from gte_service.errors import InvalidInput
+from gte_service.tasks.fields import Body, list_of
+from gte_service.tasks.model import Model, Passage
 
-Body = Mapping[str, Any]
-Encode = Callable[[Sequence[str]], Encoded]
+Schema = Mapping[str, Any]
+"""A JSON Schema (2020-12), as OpenAPI 3.1 has them."""
+
+_Item = TypeVar("_Item")
 
 
 class Task(Protocol):
-    """Turns one request into a result, by means of the encoder.
+    """Turns one request into a result, by means of the model.
 
     Attributes:
         name: the `task_type` clients send.
+        summary: what it does, in a sentence or two, for documents.
         example: a request body that works, for messages and pages.
+        request: the schema of a request body; names every field that the task knows.
+        result: the schema of the result for one item. A list as `input_text` gives a list of these.
+        prototypes: the texts whose vectors the task compares with; they are computed once a model.
     """
 
-    name: str
+    name: ClassVar[str]
+    summary: ClassVar[str]
     example: ClassVar[Body]
+    request: ClassVar[Schema]
+    result: ClassVar[Schema]
+    prototypes: ClassVar[Sequence[Passage]]
 
-    def answer(self, body: Body, encode: Encode, max_texts: int) -> object:
+    def answer(self, body: Body, model: Model, max_texts: int) -> object:
         """The result, of types JSON knows.
+
+        Args:
+            body: the request's JSON object, which may hold anything.
+            model: the model, and the vectors of this task's prototypes.
+            max_texts: most texts that one field may hold.
 
         Raises:
             InvalidInput: a field is missing or wrong; the message names it.
@@ -32,61 +48,38 @@ class Task(Protocol):
         """
 
 
-def text_of(value: object, field: str) -> str:
-    """A field's value, checked to be a text that is not empty.
+def answer_each(
+    value: object,
+    max_texts: int,
+    read: Callable[[object, str], _Item],
+    answer: Callable[[Sequence[_Item]], Sequence[object]],
+) -> object:
+    """Answer one item, or each item of a list: a bad one gets its own error and doesn't fail the rest.
+
+    Args:
+        value: what the client sent as `input_text`.
+        max_texts: most items of a list.
+        read: turns an item and the name of its field into what `answer` wants, or raises InvalidInput.
+        answer: one result for each item that could be read, in order.
 
     Raises:
-        InvalidInput: it is not.
-    """
-    if not isinstance(value, str):
-        raise InvalidInput(f"{field} must be a string, not {kind_of(value)}.", field=field)
-    if not value.strip():
-        raise InvalidInput(f"{field} is empty. Send a text with at least one character.", field=field)
-    return value
-
-
-def texts_of(value: object, field: str, max_texts: int) -> list[str]:
-    """A field's value, checked to be a list of 1 to `max_texts` texts.
-
-    Raises:
-        InvalidInput: it is not a list, or it is empty, or an item is no text.
-        TooLarge: it is longer than that.
-    """
-    items = list_of(value, field, max_texts)
-    return [text_of(item, f"{field}[{number}]") for number, item in enumerate(items)]
-
-
-def list_of(value: object, field: str, max_items: int) -> list[Any]:
-    """A field's value, checked to be a list of 1 to `max_items` items.
-
-    Raises:
-        InvalidInput: it is not a list, or it is empty.
-        TooLarge: it is longer than that.
+        InvalidInput: the only item is bad, or the list is empty.
+        TooLarge: the list is too long.
     """
     if not isinstance(value, list):
-        raise InvalidInput(f"{field} must be a list, not {kind_of(value)}.", field=field)
-    if not value:
-        raise InvalidInput(f"{field} is an empty list. Send at least one item.", field=field)
-    if len(value) > max_items:
-        raise TooLarge(
-            f"{field} has {len(value)} items; at most {max_items} fit into one request. Send several requests.",
-            field=field,
-        )
-    return value
+        return answer([read(value, "input_text")])[0]
+    read_items: list[_Item] = []
+    errors: dict[int, InvalidInput] = {}
+    items = list_of(value, "input_text", max_texts)
+    for number, item in enumerate(items):
+        try:
+            read_items.append(read(item, f"input_text[{number}]"))
+        except InvalidInput as error:
+            errors[number] = error
+    results = iter(answer(read_items) if read_items else ())
+    return [item_error(errors[number]) if number in errors else next(results) for number in range(len(items))]
 
 
-def required(body: Body, field: str) -> object:
-    """A field's value.
-
-    Raises:
-        InvalidInput: the field is missing.
-    """
-    if field not in body:
-        raise InvalidInput(f'the field "{field}" is missing.', field=field)
-    return body[field]
-
-
-def kind_of(value: object) -> str:
-    """What JSON calls the type of a value."""
-    kinds: dict[type, str] = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
-    return kinds.get(type(value), "a number")
+def item_error(error: InvalidInput) -> object:
+    """What stands in the place of the result of an item that could not be read."""
+    return {"error": {"code": error.reason, "message": str(error), "field": error.field}}

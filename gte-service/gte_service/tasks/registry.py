@@ -1,13 +1,30 @@
-"""The tasks of this service, by name."""
+"""The tasks of this service, by name: every class in this folder's modules that is a whole `Task`."""
 
 from __future__ import annotations
 
-from gte_service.errors import InvalidInput, UnknownTask
-from gte_service.tasks.embedding import Embedding
-from gte_service.tasks.protocol import Task
-from gte_service.tasks.similarity import Similarity
+import pkgutil
+from collections.abc import Iterator
+from importlib import import_module
+from inspect import isclass
+from typing import cast
 
-TASKS: dict[str, Task] = {task.name: task for task in (Embedding(), Similarity())}
+import gte_service.tasks as folder
+from gte_service.errors import InvalidInput, UnknownTask
+from gte_service.tasks.protocol import Task
+
+_MEMBERS = ("name", "summary", "example", "request", "result", "prototypes", "answer")
+
+
+def _found() -> Iterator[Task]:
+    for module in pkgutil.iter_modules(folder.__path__, f"{folder.__name__}."):
+        if module.name != __name__:
+            for value in vars(import_module(module.name)).values():
+                # Classes that a module only imports belong to another one.
+                if isclass(value) and value.__module__ == module.name and all(hasattr(value, it) for it in _MEMBERS):
+                    yield cast(Task, value())
+
+
+TASKS: dict[str, Task] = {task.name: task for task in _found()}
 
 
 def find_task(name: object) -> Task:

@@ -1,0 +1,30 @@
+"""Pieces of JSON Schema that several tasks share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gte_service.tasks.protocol import Schema
+
+TEXT: Schema = {"type": "string", "pattern": r"\S", "description": "A text with at least one visible character."}
+
+
+def request_of(name: str, fields: dict[str, Schema], required: tuple[str, ...] = ("input_text",)) -> Schema:
+    """The schema of a request body: these fields beside `task_type`, and no others."""
+    properties: dict[str, Any] = {"task_type": {"const": name}, **fields}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": ["task_type", *required],
+        "additionalProperties": False,
+    }
+
+
+def one_or_many(item: Schema, description: str) -> Schema:
+    """`input_text`: one item, or a list of them that is answered item by item, whatever its items are."""
+    return {"anyOf": [item, {"type": "array", "minItems": 1, "items": {}}], "description": description}
+
+
+def known_fields(request: Schema) -> set[str]:
+    """The names of all fields that a request's schema speaks of, `task_type` included."""
+    return {name for form in request.get("oneOf", [request]) for name in form["properties"]}
