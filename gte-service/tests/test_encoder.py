@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import random
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
 from transformers import AutoTokenizer, BertModel
 
-from gte_service.engine.batcher import Limits
+from gte_service.engine.batcher import Batch, Limits, Watcher
 from gte_service.engine.bert import BertShape
 from gte_service.engine.encoder import Encoder, load_encoder
 from gte_service.engine.store.prepared import Prepared, prepare
@@ -149,3 +151,50 @@ def test_processes_find_what_another_has_prepared(lexical_source: Path, tmp_path
         number = first.stat().st_ino
     with load_encoder(str(lexical_source), home=str(tmp_path)):
         assert [file.stat().st_ino for file in tmp_path.glob("*/model.safetensors")] == [number]
+
+
+def test_the_vectors_of_tokens_are_those_of_transformers(small: Prepared) -> None:
+    texts = ["张三在北京 ok", "股票", "Hello世界"]
+    model = BertModel.from_pretrained(small.folder, add_pooling_layer=False, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(small.folder)
+    with Encoder(small.folder) as encoder:
+        encoded = encoder.encode(texts, token_vectors=True)
+        assert (encoded.vectors - encoder.encode(texts).vectors).abs().max() < TOLERANCE
+    for text, tokens in zip(texts, encoded.token_vectors, strict=True):
+        with torch.no_grad():
+            hidden = model(**tokenizer(text, return_tensors="pt")).last_hidden_state[0, 1:-1]
+        assert (tokens.vectors - hidden).abs().max() < TOLERANCE
+
+
+def test_tokens_know_their_place_in_the_text(lexical: Prepared) -> None:
+    text = "😀ＡＢ 张三👨‍👩‍👧é ok\ud83d北京"
+    with Encoder(lexical.folder) as encoder:
+        (tokens,) = encoder.encode([text], token_vectors=True).token_vectors
+        assert len(tokens.vectors) == len(tokens.offsets)
+        places = {text[start:end] for start, end in tokens.offsets}
+        assert {"张", "三", "北", "京"} <= places
+        assert tokens.end == len(text)
+        person = tokens.mean([(text.index("张"), text.index("三") + 1)])
+        assert person is not None
+        alone = encoder.encode(["张三"]).vectors[0]
+        other = encoder.encode(["北京"]).vectors[0]
+        assert person @ alone > person @ other + 0.3
+        assert tokens.mean([(3, 3)]) is None
+
+
+def test_requests_for_vectors_and_for_tokens_share_a_computation(small: Prepared) -> None:
+    seen: list[int] = []
+
+    class Batches(Watcher):
+        def batch(self, batch: Batch) -> None:
+            seen.append(batch.texts)
+
+    with Encoder(small.folder, watcher=Batches()) as encoder, ThreadPoolExecutor(8) as clients:
+        alone = encoder.encode(["天气很好"]).vectors
+        wanted = [clients.submit(encoder.encode, ["天气很好"], math.inf, number % 2 == 1) for number in range(64)]
+        for number, future in enumerate(wanted):
+            encoded = future.result(30)
+            assert (encoded.vectors - alone).abs().max() < TOLERANCE
+            assert [tuple(tokens.vectors.shape) for tokens in encoded.token_vectors] == [(4, 64)] * (number % 2)
+            assert encoded.batch_tokens >= encoded.tokens
+    assert max(seen) > 1

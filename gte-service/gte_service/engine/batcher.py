@@ -24,8 +24,8 @@ from gte_service.errors import DeadlineExceeded, InferenceFailed, Overloaded, Re
 
 _log = logging.getLogger(__name__)
 
-Compute = Callable[[Sequence[Sequence[int]]], Tensor]
-"""Turns token ids of some texts into float32 vectors of shape (texts, dimensions)."""
+Compute = Callable[[Sequence[Sequence[int]], Sequence[bool]], Sequence[Tensor]]
+"""Turns token ids of some texts into one float32 tensor each; see `Bert.forward`."""
 
 
 @dataclass(frozen=True)
@@ -79,12 +79,13 @@ class _Job:
     """One request: its texts, how many have been taken, and what has come of them."""
 
     texts: Sequence[Sequence[int]]
+    whole: bool
     deadline: float
     arrived: float
-    vectors: list[Tensor] = field(default_factory=list)
+    outputs: list[Tensor] = field(default_factory=list)
     taken: int = 0
-    began: float = 0.0
     computing: float = 0.0
+    batch_tokens: int = 0
     error: RequestError | None = None
     done: threading.Event = field(default_factory=threading.Event)
 
@@ -102,14 +103,16 @@ class Computed:
     """What came of one request.
 
     Attributes:
-        vectors: float32, shape (texts, dimensions), in the order of the texts.
+        outputs: what the model made of each text, in order.
         queue_seconds: time during which none of its texts was being computed.
         inference_seconds: time of the computations that held a text of it.
+        batch_tokens: tokens of those computations, those of others included.
     """
 
-    vectors: Tensor
+    outputs: Sequence[Tensor]
     queue_seconds: float
     inference_seconds: float
+    batch_tokens: int
 
 
 class Batcher:
@@ -150,19 +153,20 @@ class Batcher:
         # A process that ends while this thread computes would be aborted.
         atexit.register(self.close)
 
-    def compute(self, texts: Sequence[Sequence[int]], deadline: float) -> Computed:
+    def compute(self, texts: Sequence[Sequence[int]], deadline: float, whole: bool = False) -> Computed:
         """Wait until the texts have been computed.
 
         Args:
             texts: token ids, at least one text.
             deadline: `time.monotonic()` after which nobody waits for the answer any more.
+            whole: whether the vectors of all tokens are wanted.
 
         Raises:
             Overloaded: the queue is full.
             DeadlineExceeded: not all of it was computed in time.
             InferenceFailed: the model failed, or hung.
         """
-        job = _Job(texts, deadline, time.monotonic())
+        job = _Job(texts, whole, deadline, time.monotonic())
         with self._lock:
             if self._broken:
                 raise InferenceFailed(self._broken)
@@ -186,7 +190,7 @@ class Batcher:
         if job.error:
             raise job.error
         took = time.monotonic() - job.arrived
-        return Computed(torch.stack(job.vectors), max(0.0, took - job.computing), job.computing)
+        return Computed(job.outputs, max(0.0, took - job.computing), job.computing, job.batch_tokens)
 
     def close(self) -> None:
         """End the threads once what is waiting has been computed; nothing may be asked for any more.
@@ -240,7 +244,7 @@ class Batcher:
 
     def _works(self) -> bool:
         try:
-            return bool(torch.isfinite(self._compute([self._probe])).all())
+            return bool(torch.isfinite(self._compute([self._probe], [False])[0]).all())
         except Exception:  # noqa: BLE001 (whatever it is, the answer is no)
             return False
 
@@ -248,28 +252,30 @@ class Batcher:
         """Compute a batch and answer the jobs that are complete. Returns whether the model could compute it."""
         begun = time.monotonic()
         failure = ""
-        vectors: Tensor | None = None
+        outputs: Sequence[Tensor] | None = None
         try:
-            vectors = self._compute([text for _, text in batch])
+            outputs = self._compute([text for _, text in batch], [job.whole for job, _ in batch])
         except Exception as error:  # noqa: BLE001 (whatever it is, its requests must be answered and the rest served)
             _log.exception("a computation of %d texts failed", len(batch))
             failure = f"the model failed at these texts ({type(error).__name__}); the log of the service says why."
         seconds = time.monotonic() - begun
+        tokens = sum(len(text) for _, text in batch)
         with self._lock:
             self._running = []
             for job in {job: None for job, _ in batch}:
                 job.computing += seconds
+                job.batch_tokens += tokens
             for number, (job, _) in enumerate(batch):
-                if vectors is None:
+                if outputs is None:
                     if job in self._queue:
                         self._queue.remove(job)
                     job.end(InferenceFailed(failure))
                 else:
-                    job.vectors.append(vectors[number])
-                    if len(job.vectors) == len(job.texts):
+                    job.outputs.append(outputs[number])
+                    if len(job.outputs) == len(job.texts):
                         job.end()
-        self._watcher.batch(Batch(len(batch), sum(len(text) for _, text in batch), seconds))
-        return vectors is not None
+        self._watcher.batch(Batch(len(batch), tokens, seconds))
+        return outputs is not None
 
     def _watch(self) -> None:
         pause = self._limits.hang_seconds / 10
@@ -293,7 +299,7 @@ class Batcher:
 
 
 def _too_late(job: _Job) -> DeadlineExceeded:
-    done = len(job.vectors)
+    done = len(job.outputs)
     return DeadlineExceeded(
         f"{done} of {len(job.texts)} texts were computed within the {job.deadline - job.arrived:.2g} s that a request "
         "may take. Send fewer or shorter texts a request, or try again when the service is less busy."

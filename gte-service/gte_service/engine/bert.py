@@ -114,14 +114,15 @@ class Bert:
         self._pooling = pooling
 
     @torch.inference_mode()
-    def vectors(self, texts: Sequence[Sequence[int]]) -> Tensor:
-        """One vector a text, pooled from the last layer and not normalised.
+    def forward(self, texts: Sequence[Sequence[int]], whole: Sequence[bool]) -> list[Tensor]:
+        """What the last layer has of each text, not normalised.
 
         Args:
             texts: token ids of each text, 1 to `max_position_embeddings` long.
+            whole: for each text, whether the vectors of all its tokens are wanted, or just the text's own.
 
         Returns:
-            float32, shape (texts, hidden_size).
+            for each text float32, shape (hidden_size,), pooled; or (tokens, hidden_size) where all are wanted.
         """
         lengths = [len(ids) for ids in texts]
         hidden = self._embed(
@@ -131,12 +132,22 @@ class Bert:
         last = self.shape.num_hidden_layers - 1
         for layer in range(last):
             hidden = self._layer(f"encoder.layer.{layer}.", hidden, hidden, lengths, lengths)
-        if self._pooling == "mean":
-            hidden = self._layer(f"encoder.layer.{last}.", hidden, hidden, lengths, lengths)
-            return torch.stack([rows.mean(0) for rows in torch.split(hidden, lengths)])
-        # Nobody asks for the other rows of the last layer.
-        starts = torch.tensor([0, *lengths]).cumsum(0)[:-1]
-        return self._layer(f"encoder.layer.{last}.", hidden[starts], hidden, [1] * len(lengths), lengths)
+        if self._pooling == "mean" or all(whole):
+            rows, asking = lengths, hidden
+        else:
+            # Nobody asks for the other rows of the last layer.
+            rows = [length if all_rows else 1 for length, all_rows in zip(lengths, whole, strict=True)]
+            parts = zip(torch.split(hidden, lengths), rows, strict=True)
+            asking = torch.cat([part[:count] for part, count in parts])
+        hidden = self._layer(f"encoder.layer.{last}.", asking, hidden, rows, lengths)
+        return [
+            part if all_rows else self.pool(part)
+            for part, all_rows in zip(torch.split(hidden, rows), whole, strict=True)
+        ]
+
+    def pool(self, rows: Tensor) -> Tensor:
+        """The text's vector, shape (hidden_size,), from those of its tokens, the first of them `[CLS]`."""
+        return rows.mean(0) if self._pooling == "mean" else rows[0]
 
     def _embed(self, ids: Tensor, positions: Tensor) -> Tensor:
         weights = self._weights

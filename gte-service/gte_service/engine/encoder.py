@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -27,6 +28,37 @@ PROBE_TEXT = "模型已经可以回答。"
 
 
 @dataclass(frozen=True)
+class TokenVectors:
+    """The vectors of one text's tokens.
+
+    Attributes:
+        vectors: float32, shape (tokens, hidden_size), as the last layer has them; those of special tokens are left out.
+        offsets: where each token's characters begin and end in the text, in order.
+    """
+
+    vectors: Tensor
+    offsets: Sequence[tuple[int, int]]
+
+    @property
+    def end(self) -> int:
+        """How many characters of the text have been read; less than all where it was cut."""
+        return self.offsets[-1][1] if self.offsets else 0
+
+    def mean(self, spans: Sequence[tuple[int, int]]) -> Tensor | None:
+        """The mean of the tokens that share a character with one of the spans, of length 1; None if there are none.
+
+        Args:
+            spans: parts of the text, as (start, end) in characters.
+        """
+        chosen = [
+            number
+            for number, (start, end) in enumerate(self.offsets)
+            if any(start < until and end > since for since, until in spans)
+        ]
+        return functional.normalize(self.vectors[chosen].mean(0), dim=0) if chosen else None
+
+
+@dataclass(frozen=True)
 class Encoded:
     """What came of encoding some texts.
 
@@ -37,6 +69,8 @@ class Encoded:
         tokenize_seconds: time spent cutting the texts.
         queue_seconds: time during which none of the texts was being computed.
         inference_seconds: time of the computations that held one of the texts, and maybe texts of others.
+        batch_tokens: tokens of those computations, those of others included.
+        token_vectors: those of each text, in order; empty unless asked for.
     """
 
     vectors: Tensor
@@ -45,6 +79,8 @@ class Encoded:
     tokenize_seconds: float
     queue_seconds: float
     inference_seconds: float
+    batch_tokens: int
+    token_vectors: Sequence[TokenVectors] = ()
 
 
 class Encoder:
@@ -87,16 +123,18 @@ class Encoder:
             raise ModelFilesError(f"{folder} is not a whole prepared model: remove it, then it is made again.")
         bert = Bert(shape, weights, precision_named(prepared.precision), read_pooling(folder))
         probe = self._tokenizer.tokenize([PROBE_TEXT])[0].ids
-        self._batcher = Batcher(bert.vectors, probe, limits, watcher, turns)
+        self._pool = bert.pool
+        self._batcher = Batcher(bert.forward, probe, limits, watcher, turns)
         self.precision = prepared.precision
         self.dimensions = shape.hidden_size
 
-    def encode(self, texts: Sequence[str], deadline: float = math.inf) -> Encoded:
+    def encode(self, texts: Sequence[str], deadline: float = math.inf, token_vectors: bool = False) -> Encoded:
         """Turn texts into unit vectors: pooled from the last layer as the model's configuration says, L2-normalised.
 
         Args:
             texts: at least one text; what exceeds 512 tokens is cut off and counted.
             deadline: `time.monotonic()` after which nobody waits for the answer any more.
+            token_vectors: whether those of the single tokens are wanted as well, from the same computation.
 
         Raises:
             Overloaded: the queue is full.
@@ -104,16 +142,25 @@ class Encoder:
             InferenceFailed: the model failed, or hung.
         """
         begun = time.perf_counter()
-        tokenized = self._tokenizer.tokenize(texts)
+        tokenized = self._tokenizer.tokenize(texts, offsets=token_vectors)
         cut = time.perf_counter()
-        computed = self._batcher.compute([text.ids for text in tokenized], deadline)
+        computed = self._batcher.compute([text.ids for text in tokenized], deadline, whole=token_vectors)
+        pooled = [self._pool(rows) for rows in computed.outputs] if token_vectors else computed.outputs
         return Encoded(
-            vectors=functional.normalize(computed.vectors, dim=1),
+            vectors=functional.normalize(torch.stack(list(pooled)), dim=1),
             tokens=sum(len(text.ids) for text in tokenized),
             truncated=sum(text.truncated for text in tokenized),
             tokenize_seconds=cut - begun,
             queue_seconds=computed.queue_seconds,
             inference_seconds=computed.inference_seconds,
+            batch_tokens=computed.batch_tokens,
+            # Without [CLS] and [SEP].
+            token_vectors=[
+                TokenVectors(rows[1:-1], text.offsets[1:-1])
+                for rows, text in zip(computed.outputs, tokenized, strict=True)
+            ]
+            if token_vectors
+            else (),
         )
 
     def __enter__(self) -> Self:

@@ -26,10 +26,13 @@ class TokenizedText:
     Attributes:
         ids: `[CLS]`, the text's tokens, `[SEP]`; at most 512.
         truncated: whether tokens were cut off.
+        offsets: for each id where its characters begin and end in the text, (0, 0) for `[CLS]` and `[SEP]`; empty
+            unless asked for.
     """
 
     ids: list[int]
     truncated: bool
+    offsets: Sequence[tuple[int, int]] = ()
 
 
 class BertTokenizer:
@@ -52,11 +55,17 @@ class BertTokenizer:
         self.vocab_size = max(vocab.values()) + 1
         self._tokenizer = tokenizer
 
-    def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
-        """Cut each text into ids; texts of more than 512 tokens lose their end."""
+    def tokenize(self, texts: Sequence[str], offsets: bool = False) -> list[TokenizedText]:
+        """Cut each text into ids; texts of more than 512 tokens lose their end.
+
+        Args:
+            texts: the texts.
+            offsets: whether the place of each token in its text is wanted, which takes longer.
+        """
+        encode = self._tokenizer.encode_batch if offsets else self._tokenizer.encode_batch_fast
         return [
-            TokenizedText(encoding.ids, bool(encoding.overflowing))
-            for encoding in self._tokenizer.encode_batch_fast([_without_surrogates(text) for text in texts])
+            TokenizedText(encoding.ids, bool(encoding.overflowing), encoding.offsets if offsets else ())
+            for encoding in encode([_without_surrogates(text) for text in texts])
         ]
 
 
