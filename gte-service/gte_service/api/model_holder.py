@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -25,6 +26,9 @@ from gte_service.status import (
     read_readiness,
     write_worker_status,
 )
+from gte_service.tasks.model import Prototypes, VectorCache
+from gte_service.tasks.prototypes.store import prototypes_file, read_prototypes
+from gte_service.tasks.registry import TASKS
 
 _POLL_SECONDS = 0.25
 # For the answers that are being written when the model has broken down.
@@ -33,7 +37,13 @@ _log = logging.getLogger(__name__)
 
 
 class ModelHolder(Watcher):
-    """The worker's model, once it has answered a probe text; replaces the worker when the model has broken down."""
+    """The worker's model, once it has answered a probe text; replaces the worker when the model has broken down.
+
+    Attributes:
+        revision: of the model that answers, "" until there is one.
+        prototypes: those of every task, by its name; empty until the model answers.
+        cache: vectors of labels that clients have sent.
+    """
 
     def __init__(self, settings: Settings, slot: int, recorder: Recorder) -> None:
         """Hold the model for the worker in `slot`."""
@@ -42,6 +52,8 @@ class ModelHolder(Watcher):
         self._recorder = recorder
         self._encoder: Encoder | None = None
         self.revision = ""
+        self.prototypes: Mapping[str, Prototypes] = {}
+        self.cache = VectorCache()
 
     def start(self) -> None:
         """Load the model now if its files are prepared, otherwise in the background once they are."""
@@ -93,6 +105,8 @@ class ModelHolder(Watcher):
             turns = Turns(self._settings.run_dir / "turns", self._settings.computations, limits.hang_seconds / 6)
             encoder = Encoder(Path(status.folder), limits, self, turns)
             encoder.probe()
+            file = prototypes_file(self._settings.models_home, status.revision, encoder.precision, TASKS)
+            vectors = read_prototypes(file, TASKS)
         except ModelError as error:
             _log.error("the model can't be loaded: %s", error)
             self._say("failed", str(error))
@@ -102,6 +116,7 @@ class ModelHolder(Watcher):
             self._say("failed", f"loading failed: {type(error).__name__}: {error}")
             return
         seconds = time.monotonic() - begun
+        self.prototypes = {name: Prototypes(rows) for name, rows in vectors.items()}
         self._encoder, self.revision = encoder, status.revision
         self._say("ready", revision=status.revision, load_seconds=round(seconds, 3))
         _log.info("worker %d: %s (revision %s) ready in %.1f s", self._slot, status.model, status.revision, seconds)

@@ -7,10 +7,16 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+import torch
+
+from gte_service.engine import Encoder
 from gte_service.engine.store.obtain import ModelSource, obtain
+from gte_service.engine.store.prepared import Prepared
 from gte_service.errors import DownloadError, ModelError
 from gte_service.settings import Settings
 from gte_service.status import ModelStatus, write_model_status
+from gte_service.tasks.prototypes.store import prototypes_file, write_prototypes
+from gte_service.tasks.registry import TASKS
 
 FIRST_WAIT_SECONDS = 5.0
 LONGEST_WAIT_SECONDS = 300.0
@@ -99,6 +105,7 @@ def run(settings: Settings, wait: Callable[[float], None] = time.sleep) -> None:
         arrived = report.status.downloaded_bytes
         try:
             prepared = obtain(source, report)
+            _compare(settings, prepared, report)
             break
         except ModelError as error:
             message, passing = str(error), isinstance(error, DownloadError)
@@ -122,3 +129,12 @@ def run(settings: Settings, wait: Callable[[float], None] = time.sleep) -> None:
     )
     _log.info("%s is prepared: revision %s, %s, in %s",
               settings.model_name, prepared.revision, prepared.precision, prepared.folder)  # fmt: skip
+
+
+def _compare(settings: Settings, prepared: Prepared, report: StatusReport) -> None:
+    """Make sure that there are vectors of what the tasks compare with."""
+    file = prototypes_file(settings.models_home, prepared.revision, prepared.precision, TASKS)
+    if not file.exists():
+        torch.set_num_threads(settings.torch_threads)
+        with Encoder(prepared.folder) as encoder:
+            write_prototypes(file, encoder, TASKS, report.preparing)

@@ -28,3 +28,26 @@ def one_or_many(item: Schema, description: str) -> Schema:
 def known_fields(request: Schema) -> set[str]:
     """The names of all fields that a request's schema speaks of, `task_type` included."""
     return {name for form in request.get("oneOf", [request]) for name in form["properties"]}
+
+
+_PLACE: dict[str, Schema] = {
+    "text": {"type": "string", "minLength": 1},
+    "start": {"type": "integer", "minimum": 0, "description": "First character, counted in Unicode code points."},
+    "end": {"type": "integer", "minimum": 1, "description": "The character after the last."},
+}
+SCORE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
+
+
+def object_of(properties: dict[str, Schema]) -> Schema:
+    """An object that has all of these properties and no others."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+SPAN: Schema = object_of(_PLACE)
+TYPED_SPAN: Schema = object_of({**_PLACE, "type": {"type": "string"}})
+ENTITIES: Schema = {"type": "array", "items": object_of({**_PLACE, "type": {"type": "string"}, "score": SCORE})}

@@ -9,9 +9,9 @@ from gte_service.errors import InvalidInput
 from gte_service.tasks.fields import Body, required, text_of, texts_of
 from gte_service.tasks.model import Model, Passage
 from gte_service.tasks.protocol import Schema, answer_each
-from gte_service.tasks.schemas import TEXT, request_of
+from gte_service.tasks.schemas import TEXT, object_of, request_of
 
-_SCORE: Schema = {"type": "number", "minimum": -1.001, "maximum": 1.001}
+_COSINE: Schema = {"type": "number", "minimum": -1.001, "maximum": 1.001}
 _PAIR: Schema = {"type": "array", "items": TEXT, "minItems": 2, "maxItems": 2}
 
 
@@ -50,25 +50,17 @@ class Similarity:
     }
     result: ClassVar[Schema] = {
         "oneOf": [
-            {
-                "type": "object",
-                "properties": {"score": _SCORE},
-                "required": ["score"],
-                "additionalProperties": False,
-            },
-            {
-                "type": "object",
-                "properties": {
-                    "scores": {"type": "array", "items": _SCORE, "description": "Cosines, in the candidates' order."},
+            object_of({"score": _COSINE}),
+            object_of(
+                {
+                    "scores": {"type": "array", "items": _COSINE, "description": "Cosines, in the candidates' order."},
                     "ranking": {
                         "type": "array",
                         "items": {"type": "integer", "minimum": 0},
                         "description": "The candidates' positions, the most similar first.",
                     },
-                },
-                "required": ["scores", "ranking"],
-                "additionalProperties": False,
-            },
+                }
+            ),
         ]
     }
     prototypes: ClassVar[Sequence[Passage]] = ()

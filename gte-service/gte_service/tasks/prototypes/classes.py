@@ -1,0 +1,74 @@
+"""From cosines to probabilities: labels as the centroids of their prototypes, and a temperature fitted to them.
+
+GTE's cosines have a high floor, so only their differences mean something, and how large a difference must be to mean
+something depends on the model. The softmax over cosines, divided by a temperature, uses differences only. The
+temperature is the one under which the prototypes themselves are most likely, each compared with the centroids that it
+had no part in (temperature scaling: Guo et al., On Calibration of Modern Neural Networks, 2017). A model that tells
+the labels apart badly gets a high temperature, and what else speaks for a label decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+# From "a difference of 0.02 is decisive" to "cosines say nothing".
+_TEMPERATURES = torch.logspace(-2.7, 1, 60)
+
+
+@dataclass(frozen=True)
+class Classes:
+    """Labels, their centroids, and what a difference of cosines is worth.
+
+    Attributes:
+        labels: their names.
+        centroids: float32, shape (labels, hidden_size), each row of length 1.
+        temperature: cosines are divided by it.
+    """
+
+    labels: tuple[str, ...]
+    centroids: Tensor
+    temperature: float
+
+    def evidence(self, vectors: Tensor) -> Tensor:
+        """How much the cosines speak for each label: logits, of which only differences count.
+
+        Args:
+            vectors: float32, shape (vectors, hidden_size), each row of length 1.
+
+        Returns:
+            float32, shape (vectors, labels).
+        """
+        return vectors @ self.centroids.T / self.temperature
+
+
+def fit(labels: Sequence[str], owners: Sequence[str], vectors: Tensor) -> Classes:
+    """The classes of some prototypes.
+
+    Args:
+        labels: all labels, each with at least one prototype.
+        owners: each prototype's label.
+        vectors: float32, shape (prototypes, hidden_size), each row of length 1.
+    """
+    owner = torch.tensor([labels.index(name) for name in owners])
+    member = functional.one_hot(owner, len(labels)).to(vectors.dtype)
+    sums = member.T @ vectors
+    cosines = vectors @ functional.normalize(sums, dim=1).T
+    # A prototype alone in its label has no centroid without itself, so it says nothing about the temperature.
+    others = (member.sum(0) > 1)[owner]
+    if others.any():
+        without = functional.normalize(sums[owner] - vectors, dim=1)
+        cosines[torch.arange(len(owner)), owner] = (vectors * without).sum(1)
+    temperature = _most_likely(cosines[others], owner[others]) if others.any() else 1.0
+    return Classes(tuple(labels), functional.normalize(sums, dim=1), temperature)
+
+
+def _most_likely(cosines: Tensor, owner: Tensor) -> float:
+    likelihoods = torch.stack(
+        [-functional.cross_entropy(cosines / temperature, owner) for temperature in _TEMPERATURES]
+    )
+    return float(_TEMPERATURES[likelihoods.argmax()])

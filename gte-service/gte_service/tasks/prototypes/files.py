@@ -1,0 +1,68 @@
+"""The data files of the tasks, and the markup of their examples: "{张三|person}在{北京|place}"."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+_MARK = re.compile(r"\{([^{}|]+)\|([a-z_]+)\}")
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A marked part of a text.
+
+    Attributes:
+        name: what it is marked as.
+        start: its first character.
+        end: the character after its last.
+    """
+
+    name: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class MarkedText:
+    """A text without its markup, and where the marks were, in order."""
+
+    text: str
+    marks: tuple[Mark, ...]
+
+    @classmethod
+    def parse(cls, marked: str) -> MarkedText:
+        """Take the markup out of a text."""
+        text = ""
+        marks = []
+        end = 0
+        for found in _MARK.finditer(marked):
+            text += marked[end : found.start()]
+            marks.append(Mark(found[2], len(text), len(text) + len(found[1])))
+            text += found[1]
+            end = found.end()
+        return cls(text + marked[end:], tuple(marks))
+
+    def one(self, name: str) -> Mark:
+        """The mark of a name.
+
+        Raises:
+            KeyError: there is none.
+        """
+        for mark in self.marks:
+            if mark.name == name:
+                return mark
+        raise KeyError(f"{self.text!r} has no mark {name!r}")
+
+
+@cache
+def read_data(name: str) -> dict[str, Any]:
+    """The data file of a task."""
+    text = (files("gte_service.tasks") / "data" / f"{name}.yaml").read_text(encoding="utf-8")
+    data: dict[str, Any] = yaml.safe_load(text)
+    return data

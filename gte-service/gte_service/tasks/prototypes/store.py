@@ -1,0 +1,90 @@
+"""The vectors of all prototypes: computed once for a model and its precision, kept in a file, mapped by the workers."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from gte_service.engine import Encoder
+from gte_service.errors import ModelFilesError, StorageError
+from gte_service.tasks.model import Passage
+from gte_service.tasks.protocol import Task
+
+_DIGEST_DIGITS = 12
+# Texts of one call; between two calls it is said how far the work is.
+_STEP = 32
+
+
+def prototypes_file(home: Path, revision: str, precision: str, tasks: Mapping[str, Task]) -> Path:
+    """Where the vectors of these tasks' prototypes are kept; another model or other prototypes have another file."""
+    digest = hashlib.sha256(repr([(name, list(task.prototypes)) for name, task in tasks.items()]).encode())
+    return home / "prototypes" / f"{revision}-{precision}-{digest.hexdigest()[:_DIGEST_DIGITS]}.safetensors"
+
+
+def write_prototypes(
+    file: Path, encoder: Encoder, tasks: Mapping[str, Task], report: Callable[[str], None] = lambda _: None
+) -> None:
+    """Compute the vectors of all prototypes into a file, which appears whole or not at all.
+
+    Args:
+        file: what `prototypes_file` gave.
+        encoder: the model.
+        tasks: the tasks, by name.
+        report: is told, in a few words, how far the work is.
+
+    Raises:
+        StorageError: the file can't be written.
+    """
+    parts: dict[str, list[Passage]] = {}
+    for task in tasks.values():
+        for passage in task.prototypes:
+            parts.setdefault(passage.text, []).append(passage)
+    vectors: dict[Passage, Tensor] = {}
+    texts = list(parts)
+    for begin in range(0, len(texts), _STEP):
+        report(f"computing what the tasks compare with: {begin} of {len(texts)} texts")
+        step = texts[begin : begin + _STEP]
+        encoded = encoder.encode(step, token_vectors=True)
+        for text, whole, tokens in zip(step, encoded.vectors, encoded.token_vectors, strict=True):
+            for passage in parts[text]:
+                part = tokens.mean(passage.spans)
+                vectors[passage] = whole if part is None else part
+    unfinished = file.with_suffix(f".{os.getpid()}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        save_file(
+            {
+                name: torch.stack([vectors[passage] for passage in task.prototypes])
+                for name, task in tasks.items()
+                if task.prototypes
+            },
+            unfinished,
+        )
+        unfinished.replace(file)
+    except (OSError, SafetensorError) as error:
+        raise StorageError(
+            f"{file} can't be written ({error}): free some space there, then the service goes on."
+        ) from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def read_prototypes(file: Path, tasks: Iterable[str]) -> dict[str, Tensor]:
+    """The vectors of each task's prototypes, mapped; of none for a task without.
+
+    Raises:
+        ModelFilesError: the file is missing or damaged.
+    """
+    try:
+        with safe_open(file, framework="pt") as stored:
+            names = set(stored.keys())
+            return {name: stored.get_tensor(name) if name in names else torch.empty(0) for name in tasks}
+    except (OSError, SafetensorError) as error:
+        raise ModelFilesError(f"{file} can't be read ({error}): remove it and restart the service.") from error

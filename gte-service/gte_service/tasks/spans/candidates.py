@@ -1,0 +1,229 @@
+"""Which parts of a text may be entities, and what their form says of their type, before the model is asked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+
+from gte_service.tasks.prototypes.files import read_data
+from gte_service.tasks.spans.segmenter import Word, in_dictionary, readable, surnames, words_of
+
+_NUMBER = r"(?:\d[\d,]*(?:\.\d+)?|[零〇一二两三四五六七八九十百千万亿半几数]+)(?:[多余来几])?[十百千万亿]*"
+_CLOCK = r"\d{1,2}[:：]\d{2}"
+_YEAR_TO_DAY = r"\d{4}[-/.]\d{1,2}(?:[-/.]\d{1,2})?"
+# "一家", "几个": a word for "a" or "some", and no amount.
+_NO_AMOUNT = re.compile(r"[一几这那每半]\D{0,1}")
+_NAME_TAGS = ("nr", "ns", "nt", "nz", "eng")
+_NOUN_TAGS = ("n", "eng", "j", "vn", "an", "x", "s", "l", "b")
+_LATIN_NAME = re.compile(
+    r"(?<![A-Za-z])(?:[A-Z][A-Za-z0-9.+-]+|[a-z]+[A-Z0-9][A-Za-z0-9]*)"
+    r"(?: ?(?:[A-Z][A-Za-z0-9.+-]*|\d{1,4}[A-Za-z]*))*(?<![.+-])"
+)
+_OPEN, _CLOSE = "《〈", "》〉"
+# So many words before a suffix belong to a name: 北京/市/海淀/区/人民/法院.
+_LONGEST_COMPOUND = 6
+# Log-odds that the form gives to a type. A name of a list or of a pattern leaves little doubt, a suffix some.
+SURE, LIKELY, HINT = 6.0, 3.0, 1.5
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A part of a text that may be an entity.
+
+    Attributes:
+        start: its first character.
+        end: the character after its last.
+        prior: log-odds by type that its form gives; a type that is not named has none.
+    """
+
+    start: int
+    end: int
+    prior: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def rank(self) -> tuple[float, int]:
+        """What decides between candidates that overlap: the surer one, then the longer."""
+        return max(self.prior.values(), default=0.0), self.end - self.start
+
+
+def candidates_of(text: str) -> list[Candidate]:
+    """Parts that may be entities of the built-in types, in order, none overlapping another."""
+    read, words = readable(text), words_of(text)
+    edges = {edge for word in words for edge in (word.start, word.end)}
+    listed = list(_listed(read, edges))
+    found = [*_titles(read), *_times(read, words), *_quantities(read), *listed, *_latin(read)]
+    found += [_with_name(compound, listed) for compound in _compounds(words)]
+    found += [candidate for word in words for candidate in _single(word)]
+    return without_overlaps(found)
+
+
+def nouns_of(text: str) -> list[Candidate]:
+    """Parts that may be entities of any type: the built-in ones, and every run of nouns."""
+    runs = [Candidate(run[0].start, run[-1].end) for run in _runs(words_of(text)) if run[-1].end - run[0].start > 1]
+    return without_overlaps([*candidates_of(text), *runs])
+
+
+def without_overlaps(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """The candidates in order; of those that overlap, the one of the highest rank."""
+    kept: list[Candidate] = []
+    for candidate in sorted(candidates, key=lambda it: it.rank, reverse=True):
+        if all(candidate.end <= other.start or candidate.start >= other.end for other in kept):
+            kept.append(candidate)
+    return sorted(kept, key=lambda it: it.start)
+
+
+def _titles(text: str) -> Iterator[Candidate]:
+    for found in re.finditer(f"[{_OPEN}]([^{_OPEN}{_CLOSE}]{{1,60}})[{_CLOSE}]", text):
+        yield Candidate(found.start(1), found.end(1), {"work": SURE + 1})
+
+
+def _times(text: str, words: Sequence[Word]) -> Iterator[Candidate]:
+    pieces = [found.span() for found in _time_pattern().finditer(text)]
+    pieces += [(word.start, word.end) for word in words if word.tag in {"t", "tg"} and len(word.text) > 1]
+    joined: list[tuple[int, int]] = []
+    for start, end in sorted(pieces):
+        # 昨天 + 上午 + 9点 are one time.
+        if joined and start <= joined[-1][1]:
+            joined[-1] = joined[-1][0], max(end, joined[-1][1])
+        else:
+            joined.append((start, end))
+    for start, end in joined:
+        if not _NO_AMOUNT.fullmatch(text[start:end]):
+            yield Candidate(start, end, {"time": SURE})
+
+
+def _quantities(text: str) -> Iterator[Candidate]:
+    for found in _quantity_pattern().finditer(text):
+        if not _NO_AMOUNT.fullmatch(found[0]):
+            yield Candidate(found.start(), found.end(), {"quantity": SURE - 1})
+
+
+def _listed(text: str, edges: set[int]) -> Iterator[Candidate]:
+    for found in _name_pattern().finditer(text):
+        if found.start() in edges and found.end() in edges:
+            yield Candidate(found.start(), found.end(), {_names()[found[0]]: SURE})
+
+
+def _compounds(words: Sequence[Word]) -> Iterator[Candidate]:
+    """Runs of nouns that end on a suffix of a type: 阿里巴巴/集团, 红星/小学."""
+    for run in _runs(words):
+        for last in range(len(run)):
+            for kind, suffix in _suffixes_of(run[last].text):
+                first = max(0, last - _LONGEST_COMPOUND)
+                while first < last and not _begins_name(run[first]):
+                    first += 1
+                named = any(_is_name(word) for word in run[first:last]) or run[last].tag.startswith(_NAME_TAGS)
+                if run[last].end - run[first].start > len(suffix) and (named or len(suffix) > 1):
+                    yield Candidate(run[first].start, run[last].end, {kind: LIKELY + 1 if named else HINT})
+
+
+def _with_name(compound: Candidate, listed: Sequence[Candidate]) -> Candidate:
+    """A compound on a known name of the same type is surer than that name: 阿里巴巴 in 阿里巴巴集团."""
+    known = any(
+        name.start >= compound.start and name.end <= compound.end and name.prior.keys() == compound.prior.keys()
+        for name in listed
+    )
+    return Candidate(compound.start, compound.end, dict.fromkeys(compound.prior, SURE)) if known else compound
+
+
+def _latin(text: str) -> Iterator[Candidate]:
+    """Latin words that are written as names are, with the words and numbers that belong to them: iPhone 15 Pro."""
+    for found in _LATIN_NAME.finditer(text):
+        first = found[0].split()[0]
+        kind = _names().get(found[0]) or _names().get(first)
+        prior = {kind: SURE} if kind else dict.fromkeys(_kinds_of_tag().get("eng", ()), HINT)
+        yield Candidate(found.start(), found.end(), prior)
+
+
+def _single(word: Word) -> Iterator[Candidate]:
+    if word.text in _not_entities() or not word.text.strip() or len(word.text) < 2:
+        return
+    prior = dict.fromkeys(_kinds_of_tag().get(word.tag, ()), LIKELY)
+    if word.tag == "eng":
+        return
+    if word.tag == "nz":
+        prior = dict.fromkeys(prior, HINT)
+    if word.tag.startswith("nr") and not in_dictionary(word.text) and not word.text.startswith(tuple(surnames())):
+        prior = dict.fromkeys(prior, HINT)
+    if prior:
+        yield Candidate(word.start, word.end, prior)
+
+
+def _runs(words: Sequence[Word]) -> Iterator[list[Word]]:
+    """Neighbouring nouns and names."""
+    run: list[Word] = []
+    for word in words:
+        if word.tag.startswith(_NOUN_TAGS) and (word.text.isalnum() or word.text in "·-"):
+            run.append(word)
+        elif run:
+            yield run
+            run = []
+    if run:
+        yield run
+
+
+def _begins_name(word: Word) -> bool:
+    return word.text not in _not_entities()
+
+
+def _is_name(word: Word) -> bool:
+    return word.tag.startswith(_NAME_TAGS) or not in_dictionary(word.text)
+
+
+def _suffixes_of(word: str) -> Iterator[tuple[str, str]]:
+    """Types of which the word ends on a suffix, with the longest suffix of each."""
+    for kind, suffixes in _compound_suffixes().items():
+        longest = max((suffix for suffix in suffixes if word.endswith(suffix)), key=len, default="")
+        if longest:
+            yield kind, longest
+
+
+@cache
+def _compound_suffixes() -> dict[str, tuple[str, ...]]:
+    types = read_data("ner")["types"]
+    return {kind: tuple(types[kind]["suffixes"]) for kind in types if kind not in {"time", "quantity"}}
+
+
+@cache
+def _kinds_of_tag() -> dict[str, tuple[str, ...]]:
+    types = read_data("ner")["types"]
+    # Numbers and times alone are found by their patterns.
+    tags = {tag for kind in types for tag in types[kind]["tags"]}
+    return {
+        tag: tuple(kind for kind in types if tag in types[kind]["tags"] and kind not in {"time", "quantity"})
+        for tag in tags
+    }
+
+
+@cache
+def _not_entities() -> frozenset[str]:
+    return frozenset(map(str, read_data("ner")["not_entities"]))
+
+
+@cache
+def _names() -> dict[str, str]:
+    return {str(name): kind for kind, names in read_data("ner")["names"].items() for name in names}
+
+
+@cache
+def _name_pattern() -> re.Pattern[str]:
+    return re.compile("|".join(map(re.escape, sorted(_names(), key=len, reverse=True))))
+
+
+@cache
+def _time_pattern() -> re.Pattern[str]:
+    # 小时 before 时: the longest unit counts.
+    unit = _any_of(read_data("ner")["types"]["time"]["suffixes"])
+    return re.compile(f"(?:{_YEAR_TO_DAY}|{_CLOCK}|(?:第?{_NUMBER}(?:{unit})(?:半|多|前|后|初|末|底)?)+)")
+
+
+@cache
+def _quantity_pattern() -> re.Pattern[str]:
+    unit = _any_of(read_data("ner")["types"]["quantity"]["suffixes"])
+    return re.compile(f"第?{_NUMBER}(?:{unit})")
+
+
+def _any_of(words: Sequence[object]) -> str:
+    return "|".join(re.escape(str(word)) for word in sorted(map(str, words), key=len, reverse=True))
