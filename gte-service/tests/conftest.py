@@ -70,6 +70,7 @@ class Service:
     port: int = field(default_factory=free_port)
     metrics_port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
+    stdout: int | None = None
 
     def start(self) -> None:
         environ = dict(os.environ) | {
@@ -83,7 +84,10 @@ class Service:
         environ |= self.environ
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "gte_service", "serve"], env=environ, stdout=log, stderr=log
+                [sys.executable, "-m", "gte_service", "serve"],
+                env=environ,
+                stdout=log if self.stdout is None else self.stdout,
+                stderr=log,
             )
 
     @property
@@ -102,7 +106,7 @@ class Service:
         if body is not None:
             data = json.dumps(body).encode()
         url = f"http://127.0.0.1:{port or self.port}{path}"
-        request = urllib.request.Request(url, data=data, headers=headers or {})
+        request = urllib.request.Request(url, data=data, headers={"Content-Type": "application/json"} | (headers or {}))
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
                 return Answer(answer.status, answer.headers, answer.read().decode())
@@ -147,10 +151,10 @@ def new_service(tmp_path: Path) -> Iterator[Callable[..., Service]]:
     """Starts services that are stopped after the test."""
     started: list[Service] = []
 
-    def start(**environ: str) -> Service:
+    def start(stdout: int | None = None, **environ: str) -> Service:
         home = tmp_path / str(len(started))
         home.mkdir()
-        service = Service(home, environ)
+        service = Service(home, environ, stdout=stdout)
         started.append(service)
         service.start()
         return service

@@ -1,53 +1,90 @@
-"""One JSON line for each request, and the id that a request carries through answers and logs."""
+"""One JSON line for each request on standard output, from the very values it was counted with.
+
+Whoever adds the lines up gets what the counters say, by task, status and reason. No line holds a text or a key.
+"""
 
 from __future__ import annotations
 
 import json
-import re
-import sys
-import uuid
-from datetime import UTC, datetime
+import logging
+import os
+from collections.abc import Callable
+from typing import Any
 
-from flask import Flask, Response, g, request
+from flask import request
 
-from gte_service.monitoring.task_monitor import current
+from gte_service.api.headers import request_id
+from gte_service.monitoring.contract import PHASES
+from gte_service.monitoring.task_monitor import Counted
 
-_HEADER = "X-Request-ID"
-_ALLOWED_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
-# Probes come every few seconds and would bury the rest.
+# Probes and parts of the page come often and would bury the rest.
 _SILENT_PATHS = frozenset({"/healthz", "/readyz"})
+_SILENT_FOLDER = "/static/"
+# So that a line is never longer than what a pipe takes in one piece (4,096 bytes), whatever a client sends.
+_LONGEST_PATH = 200
+_LONGEST_METHOD = 20
+_STANDARD_OUTPUT = 1
+_log = logging.getLogger(__name__)
 
 
-def install(app: Flask) -> None:
-    """Log every request of `app` but the probes, and give each an id."""
-    app.after_request(_log_request)
+class AccessLog:
+    """Writes the lines of one worker."""
 
+    def __init__(self, slot: int, revision: Callable[[], str], file: int = _STANDARD_OUTPUT) -> None:
+        """Write to a file descriptor.
 
-def request_id() -> str:
-    """The id of the request in hand: the client's own if it is harmless, otherwise a new one."""
-    if "request_id" not in g:
-        sent = request.headers.get(_HEADER, "")
-        g.request_id = sent if _ALLOWED_ID.fullmatch(sent) else uuid.uuid4().hex
-    identity: str = g.request_id
-    return identity
+        Args:
+            slot: the worker's.
+            revision: the revision of the model that answers, "" while there is none.
+            file: the descriptor.
+        """
+        self._slot = slot
+        self._revision = revision
+        self._file = file
+        self._failed = False
 
-
-def _log_request(response: Response) -> Response:
-    response.headers[_HEADER] = request_id()
-    if request.path not in _SILENT_PATHS:
-        measured = current()
-        line = {
-            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+    def write(self, counted: Counted) -> None:
+        """Write the line of the request in hand; to be handed to the monitor as `on_counted`."""
+        if request.path in _SILENT_PATHS or request.path.startswith(_SILENT_FOLDER):
+            return
+        line: dict[str, Any] = {
+            "time": counted.time.isoformat(timespec="microseconds"),
             "request_id": request_id(),
-            "method": request.method,
-            "path": request.path[:200],
-            "http_status": response.status_code,
-            "ms": round(1000 * measured.seconds, 1),
+            "method": request.method[:_LONGEST_METHOD],
+            "path": request.path[:_LONGEST_PATH],
         }
-        if measured.is_task:
-            line |= {"task_type": measured.task_type, "reason": measured.reason}
-            line |= {f"{phase}_ms": round(1000 * seconds, 1) for phase, seconds in measured.phases.items()}
-        # One write, so that lines of several threads and workers don't mix.
-        sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
-        sys.stdout.flush()
-    return response
+        if counted.measured.is_task:
+            line |= {
+                "task_type": counted.measured.task_type,
+                "status": counted.status,
+                "reason": counted.reason or None,
+            }
+        line |= {"http_status": counted.http_status, "latency_ms": _milliseconds(counted.seconds)}
+        if counted.measured.is_task:
+            line |= {f"{phase}_ms": _milliseconds(counted.measured.phases.get(phase)) for phase in PHASES}
+            line |= {
+                "tokens": counted.measured.tokens,
+                "batch_share": _share(counted.measured.tokens, counted.measured.batch_tokens),
+                "revision": self._revision(),
+            }
+        self._put(json.dumps(line | {"worker": self._slot}))
+
+    def _put(self, line: str) -> None:
+        try:
+            # One call for the whole line: what other threads and workers write can't come in between.
+            os.write(self._file, line.encode() + b"\n")
+        except OSError as error:
+            # The reader of the log has gone; that must not cost a client the answer.
+            if not self._failed:
+                _log.error("the access log can't be written (%s): requests are counted but not listed.", error)
+            self._failed = True
+        else:
+            self._failed = False
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else round(1000 * seconds, 3)
+
+
+def _share(tokens: int, batch_tokens: int) -> float | None:
+    return round(tokens / batch_tokens, 4) if batch_tokens else None

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from flask import Flask
 
-from gte_service.api import access_log, errors, page, predict, probes
+from gte_service.api import errors, headers, page, predict, probes
+from gte_service.api.access_log import AccessLog
 from gte_service.api.model_holder import ModelHolder
 from gte_service.monitoring.recorder import Recorder
 from gte_service.monitoring.task_monitor import TaskMonitor
@@ -25,10 +26,11 @@ def create_app(settings: Settings, slot: int) -> Flask:
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.json.sort_keys = False  # type: ignore[attr-defined]
     recorder = Recorder()
-    monitor = TaskMonitor(app, recorder=recorder)
-    access_log.install(app)
-    errors.install(app)
     holder = ModelHolder(settings, slot, recorder)
+    log = AccessLog(slot, lambda: holder.revision)
+    monitor = TaskMonitor(app, recorder=recorder, on_counted=log.write)
+    headers.install(app)
+    errors.install(app)
     app.register_blueprint(predict.blueprint(settings, holder, monitor))
     app.register_blueprint(probes.blueprint(settings))
     app.register_blueprint(page.blueprint(settings))

@@ -7,7 +7,7 @@ import logging
 from flask import Flask, Response, jsonify
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from gte_service.api.access_log import request_id
+from gte_service.api.headers import request_id
 from gte_service.errors import RequestError, TooLarge
 from gte_service.monitoring.task_monitor import current
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from flask import Blueprint, Response, jsonify, request
 
-from gte_service.api.access_log import request_id
+from gte_service.api.headers import request_id
 from gte_service.api.model_holder import ModelHolder
 from gte_service.engine.encoder import Encoded
 from gte_service.errors import InvalidJson
@@ -39,7 +39,7 @@ def blueprint(settings: Settings, holder: ModelHolder, monitor: TaskMonitor) -> 
             monitor.phase("tokenize", encoded.tokenize_seconds)
             monitor.phase("queue", encoded.queue_seconds)
             monitor.phase("inference", encoded.inference_seconds)
-            monitor.recorder.volume(task.name, encoded.tokens, encoded.truncated)
+            monitor.volume(encoded.tokens, encoded.truncated, encoded.batch_tokens)
             return encoded
 
         result = task.answer(body, Model(encode, torch.empty(0)), settings.max_texts)

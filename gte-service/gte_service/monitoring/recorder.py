@@ -69,7 +69,7 @@ class Recorder:
         """A request of a task, reported by `task_started`, is no longer being handled."""
         self._active.labels(task_type).dec()
 
-    def task_finished(self, task_type: str, http_status: int, reason: str, seconds: float) -> None:
+    def task_finished(self, task_type: str, http_status: int, reason: str, seconds: float) -> tuple[str, str]:
         """Count a request of a task that has been answered.
 
         Args:
@@ -77,13 +77,17 @@ class Recorder:
             http_status: what it was answered with; 4xx is the client's fault, 5xx ours.
             reason: why there was no result, one of the contract's reasons; not used for a success.
             seconds: from its arrival to its answer.
+
+        Returns:
+            the labels `status` and `reason` it was counted under; the reason of a success is "".
         """
-        if http_status < 400:
-            self._requests.labels(task_type, "success").inc()
-        else:
-            self._requests.labels(task_type, "invalid" if http_status < 500 else "error").inc()
-            self._errors.labels(task_type, reason if reason in REASONS else "internal").inc()
+        status = "success" if http_status < 400 else "invalid" if http_status < 500 else "error"
+        counted = "" if status == "success" else reason if reason in REASONS else "internal"
+        self._requests.labels(task_type, status).inc()
+        if counted:
+            self._errors.labels(task_type, counted).inc()
         self._latency.labels(task_type).observe(seconds)
+        return status, counted
 
     def phase(self, phase: str, seconds: float) -> None:
         """Record how long a part of a request took."""

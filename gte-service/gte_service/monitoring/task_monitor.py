@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from flask import Flask, Response, g, got_request_exception, request
 
@@ -26,7 +27,10 @@ class Measured:
         reason: why it has no result, "" while nothing is wrong.
         active: whether it is counted in `gte_active_requests`.
         done: whether it has been counted.
-        phases: seconds by phase, for the log.
+        phases: seconds by phase.
+        tokens: tokens computed for it, special ones included.
+        truncated: texts of it that were cut.
+        batch_tokens: tokens of the computations that held a text of it, those of other requests included.
     """
 
     begun: float
@@ -36,6 +40,9 @@ class Measured:
     active: bool = False
     done: bool = False
     phases: dict[str, float] = field(default_factory=dict)
+    tokens: int = 0
+    truncated: int = 0
+    batch_tokens: int = 0
 
     @property
     def seconds(self) -> float:
@@ -43,22 +50,51 @@ class Measured:
         return time.perf_counter() - self.begun
 
 
+@dataclass(frozen=True)
+class Counted:
+    """A request at the moment it was counted, with the very values it was counted with.
+
+    Attributes:
+        time: when, in UTC.
+        http_status: what it was answered with.
+        seconds: from its arrival to its answer.
+        status: `success`, `error` or `invalid`; "" for what is no task.
+        reason: why it has no result, one of the contract's reasons; "" for a success and for what is no task.
+        measured: what else is known of it.
+    """
+
+    time: datetime
+    http_status: int
+    seconds: float
+    status: str
+    reason: str
+    measured: Measured
+
+
 class TaskMonitor:
     """Hooks into a Flask app and records each of its requests exactly once."""
 
     def __init__(
-        self, app: Flask, task_rules: Collection[str] = ("/predict",), recorder: Recorder | None = None
+        self,
+        app: Flask,
+        task_rules: Mapping[str, str] | None = None,
+        recorder: Recorder | None = None,
+        on_counted: Callable[[Counted], None] | None = None,
     ) -> None:
         """Measure `app`.
 
         Args:
             app: the app; hooks are added, nothing else changes. Add the monitor before other hooks: Flask runs
                 the first `after_request` hook last, so it sees the final answer.
-            task_rules: URL rules whose POST requests are tasks.
+            task_rules: URL rules whose POST requests are tasks, each with its task, or "" where `task_is` will say;
+                by default only `/predict`.
             recorder: where to record; by default a new one.
+            on_counted: is called once for each request, right after it was counted and inside its context. What it
+                raises fails the request.
         """
         self.recorder = recorder or Recorder()
-        self._task_rules = frozenset(task_rules)
+        self._task_rules = {"/predict": ""} if task_rules is None else dict(task_rules)
+        self._on_counted = on_counted
         app.before_request(self._begin)
         app.after_request(self._finish)
         app.teardown_request(self._make_sure)
@@ -73,13 +109,28 @@ class TaskMonitor:
         measured.active = True
 
     def phase(self, phase: str, seconds: float) -> None:
-        """Record a part of the request in hand."""
-        current().phases[phase] = seconds
-        self.recorder.phase(phase, seconds)
+        """Add to a part of the request in hand; it is recorded when the request is counted."""
+        phases = current().phases
+        phases[phase] = phases.get(phase, 0.0) + seconds
+
+    def volume(self, tokens: int, truncated: int, batch_tokens: int) -> None:
+        """Add to what was computed for the request in hand; it is recorded when the request is counted.
+
+        Args:
+            tokens: of its texts, special ones included.
+            truncated: texts that were cut.
+            batch_tokens: of the computations that held its texts.
+        """
+        measured = current()
+        measured.tokens += tokens
+        measured.truncated += truncated
+        measured.batch_tokens += batch_tokens
 
     def _begin(self) -> None:
-        rule = request.url_rule.rule if request.url_rule else None
+        rule = request.url_rule.rule if request.url_rule else ""
         g.measured = Measured(time.perf_counter(), rule in self._task_rules and request.method == "POST")
+        if g.measured.is_task and self._task_rules[rule]:
+            self.task_is(self._task_rules[rule])
 
     def _finish(self, response: Response) -> Response:
         self._count(response.status_code)
@@ -93,15 +144,21 @@ class TaskMonitor:
     def _count(self, http_status: int) -> None:
         measured = current()
         measured.done = True
-        seconds = measured.seconds
+        now, seconds = datetime.now(UTC), measured.seconds
         rule = request.url_rule.rule if request.url_rule else None
         self.recorder.http_finished(request.method, rule, http_status, seconds)
+        status = reason = ""
         if measured.is_task:
             if http_status >= 400 and not measured.reason:
                 default = "invalid_input" if http_status < 500 else "internal"
                 measured.reason = _REASON_OF_STATUS.get(http_status, default)
-            self.recorder.task_finished(measured.task_type, http_status, measured.reason, seconds)
+            status, reason = self.recorder.task_finished(measured.task_type, http_status, measured.reason, seconds)
+            self.recorder.volume(measured.task_type, measured.tokens, measured.truncated)
+        for phase, part in measured.phases.items():
+            self.recorder.phase(phase, part)
         self._leave(measured)
+        if self._on_counted:
+            self._on_counted(Counted(now, http_status, seconds, status, reason, measured))
 
     def _leave(self, measured: Measured) -> None:
         if measured.active:

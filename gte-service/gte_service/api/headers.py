@@ -1,0 +1,38 @@
+"""What every answer carries: the request's id, and the time of its parts."""
+
+from __future__ import annotations
+
+import re
+import uuid
+
+from flask import Flask, Response, g, request
+
+from gte_service.monitoring.contract import PHASES
+from gte_service.monitoring.task_monitor import current
+
+REQUEST_ID = "X-Request-ID"
+SERVER_TIMING = "Server-Timing"
+_HARMLESS = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+
+
+def install(app: Flask) -> None:
+    """Add the headers to every answer of `app`."""
+    app.after_request(_add)
+
+
+def request_id() -> str:
+    """The id of the request in hand: the client's own if it is harmless, otherwise a new one."""
+    if "request_id" not in g:
+        sent = request.headers.get(REQUEST_ID, "")
+        g.request_id = sent if _HARMLESS.fullmatch(sent) else uuid.uuid4().hex
+    identity: str = g.request_id
+    return identity
+
+
+def _add(response: Response) -> Response:
+    response.headers[REQUEST_ID] = request_id()
+    phases = current().phases
+    if phases:
+        parts = [f"{phase};dur={1000 * phases[phase]:.2f}" for phase in PHASES if phase in phases]
+        response.headers[SERVER_TIMING] = ", ".join(parts)
+    return response

@@ -1,0 +1,103 @@
+"""The monitor counts each request once, however it ends, and tells of it with the same values."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask, Response
+
+from gte_service.monitoring.recorder import Recorder
+from gte_service.monitoring.task_monitor import Counted, TaskMonitor
+
+
+class Watched:
+    """An app with a monitor, and what the monitor told of its requests."""
+
+    def __init__(self) -> None:
+        self.app = Flask("watched")
+        self.told: list[Counted] = []
+        self.monitor = TaskMonitor(self.app, {"/predict": "", "/fixed": "embedding"}, Recorder(), self.told.append)
+
+        @self.app.post("/predict")
+        def predict() -> str:
+            self.monitor.task_is("qa")
+            for _ in range(2):
+                self.monitor.phase("inference", 0.25)
+                self.monitor.volume(10, 1, 40)
+            return "answer"
+
+        @self.app.post("/fixed")
+        def fixed() -> str:
+            raise ValueError("a defect")
+
+        @self.app.get("/other")
+        def other() -> str:
+            return "other"
+
+    def only(self) -> Counted:
+        assert len(self.told) == 1
+        return self.told[0]
+
+
+def counters(recorder: Recorder) -> dict[tuple[str, ...], float]:
+    """Every task counter that is not 0, by its name and labels."""
+    families = (family for counter in (recorder._requests, recorder._errors, recorder._tokens, recorder._truncated,
+                                       recorder._phase, recorder._latency) for family in counter.collect())  # fmt: skip
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in families
+        for sample in family.samples
+        if sample.value and sample.name.endswith(("_total", "_count", "seconds_sum")) and "latency" not in sample.name
+    }
+
+
+def test_parts_of_a_request_add_up_and_are_recorded_once() -> None:
+    watched = Watched()
+    watched.app.test_client().post("/predict")
+    counted = watched.only()
+    assert (counted.status, counted.reason, counted.http_status) == ("success", "", 200)
+    assert counted.measured.task_type == "qa"
+    assert counters(watched.monitor.recorder) == {
+        ("gte_task_requests_total", "qa", "success"): 1,
+        ("gte_input_tokens_total", "qa"): 20,
+        ("gte_truncated_inputs_total", "qa"): 2,
+        ("gte_phase_seconds_count", "inference"): 1,
+        ("gte_phase_seconds_sum", "inference"): 0.5,
+    }
+    assert counted.measured.batch_tokens == 80
+
+
+def test_a_request_that_fails_in_another_hook_is_counted_and_told_of() -> None:
+    watched = Watched()
+
+    @watched.app.after_request
+    def fail(response: Response) -> Response:
+        raise RuntimeError("another hook")
+
+    assert watched.app.test_client().post("/predict").status_code == 500
+    counted = watched.only()
+    assert (counted.status, counted.reason, counted.http_status) == ("error", "internal", 500)
+    assert counters(watched.monitor.recorder)["gte_task_requests_total", "qa", "error"] == 1
+
+
+def test_a_route_of_one_task_counts_as_that_task_whatever_happens() -> None:
+    watched = Watched()
+    assert watched.app.test_client().post("/fixed").status_code == 500
+    counted = watched.only()
+    assert (counted.measured.task_type, counted.status, counted.reason) == ("embedding", "error", "internal")
+    assert counters(watched.monitor.recorder) == {
+        ("gte_task_requests_total", "embedding", "error"): 1,
+        ("gte_task_errors_total", "embedding", "internal"): 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "http_status"),
+    [("GET", "/other", 200), ("GET", "/nowhere", 404), ("GET", "/predict", 405), ("OPTIONS", "/predict", 200)],
+)
+def test_what_is_no_task_is_told_of_without_a_status(method: str, path: str, http_status: int) -> None:
+    watched = Watched()
+    watched.app.test_client().open(path, method=method)
+    counted = watched.only()
+    assert (counted.status, counted.reason, counted.http_status) == ("", "", http_status)
+    assert not counted.measured.is_task
+    assert counters(watched.monitor.recorder) == {}
