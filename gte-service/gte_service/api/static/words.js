@@ -1,0 +1,70 @@
+// The words of the page in its language, and what well-known ids of answers are called in Chinese.
+const CHINESE = document.documentElement.lang.startsWith("zh");
+
+const NAMES = {
+  positive: "正面",
+  negative: "负面",
+  neutral: "中性",
+  sports: "体育",
+  finance: "财经",
+  technology: "科技",
+  entertainment: "娱乐",
+  politics: "政治",
+  education: "教育",
+  health: "健康",
+  travel: "旅游",
+  food: "美食",
+  automobile: "汽车",
+  real_estate: "房产",
+  military: "军事",
+  person: "人物",
+  place: "地点",
+  organization: "机构",
+  event: "事件",
+  product: "产品",
+  work: "作品",
+  time: "时间",
+  quantity: "数量",
+  born_in: "出生于",
+  works_for: "任职于",
+  founder_of: "创办",
+  leader_of: "领导",
+  spouse_of: "配偶",
+  parent_of: "父母",
+  studied_at: "就读于",
+  located_in: "位于",
+  acquired: "收购",
+  partner_of: "合作",
+  author_of: "作者",
+  competition: "比赛",
+  meeting: "会议",
+  visit: "访问",
+  acquisition: "收购",
+  cooperation: "合作",
+  product_launch: "产品发布",
+  appointment: "任命",
+  departure: "离职",
+  disaster: "灾害",
+  accident: "事故",
+  death: "去世",
+  marriage: "结婚",
+  award: "获奖",
+  performance: "演出",
+  subject: "主体",
+  object: "客体",
+  trigger: "触发词",
+  tokenize: "分词",
+  queue: "排队",
+  inference: "推理",
+  postprocess: "后处理",
+};
+
+/** The text in the page's language. */
+export function say(english, chinese) {
+  return CHINESE ? chinese : english;
+}
+
+/** What an id is called in Chinese on a Chinese page; "" where it has no other name than itself. */
+export function chineseName(id) {
+  return CHINESE && Object.prototype.hasOwnProperty.call(NAMES, id) ? NAMES[id] : "";
+}
