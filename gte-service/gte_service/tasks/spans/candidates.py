@@ -6,12 +6,14 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import pairwise
 
 from gte_service.tasks.prototypes.files import read_data
 from gte_service.tasks.spans.segmenter import Word, in_dictionary, readable, surnames, words_of
 
 _NUMBER = r"(?:\d[\d,]*(?:\.\d+)?|[零〇一二两三四五六七八九十百千万亿半几数]+)(?:[多余来几])?[十百千万亿]*"
 _CLOCK = r"\d{1,2}[:：]\d{2}"
+_WEEKDAY = r"[上下本这]个?(?:周|星期|礼拜)[一二三四五六日天末]"
 _YEAR_TO_DAY = r"\d{4}[-/.]\d{1,2}(?:[-/.]\d{1,2})?"
 # "一家", "几个": a word for "a" or "some", and no amount.
 _NO_AMOUNT = re.compile(r"[一几这那每半]\D{0,1}")
@@ -53,7 +55,7 @@ def candidates_of(text: str) -> list[Candidate]:
     read, words = readable(text), words_of(text)
     edges = {edge for word in words for edge in (word.start, word.end)}
     listed = list(_listed(read, edges))
-    found = [*_titles(read), *_times(read, words), *_quantities(read), *listed, *_latin(read)]
+    found = [*_titles(read), *_times(read, words), *_quantities(read, words), *listed, *_latin(read)]
     found += [_with_name(compound, listed) for compound in _compounds(words)]
     found += [candidate for word in words for candidate in _single(word)]
     return without_overlaps(found)
@@ -94,29 +96,47 @@ def _times(text: str, words: Sequence[Word]) -> Iterator[Candidate]:
             yield Candidate(start, end, {"time": SURE})
 
 
-def _quantities(text: str) -> Iterator[Candidate]:
-    for found in _quantity_pattern().finditer(text):
-        if not _NO_AMOUNT.fullmatch(found[0]):
-            yield Candidate(found.start(), found.end(), {"quantity": SURE - 1})
+def _quantities(text: str, words: Sequence[Word]) -> Iterator[Candidate]:
+    spans = [found.span() for found in _quantity_pattern().finditer(text)]
+    spans += [(one.start, two.end) for one, two in pairwise(words) if one.tag == "m" and two.tag == "q"]
+    spans += [
+        (word.start, word.end) for word in words if word.tag == "m" and len(word.text) > 3 and not word.text.isdigit()
+    ]
+    for start, end in spans:
+        if not _NO_AMOUNT.fullmatch(text[start:end]):
+            yield Candidate(start, end, {"quantity": SURE - 1})
 
 
 def _listed(text: str, edges: set[int]) -> Iterator[Candidate]:
     for found in _name_pattern().finditer(text):
-        if found.start() in edges and found.end() in edges:
-            yield Candidate(found.start(), found.end(), {_names()[found[0]]: SURE})
+        kind = _names()[found[0]]
+        # A name in the middle of words is a part of another word; times are cut too variously for that.
+        if kind == "time" or (found.start() in edges and found.end() in edges):
+            yield Candidate(found.start(), found.end(), {kind: SURE})
 
 
 def _compounds(words: Sequence[Word]) -> Iterator[Candidate]:
-    """Runs of nouns that end on a suffix of a type: 阿里巴巴/集团, 红星/小学."""
+    """Names and nouns that end on a suffix of a type: 阿里巴巴/集团, 红星/小学, 北京/市/海淀/区."""
     for run in _runs(words):
-        for last in range(len(run)):
-            for kind, suffix in _suffixes_of(run[last].text):
-                first = max(0, last - _LONGEST_COMPOUND)
-                while first < last and not _begins_name(run[first]):
-                    first += 1
-                named = any(_is_name(word) for word in run[first:last]) or run[last].tag.startswith(_NAME_TAGS)
-                if run[last].end - run[first].start > len(suffix) and (named or len(suffix) > 1):
-                    yield Candidate(run[first].start, run[last].end, {kind: LIKELY + 1 if named else HINT})
+        for last, word in enumerate(run):
+            for kind, suffix in _suffixes_of(word.text):
+                # A word that is the suffix itself needs a name or nouns before it; one that ends on it is a name.
+                bare = word.text == suffix
+                if not bare and (not _is_name(word) or (word.tag.startswith("nr") and len(suffix) == 1)):
+                    continue
+                first = last
+                while first > max(0, last - _LONGEST_COMPOUND) and _belongs(run[first - 1], bare and len(suffix) > 1):
+                    first -= 1
+                named = not bare or any(_is_name(part) for part in run[first:last])
+                # 王老师 is somebody; in 张伟老师 the name says who.
+                title = kind == "person" and word.start - run[first].start > 1
+                if word.end - run[first].start > len(suffix) and (named or len(suffix) > 1) and not title:
+                    yield Candidate(run[first].start, word.end, {kind: LIKELY + 1 if named else HINT})
+
+
+def _belongs(word: Word, nouns_too: bool) -> bool:
+    """Whether a word before a suffix is a part of the name that ends on it."""
+    return word.text not in _not_entities() and (nouns_too or word.tag.startswith(_NAME_TAGS))
 
 
 def _with_name(compound: Candidate, listed: Sequence[Candidate]) -> Candidate:
@@ -143,9 +163,8 @@ def _single(word: Word) -> Iterator[Candidate]:
     prior = dict.fromkeys(_kinds_of_tag().get(word.tag, ()), LIKELY)
     if word.tag == "eng":
         return
-    if word.tag == "nz":
-        prior = dict.fromkeys(prior, HINT)
-    if word.tag.startswith("nr") and not in_dictionary(word.text) and not word.text.startswith(tuple(surnames())):
+    if word.tag == "nz" or (word.tag.startswith("nr") and not word.text.startswith(tuple(surnames()))):
+        # Other names are of many types; foreign ones are tagged as people, whatever they name.
         prior = dict.fromkeys(prior, HINT)
     if prior:
         yield Candidate(word.start, word.end, prior)
@@ -155,17 +174,14 @@ def _runs(words: Sequence[Word]) -> Iterator[list[Word]]:
     """Neighbouring nouns and names."""
     run: list[Word] = []
     for word in words:
-        if word.tag.startswith(_NOUN_TAGS) and (word.text.isalnum() or word.text in "·-"):
+        noun = word.tag.startswith(_NOUN_TAGS) or word.text in _all_suffixes()
+        if noun and (word.text.isalnum() or word.text in "·-"):
             run.append(word)
         elif run:
             yield run
             run = []
     if run:
         yield run
-
-
-def _begins_name(word: Word) -> bool:
-    return word.text not in _not_entities()
 
 
 def _is_name(word: Word) -> bool:
@@ -184,6 +200,11 @@ def _suffixes_of(word: str) -> Iterator[tuple[str, str]]:
 def _compound_suffixes() -> dict[str, tuple[str, ...]]:
     types = read_data("ner")["types"]
     return {kind: tuple(types[kind]["suffixes"]) for kind in types if kind not in {"time", "quantity"}}
+
+
+@cache
+def _all_suffixes() -> frozenset[str]:
+    return frozenset(suffix for suffixes in _compound_suffixes().values() for suffix in suffixes)
 
 
 @cache
@@ -216,7 +237,7 @@ def _name_pattern() -> re.Pattern[str]:
 def _time_pattern() -> re.Pattern[str]:
     # 小时 before 时: the longest unit counts.
     unit = _any_of(read_data("ner")["types"]["time"]["suffixes"])
-    return re.compile(f"(?:{_YEAR_TO_DAY}|{_CLOCK}|(?:第?{_NUMBER}(?:{unit})(?:半|多|前|后|初|末|底)?)+)")
+    return re.compile(f"(?:{_YEAR_TO_DAY}|{_CLOCK}|{_WEEKDAY}|(?:第?{_NUMBER}(?:{unit})(?:半|多|前|后|初|末|底)?)+)")
 
 
 @cache

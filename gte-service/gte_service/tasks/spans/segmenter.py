@@ -8,7 +8,7 @@ swallowed a particle is cut again.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -21,7 +21,8 @@ _HALF_WIDTH = {code: code - 0xFEE0 for code in (*range(0xFF10, 0xFF1A), *range(0
 _HALF_WIDTH[ord("％")] = ord("%")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 # Never the end of a name: prepositions, conjunctions, particles, and verbs of speech.
-_PARTICLES = frozenset("在于和与对向从被把给说的了是为将同跟也都到去来就")
+_PARTICLES = frozenset("在于和与对向从被把给说的了是为将同跟也都到去来就用")
+_DOTS = frozenset("·•・‧")
 _GIVEN_NAME_TAGS = frozenset(
     {"n", "ng", "a", "ag", "zg", "nr", "ns", "nz", "x", "j", "b", "vg", "t", "tg", "g", "q", "m", "z"}
 )
@@ -52,7 +53,8 @@ def readable(text: str) -> str:
 def words_of(text: str) -> list[Word]:
     """The words of a text; together they are the whole of it, spaces and punctuation included."""
     _ready()
-    return list(_whole_names(_cut_guesses(_segmented(readable(text)))))
+    words = list(_cut_guesses(_segmented(readable(text))))
+    return list(_whole_names(list(_foreign_names(words))))
 
 
 @cache
@@ -87,27 +89,65 @@ def _segmented(text: str) -> Iterator[Word]:
 
 def _cut_guesses(words: Iterator[Word]) -> Iterator[Word]:
     for word in words:
-        if 1 < len(word.text) <= 3 and word.text[-1] in _PARTICLES and not in_dictionary(word.text):
+        if 1 < len(word.text) <= 4 and word.text[-1] in _PARTICLES and not in_dictionary(word.text):
             rest = word.text[:-1]
-            tag = "nr" if rest[0] in surnames() and len(rest) == 2 else word.tag
+            tag = "nr" if rest[0] in surnames() and len(rest) in {2, 3} else word.tag
             yield Word(rest, tag, word.start, word.end - 1)
             yield Word(word.text[-1], "p", word.end - 1, word.end)
+        elif len(word.text) > 2 and word.text[0] in _PARTICLES and in_dictionary(word.text[1:]):
+            # 于杭州: 于 is a surname too.
+            yield Word(word.text[0], "p", word.start, word.start + 1)
+            yield from (
+                Word(rest.text, rest.tag, word.start + 1 + rest.start, word.start + 1 + rest.end)
+                for rest in _segmented(word.text[1:])
+            )
         else:
             yield word
 
 
-def _whole_names(words: Iterator[Word]) -> Iterator[Word]:
-    """Join a surname that stands alone with the given name that follows it."""
-    surname: Word | None = None
+def _foreign_names(words: Sequence[Word]) -> Iterator[Word]:
+    """Join the parts of a foreign name: 大卫·史密斯."""
+    parts: list[Word] = []
     for word in words:
-        if surname and len(word.text) == 1 and word.tag in _GIVEN_NAME_TAGS and word.text not in _PARTICLES:
-            yield Word(surname.text + word.text, "nr", surname.start, word.end)
-            surname = None
+        dot = word.text in _DOTS
+        if parts and (dot or parts[-1].text in _DOTS) and (dot or word.text.isalpha()):
+            parts.append(word)
             continue
-        if surname:
-            yield surname
-        surname = word if word.tag.startswith("nr") and word.text in surnames() else None
-        if not surname:
+        yield from _joined(parts)
+        parts = [word]
+    yield from _joined(parts)
+
+
+def _joined(parts: list[Word]) -> Iterator[Word]:
+    whole = len(parts) > 2 and parts[-1].text not in _DOTS and parts[0].text.isalpha()
+    if whole:
+        yield Word("".join(part.text for part in parts), "nrt", parts[0].start, parts[-1].end)
+    else:
+        yield from parts
+
+
+def _whole_names(words: Sequence[Word]) -> Iterator[Word]:
+    """Join a surname that stands alone with the given name that follows it."""
+    number = 0
+    while number < len(words):
+        word = words[number]
+        given = words[number + 1] if number + 1 < len(words) else None
+        if given and _are_a_name(word, given, words[:number], words[number + 2 : number + 3]):
+            yield Word(word.text + given.text, "nr", word.start, given.end)
+            number += 2
+        else:
             yield word
-    if surname:
-        yield surname
+            number += 1
+
+
+def _are_a_name(surname: Word, given: Word, before: Sequence[Word], after: Sequence[Word]) -> bool:
+    if surname.text not in surnames() or len(given.text) > 2 or given.text in _PARTICLES:
+        return False
+    if surname.tag.startswith("nr"):
+        return given.tag in _GIVEN_NAME_TAGS
+    if surname.text in _PARTICLES:
+        return False
+    # A word that is a surname too: believed where a clause begins and goes on as after a name.
+    begins = not before or not before[-1].text.isalnum() or before[-1].tag in {"c", "p", "uj"}
+    goes_on = not after or after[0].tag in {"d", "v", "t", "p", "c", "uj"}
+    return begins and goes_on and len(given.text) == 2 and given.tag in {"n", "ns", "nr", "nz"}

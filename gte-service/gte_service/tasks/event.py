@@ -1,0 +1,253 @@
+"""Task `event`: what happened, by its trigger word, and who and what took part in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, ClassVar
+
+from torch import Tensor
+from torch.nn import functional
+
+from gte_service.engine import TokenVectors
+from gte_service.tasks.fields import Body, required, text_of
+from gte_service.tasks.model import Model, Passage
+from gte_service.tasks.protocol import Schema, answer_each
+from gte_service.tasks.prototypes.classes import Classes, fit
+from gte_service.tasks.prototypes.files import MarkedText, read_data
+from gte_service.tasks.prototypes.labels import LABELS, Label, labels_of, own_classes
+from gte_service.tasks.schemas import SCORE, SPAN, TEXT, TYPED_SPAN, object_of, one_or_many, request_of
+from gte_service.tasks.spans.candidates import LIKELY, SURE
+from gte_service.tasks.spans.entities import NONE, Entity, find_entities, side_by_side, with_none
+from gte_service.tasks.spans.segmenter import readable, words_of
+from gte_service.tasks.spans.sentences import sentences_of
+
+# Roles that take every entity of their types in the sentence, wherever it stands.
+_CIRCUMSTANCES = ("place", "time", "quantity")
+_PASSIVE = re.compile(r"被|遭|受到|由")
+
+
+@dataclass(frozen=True)
+class _Trigger:
+    """A word that may say that something happened.
+
+    Attributes:
+        start: its first character.
+        end: the character after its last.
+        kinds: the types of events that it is a trigger word of.
+    """
+
+    start: int
+    end: int
+    kinds: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Happened:
+    """A trigger with its type and the probability of it."""
+
+    kind: str
+    trigger: _Trigger
+    score: float
+
+
+class Event:
+    """Trigger words, typed by their vectors in the sentence; arguments by the place and type of its entities."""
+
+    name: ClassVar = "event"
+    summary: ClassVar = (
+        "What happened, with trigger word and arguments by role: "
+        f"{', '.join(read_data('event')['types'])}, or types of your own."
+    )
+    example: ClassVar[Body] = {"task_type": "event", "input_text": "昨晚四川雅安发生4.5级地震，造成3人受伤"}
+    request: ClassVar[Schema] = request_of(
+        name,
+        {
+            "input_text": one_or_many(TEXT, "A text, or a list of texts."),
+            "types": {**LABELS, "minItems": 1, "description": "Types of events of your own."},
+        },
+    )
+    result: ClassVar[Schema] = object_of(
+        {
+            "events": {
+                "type": "array",
+                "items": object_of(
+                    {
+                        "type": {"type": "string"},
+                        "trigger": SPAN,
+                        "score": SCORE,
+                        "arguments": {
+                            "type": "array",
+                            "items": object_of({"role": {"type": "string"}, **TYPED_SPAN["properties"]}),
+                        },
+                    }
+                ),
+            }
+        }
+    )
+    prototypes: ClassVar[Sequence[Passage]] = ()
+
+    def __init__(self) -> None:
+        """Read the example sentences."""
+        self.prototypes = tuple(passage for passage, _ in _examples())  # type: ignore[misc]
+
+    def answer(self, body: Body, model: Model, max_texts: int) -> object:
+        """`{"events": […]}` for each text; see `Task.answer`."""
+        value = required(body, "input_text")
+        types = labels_of(body["types"], "types", max_texts, least=1) if "types" in body else None
+        return answer_each(value, max_texts, text_of, lambda texts: _results(texts, types, model))
+
+
+def _results(texts: Sequence[str], types: Sequence[Label] | None, model: Model) -> list[object]:
+    classes = model.prototypes["event"].made(_classes)
+    if types:
+        classes = with_none(own_classes(types, classes.temperature, model, token_means=True), classes)
+    results: list[object] = []
+    for text, tokens in zip(texts, model.encode(texts, token_vectors=True).token_vectors, strict=True):
+        entities = find_entities(text, tokens, model)
+        triggers = _own_triggers(text, types, entities) if types else _triggers(text, entities)
+        happened = _typed(triggers, tokens, classes)
+        events = [
+            {
+                "type": it.kind,
+                "trigger": _place(text, it.trigger),
+                "score": round(it.score, 4),
+                "arguments": [{"role": role, **entity.place()} for role, entity in _arguments(text, it, entities)],
+            }
+            for sentence in sentences_of(text)
+            for it in _one_of_each_kind(happened, sentence)
+        ]
+        results.append({"events": events})
+    return results
+
+
+def _place(text: str, trigger: _Trigger) -> dict[str, object]:
+    return {"text": text[trigger.start : trigger.end], "start": trigger.start, "end": trigger.end}
+
+
+def _triggers(text: str, entities: Sequence[Entity]) -> list[_Trigger]:
+    """The trigger words of the built-in types, where they are words of the text and no part of a name."""
+    words = words_of(text)
+    starts, ends = {word.start for word in words}, {word.end for word in words}
+    named = [entity for entity in entities if entity.type not in _CIRCUMSTANCES]
+    found = []
+    for match in _trigger_pattern().finditer(readable(text)):
+        start, end = match.span()
+        # A trigger that begins and ends inside of words is another word: 会见 in 机会见长.
+        if (start in starts or end in ends) and all(end <= it.start or start >= it.end for it in named):
+            found.append(_Trigger(start, end, _kinds_of_trigger()[match[0]]))
+    return found
+
+
+def _own_triggers(text: str, types: Sequence[Label], entities: Sequence[Entity]) -> list[_Trigger]:
+    """Verbs and nouns of action, and the words of the client's types themselves."""
+    return [
+        _Trigger(word.start, word.end, tuple(label.name for label in types if word.text in label.name))
+        for word in words_of(text)
+        if len(word.text) > 1
+        and word.tag.startswith(("v", "n", "an", "l", "eng"))
+        and all(word.end <= it.start or word.start >= it.end for it in entities)
+    ]
+
+
+def _typed(triggers: Sequence[_Trigger], tokens: TokenVectors, classes: Classes) -> list[_Happened]:
+    happened = []
+    for trigger in triggers:
+        vector = tokens.mean([(trigger.start, trigger.end)])
+        if vector is None:
+            continue
+        logits = classes.evidence(vector.unsqueeze(0))[0]
+        for kind in trigger.kinds:
+            logits[classes.labels.index(kind)] += SURE
+        # Most words say nothing of the kind.
+        logits[classes.labels.index(NONE)] += LIKELY
+        score, best = functional.softmax(logits, dim=0).max(dim=0)
+        kind = classes.labels[int(best)]
+        if kind != NONE:
+            happened.append(_Happened(kind, trigger, float(score)))
+    return happened
+
+
+def _one_of_each_kind(happened: Sequence[_Happened], sentence: tuple[int, int]) -> list[_Happened]:
+    """The events of a sentence; words that say the same type tell of one event, the first of the surest counts."""
+    best: dict[str, _Happened] = {}
+    for it in happened:
+        inside = sentence[0] <= it.trigger.start and it.trigger.end <= sentence[1]
+        if inside and (it.kind not in best or it.score > best[it.kind].score + 0.2):
+            best[it.kind] = it
+    return sorted(best.values(), key=lambda it: it.trigger.start)
+
+
+def _arguments(text: str, event: _Happened, entities: Sequence[Entity]) -> Iterator[tuple[str, Entity]]:
+    """Who and what took part: before the trigger the subject, after it the object, the other way round in a passive."""
+    start, end = next(it for it in sentences_of(text) if it[0] <= event.trigger.start < it[1])
+    inside = [entity for entity in entities if start <= entity.start and entity.end <= end]
+    roles = _roles(event.kind)
+    before = [entity for entity in inside if entity.end <= event.trigger.start]
+    after = [entity for entity in inside if entity.start >= event.trigger.end]
+    first, last = ("subject", "object")
+    if any(_PASSIVE.search(text[it.end : event.trigger.start]) for it in before if it.type in roles["object"]):
+        first, last = last, first
+    used: set[Entity] = set()
+    for role, choice in ((first, before[::-1]), (last, after)):
+        for entity in _nearest(text, [it for it in choice if it.type in roles[role] and it not in used]):
+            used.add(entity)
+            yield role, entity
+    for role in _CIRCUMSTANCES:
+        yield from ((role, entity) for entity in inside if entity.type in roles[role] and entity not in used)
+
+
+def _nearest(text: str, choice: Sequence[Entity]) -> list[Entity]:
+    """The nearest entity, and those that are named side by side with it, in the order of the text."""
+    kept = list(choice[:1])
+    for entity in choice[1:]:
+        left, right = sorted((kept[-1], entity), key=lambda it: it.start)
+        if entity.type != kept[0].type or not side_by_side(text, left.end, right.start):
+            break
+        kept.append(entity)
+    return sorted(kept, key=lambda it: it.start)
+
+
+def _roles(kind: str) -> dict[str, tuple[str, ...]]:
+    """The types of entities that each role takes."""
+    anything: dict[str, Any] = {
+        "subject": ("person", "organization"),
+        "object": ("person", "organization", "product", "work", "event"),
+        **{role: (role,) for role in _CIRCUMSTANCES},
+    }
+    given = read_data("event")["types"].get(kind, {}).get("arguments", anything)
+    return {role: tuple(given.get(role) or ()) for role in ("subject", "object", *_CIRCUMSTANCES)}
+
+
+@cache
+def _kinds_of_trigger() -> dict[str, tuple[str, ...]]:
+    kinds: dict[str, tuple[str, ...]] = {}
+    for name, kind in read_data("event")["types"].items():
+        for word in map(str, kind["triggers"]):
+            kinds[word] = (*kinds.get(word, ()), name)
+    return kinds
+
+
+@cache
+def _trigger_pattern() -> re.Pattern[str]:
+    return re.compile("|".join(map(re.escape, sorted(_kinds_of_trigger(), key=len, reverse=True))))
+
+
+@cache
+def _examples() -> tuple[tuple[Passage, str], ...]:
+    """The trigger of each example sentence in its context, and its type."""
+    data = read_data("event")
+    marked = [(text, name) for name, kind in data["types"].items() for text in kind["examples"]]
+    marked += [(text, NONE) for text in data["none"]]
+    found = []
+    for text, name in marked:
+        example = MarkedText.parse(text)
+        trigger = example.one("trigger")
+        found.append((Passage(example.text, ((trigger.start, trigger.end),)), name))
+    return tuple(found)
+
+
+def _classes(vectors: Tensor) -> Classes:
+    return fit((*read_data("event")["types"], NONE), [name for _, name in _examples()], vectors)
