@@ -606,8 +606,18 @@ def test_a_whole_run_measures_every_task_and_names_the_model_first(service: Runn
     assert 0 < len(list(chain(*(judged["wrong"] for judged in written["tasks"].values())))) < 400
 
 
-def test_the_names_of_labels_are_those_of_the_service(service: RunningService) -> None:
+def test_names_of_labels_types_and_roles_are_those_of_the_service(service: RunningService) -> None:
     asking = Service(url_of(service))
-    for task, names in (("sentiment", data.SENTIMENTS), ("classification", data.TOPICS)):
-        ranking = asking.predict(task, input_text="天气")["ranking"]
-        assert {place["label"] for place in ranking} == set(names)
+    answers = {name: list(TASKS[name].ask(asking, examples(name))) for name in ("ner", "relation", "event")}
+    events = [event for answer in answers["event"] for event in answer["events"]]
+    seen: list[tuple[set[str], tuple[str, ...]]] = [
+        ({place["label"] for place in asking.predict("sentiment", input_text="天气")["ranking"]}, data.SENTIMENTS),
+        ({place["label"] for place in asking.predict("classification", input_text="天气")["ranking"]}, data.TOPICS),
+        ({entity["type"] for answer in answers["ner"] for entity in answer["entities"]}, data.ENTITY_TYPES),
+        ({one["relation"] for answer in answers["relation"] for one in answer["relations"]}, data.RELATIONS),
+        ({event["type"] for event in events}, data.EVENT_TYPES),
+        ({argument["role"] for event in events for argument in event["arguments"]}, data.ROLES),
+    ]
+    for found, known in seen:
+        assert found
+        assert found <= set(known)
