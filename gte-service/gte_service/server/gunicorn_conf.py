@@ -6,6 +6,7 @@ from typing import Any
 
 from gte_service.monitoring.worker import join_metrics
 from gte_service.settings import read_settings
+from gte_service.tasks.spans.segmenter import load_dictionary
 
 _settings = read_settings()
 
@@ -28,6 +29,11 @@ control_socket_disable = True
 accesslog = None
 errorlog = "-"
 loglevel = "warning"
+
+
+def on_starting(server: Any) -> None:
+    """Load the segmenter's dictionary before the fork: the workers share its memory."""
+    load_dictionary()
 
 
 def post_fork(server: Any, worker: Any) -> None:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from gte_service.tasks.fields import Body, required, text_of
 from gte_service.tasks.model import Model, Passage
-from gte_service.tasks.protocol import Schema, answer_each
+from gte_service.tasks.protocol import Schema, Task, answer_each
 from gte_service.tasks.schemas import TEXT, one_or_many, request_of
 
 
@@ -26,3 +26,6 @@ class Embedding:
         return answer_each(
             required(body, "input_text"), max_texts, text_of, lambda texts: model.encode(texts).vectors.tolist()
         )
+
+
+TASK: Task = Embedding()

@@ -14,7 +14,7 @@ from torch.nn import functional
 from gte_service.engine import TokenVectors
 from gte_service.tasks.fields import Body, required, text_of
 from gte_service.tasks.model import Model, Passage
-from gte_service.tasks.protocol import Schema, answer_each
+from gte_service.tasks.protocol import Schema, Task, answer_each
 from gte_service.tasks.prototypes.classes import Classes, fit
 from gte_service.tasks.prototypes.files import MarkedText, read_data
 from gte_service.tasks.prototypes.labels import LABELS, Label, labels_of, own_classes
@@ -26,7 +26,8 @@ from gte_service.tasks.spans.sentences import sentences_of
 
 # Roles that take every entity of their types in the sentence, wherever it stands.
 _CIRCUMSTANCES = ("place", "time", "quantity")
-_PASSIVE = re.compile(r"被|遭|受到|由")
+# 微软 in 动视暴雪被微软收购 is who did it.
+_PASSIVE = re.compile(r"被|遭到?|受到")
 
 
 @dataclass(frozen=True)
@@ -87,11 +88,10 @@ class Event:
             }
         }
     )
-    prototypes: ClassVar[Sequence[Passage]] = ()
 
     def __init__(self) -> None:
         """Read the example sentences."""
-        self.prototypes = tuple(passage for passage, _ in _examples())  # type: ignore[misc]
+        self.prototypes = tuple(passage for passage, _ in _examples())
 
     def answer(self, body: Body, model: Model, max_texts: int) -> object:
         """`{"events": […]}` for each text; see `Task.answer`."""
@@ -185,14 +185,18 @@ def _arguments(text: str, event: _Happened, entities: Sequence[Entity]) -> Itera
     start, end = next(it for it in sentences_of(text) if it[0] <= event.trigger.start < it[1])
     inside = [entity for entity in entities if start <= entity.start and entity.end <= end]
     roles = _roles(event.kind)
-    before = [entity for entity in inside if entity.end <= event.trigger.start]
+    before = [entity for entity in inside if entity.end <= event.trigger.start][::-1]
     after = [entity for entity in inside if entity.start >= event.trigger.end]
-    first, last = ("subject", "object")
-    if any(_PASSIVE.search(text[it.end : event.trigger.start]) for it in before if it.type in roles["object"]):
-        first, last = last, first
+    choices = [("subject", before), ("object", after)]
+    passive = next(_PASSIVE.finditer(text, start, event.trigger.start), None)
+    if passive and any(it.end <= passive.start() and it.type in roles["object"] for it in before):
+        choices = [
+            ("object", [it for it in before if it.end <= passive.start()]),
+            ("subject", [it for it in before if it.start >= passive.end()]),
+        ]
     used: set[Entity] = set()
-    for role, choice in ((first, before[::-1]), (last, after)):
-        for entity in _nearest(text, [it for it in choice if it.type in roles[role] and it not in used]):
+    for role, choice in choices:
+        for entity in _nearest(text, [it for it in choice if it.type in roles[role]]):
             used.add(entity)
             yield role, entity
     for role in _CIRCUMSTANCES:
@@ -251,3 +255,6 @@ def _examples() -> tuple[tuple[Passage, str], ...]:
 
 def _classes(vectors: Tensor) -> Classes:
     return fit((*read_data("event")["types"], NONE), [name for _, name in _examples()], vectors)
+
+
+TASK: Task = Event()

@@ -8,7 +8,7 @@ from typing import ClassVar
 from gte_service.engine import TokenVectors
 from gte_service.tasks.fields import Body, required, text_of
 from gte_service.tasks.model import Model, Passage
-from gte_service.tasks.protocol import Schema, answer_each
+from gte_service.tasks.protocol import Schema, Task, answer_each
 from gte_service.tasks.prototypes.classes import Classes
 from gte_service.tasks.prototypes.labels import LABELS, Label, labels_of, own_classes
 from gte_service.tasks.schemas import ENTITIES, TEXT, object_of, one_or_many, request_of
@@ -65,3 +65,6 @@ def _own(text: str, tokens: TokenVectors, classes: Classes) -> list[Entity]:
 def _classes(types: Sequence[Label], model: Model) -> Classes:
     built_in = model.prototypes["ner"].made(entity_classes)
     return with_none(own_classes(types, built_in.temperature, model, token_means=True), built_in)
+
+
+TASK: Task = Ner()

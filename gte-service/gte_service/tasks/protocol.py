@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from gte_service.errors import InvalidInput
 from gte_service.tasks.fields import Body, list_of
@@ -16,23 +16,31 @@ _Item = TypeVar("_Item")
 
 
 class Task(Protocol):
-    """Turns one request into a result, by means of the model.
+    """Turns one request into a result, by means of the model."""
 
-    Attributes:
-        name: the `task_type` clients send.
-        summary: what it does, in a sentence or two, for documents.
-        example: a request body that works, for messages and pages.
-        request: the schema of a request body; names every field that the task knows.
-        result: the schema of the result for one item. A list as `input_text` gives a list of these.
-        prototypes: the texts whose vectors the task compares with; they are computed once a model.
-    """
+    @property
+    def name(self) -> str:
+        """The `task_type` that clients send."""
 
-    name: ClassVar[str]
-    summary: ClassVar[str]
-    example: ClassVar[Body]
-    request: ClassVar[Schema]
-    result: ClassVar[Schema]
-    prototypes: ClassVar[Sequence[Passage]]
+    @property
+    def summary(self) -> str:
+        """What it does, in a sentence or two, for documents."""
+
+    @property
+    def example(self) -> Body:
+        """A request body that works, for messages and pages."""
+
+    @property
+    def request(self) -> Schema:
+        """The schema of a request body; names every field that the task knows."""
+
+    @property
+    def result(self) -> Schema:
+        """The schema of the result for one item. A list as `input_text` gives a list of these."""
+
+    @property
+    def prototypes(self) -> Sequence[Passage]:
+        """The texts whose vectors the task compares with; they are computed once a model."""
 
     def answer(self, body: Body, model: Model, max_texts: int) -> object:
         """The result, of types JSON knows.

@@ -1,27 +1,21 @@
-"""The tasks of this service, by name: every class in this folder's modules that is a whole `Task`."""
+"""The tasks of this service, by name: the `TASK` of each module of this folder that has one."""
 
 from __future__ import annotations
 
 import pkgutil
 from collections.abc import Iterator
 from importlib import import_module
-from inspect import isclass
-from typing import cast
 
 import gte_service.tasks as folder
 from gte_service.errors import InvalidInput, UnknownTask
 from gte_service.tasks.protocol import Task
 
-_MEMBERS = ("name", "summary", "example", "request", "result", "prototypes", "answer")
-
 
 def _found() -> Iterator[Task]:
     for module in pkgutil.iter_modules(folder.__path__, f"{folder.__name__}."):
-        if module.name != __name__:
-            for value in vars(import_module(module.name)).values():
-                # Classes that a module only imports belong to another one.
-                if isclass(value) and value.__module__ == module.name and all(hasattr(value, it) for it in _MEMBERS):
-                    yield cast(Task, value())
+        # Not this module itself, which is being imported.
+        if module.name != __name__ and (task := getattr(import_module(module.name), "TASK", None)):
+            yield task
 
 
 TASKS: dict[str, Task] = {task.name: task for task in _found()}

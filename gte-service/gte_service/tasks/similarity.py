@@ -8,7 +8,7 @@ from typing import ClassVar
 from gte_service.errors import InvalidInput
 from gte_service.tasks.fields import Body, required, text_of, texts_of
 from gte_service.tasks.model import Model, Passage
-from gte_service.tasks.protocol import Schema, answer_each
+from gte_service.tasks.protocol import Schema, Task, answer_each
 from gte_service.tasks.schemas import TEXT, object_of, request_of
 
 _COSINE: Schema = {"type": "number", "minimum": -1.001, "maximum": 1.001}
@@ -101,3 +101,6 @@ def _pair_of(value: object, field: str) -> list[str]:
     if texts is None:
         raise InvalidInput(f"{field} must hold exactly two texts.", field=field)
     return texts
+
+
+TASK: Task = Similarity()

@@ -64,5 +64,6 @@ class MarkedText:
 def read_data(name: str) -> dict[str, Any]:
     """The data file of a task."""
     text = (files("gte_service.tasks") / "data" / f"{name}.yaml").read_text(encoding="utf-8")
-    data: dict[str, Any] = yaml.safe_load(text)
+    # The loader in C, where PyYAML was built with it, is ten times as fast.
+    data: dict[str, Any] = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
     return data

@@ -56,7 +56,7 @@ def candidates_of(text: str) -> list[Candidate]:
     edges = {edge for word in words for edge in (word.start, word.end)}
     listed = list(_listed(read, edges))
     found = [*_titles(read), *_times(read, words), *_quantities(read, words), *listed, *_latin(read)]
-    found += [_with_name(compound, listed) for compound in _compounds(words)]
+    found += [_with_name(compound, listed) for compound in (*_compounds(words), *_companies(words))]
     found += [candidate for word in words for candidate in _single(word)]
     return without_overlaps(found)
 
@@ -134,6 +134,14 @@ def _compounds(words: Sequence[Word]) -> Iterator[Candidate]:
                     yield Candidate(run[first].start, word.end, {kind: LIKELY + 1 if named else HINT})
 
 
+def _companies(words: Sequence[Word]) -> Iterator[Candidate]:
+    """A word that is no common one, and the trade of the company that bears it: 飞梭/科技."""
+    for name, trade in pairwise(words):
+        unusual = name.tag.startswith(("nr", "nz", "x", "eng")) or not in_dictionary(name.text)
+        if trade.text in _trades() and unusual and name.text.isalnum() and len(name.text) > 1:
+            yield Candidate(name.start, trade.end, {"organization": LIKELY + 1})
+
+
 def _belongs(word: Word, nouns_too: bool) -> bool:
     """Whether a word before a suffix is a part of the name that ends on it."""
     return word.text not in _not_entities() and (nouns_too or word.tag.startswith(_NAME_TAGS))
@@ -166,6 +174,9 @@ def _single(word: Word) -> Iterator[Candidate]:
     if word.tag == "nz" or (word.tag.startswith("nr") and not word.text.startswith(tuple(surnames()))):
         # Other names are of many types; foreign ones are tagged as people, whatever they name.
         prior = dict.fromkeys(prior, HINT)
+    if word.tag == "ns" and len(word.text) == 3 and word.text[0] in surnames() and not in_dictionary(word.text):
+        # A guess: 高建国 is tagged as a place for its last character.
+        prior = {"place": HINT, "person": HINT}
     if prior:
         yield Candidate(word.start, word.end, prior)
 
@@ -221,6 +232,11 @@ def _kinds_of_tag() -> dict[str, tuple[str, ...]]:
 @cache
 def _not_entities() -> frozenset[str]:
     return frozenset(map(str, read_data("ner")["not_entities"]))
+
+
+@cache
+def _trades() -> frozenset[str]:
+    return frozenset(read_data("ner")["trades"])
 
 
 @cache

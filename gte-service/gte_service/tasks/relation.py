@@ -1,0 +1,238 @@
+"""Task `relation`: which entities of a text stand in which relation, by the words between and around them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import combinations
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from gte_service.engine import TokenVectors
+from gte_service.tasks.fields import Body, required, text_of
+from gte_service.tasks.model import Model, Passage
+from gte_service.tasks.protocol import Schema, Task, answer_each
+from gte_service.tasks.prototypes.classes import Classes, fit
+from gte_service.tasks.prototypes.files import MarkedText, read_data
+from gte_service.tasks.prototypes.labels import LABELS, Label, labels_of, own_classes
+from gte_service.tasks.schemas import ENTITIES, SCORE, TEXT, TYPED_SPAN, object_of, one_or_many, request_of
+from gte_service.tasks.spans.candidates import LIKELY, SURE
+from gte_service.tasks.spans.entities import NONE, Entity, find_entities, side_by_side, with_none
+from gte_service.tasks.spans.segmenter import readable
+from gte_service.tasks.spans.sentences import sentences_of
+
+# Entities further apart than this are hardly ever meant together.
+_FARTHEST = 40
+# How many characters after the second entity belong to what is said of both: 张三和李四结婚了.
+_AFTERWARDS = 8
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """A relation: what may stand in it, and the words that say it.
+
+    Attributes:
+        name: its name.
+        subjects: types of entities that may be its subject; none means any.
+        objects: types of entities that may be its object; none means any.
+        symmetric: whether it holds both ways, and is so told once.
+        between: words that stand between subject and object, in this order.
+        after: words that follow both.
+        reverse: words that stand between object and subject, in this order.
+    """
+
+    name: str
+    subjects: tuple[str, ...] = ()
+    objects: tuple[str, ...] = ()
+    symmetric: bool = False
+    between: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    reverse: tuple[str, ...] = ()
+
+    def admits(self, subject: Entity, obj: Entity) -> bool:
+        """Whether two entities may stand in it, by their types and, told once, by their order."""
+        return (
+            (not self.subjects or subject.type in self.subjects)
+            and (not self.objects or obj.type in self.objects)
+            and (not self.symmetric or subject.start < obj.start)
+        )
+
+    def could_hold(self, entity: Entity) -> bool:
+        """Whether an entity could stand in it on either side."""
+        return any(not types or entity.type in types for types in (self.subjects, self.objects))
+
+    def said(self, forward: bool, between: str, after: str) -> bool:
+        """Whether the words between two entities, or after them, say it."""
+        triggers = self.between if forward else self.reverse
+        return any(word in between for word in triggers) or (forward and any(word in after for word in self.after))
+
+
+class Relation:
+    """Pairs of entities, related by trigger words and by the vectors of the words between and after them."""
+
+    name: ClassVar = "relation"
+    summary: ClassVar = (
+        f"Pairs of entities and their relation: {', '.join(read_data('relation')['types'])}, or types of your own."
+    )
+    example: ClassVar[Body] = {"task_type": "relation", "input_text": "马云是阿里巴巴集团的创始人，出生于杭州"}
+    request: ClassVar[Schema] = request_of(
+        name,
+        {
+            "input_text": one_or_many(TEXT, "A text, or a list of texts."),
+            "types": {**LABELS, "minItems": 1, "description": "Relations of your own instead of the built-in ones."},
+        },
+    )
+    result: ClassVar[Schema] = object_of(
+        {
+            "entities": ENTITIES,
+            "relations": {
+                "type": "array",
+                "items": object_of(
+                    {"subject": TYPED_SPAN, "relation": {"type": "string"}, "object": TYPED_SPAN, "score": SCORE}
+                ),
+            },
+        }
+    )
+
+    def __init__(self) -> None:
+        """Read the example sentences."""
+        self.prototypes = tuple(passage for passage, _ in _examples())
+
+    def answer(self, body: Body, model: Model, max_texts: int) -> object:
+        """`{"entities": […], "relations": […]}` for each text; see `Task.answer`."""
+        value = required(body, "input_text")
+        types = labels_of(body["types"], "types", max_texts, least=1) if "types" in body else None
+        return answer_each(value, max_texts, text_of, lambda texts: _results(texts, types, model))
+
+
+def _results(texts: Sequence[str], types: Sequence[Label] | None, model: Model) -> list[object]:
+    classes = model.prototypes["relation"].made(_classes)
+    kinds: Sequence[_Kind] = _kinds()
+    if types:
+        classes = with_none(own_classes(types, classes.temperature, model, token_means=True), classes)
+        kinds = [_Kind(label.name, between=(label.name,), after=(label.name,)) for label in types]
+    results: list[object] = []
+    for text, tokens in zip(texts, model.encode(texts, token_vectors=True).token_vectors, strict=True):
+        entities = find_entities(text, tokens, model)
+        related = [
+            relation
+            for start, end in sentences_of(text)
+            for relation in _Sentence(
+                text, end, [it for it in entities if start <= it.start and it.end <= end], tokens, kinds, classes
+            ).relations()
+        ]
+        results.append({"entities": [entity.json() for entity in entities], "relations": related})
+    return results
+
+
+@dataclass(frozen=True)
+class _Sentence:
+    """A sentence with all that is needed to say who is related in it.
+
+    Attributes:
+        text: the whole text.
+        end: where the sentence ends in it.
+        entities: those of the sentence, in order.
+        tokens: the vectors of the whole text's tokens.
+        kinds: the relations to look for.
+        classes: them and `none`, as the model sees them.
+    """
+
+    text: str
+    end: int
+    entities: Sequence[Entity]
+    tokens: TokenVectors
+    kinds: Sequence[_Kind]
+    classes: Classes
+
+    def relations(self) -> Iterator[object]:
+        """The relation of each pair of entities that has one."""
+        for first, second in combinations(self.entities, 2):
+            if second.start - first.end <= _FARTHEST:
+                found = [it for it in (self._relation(first, second), self._relation(second, first)) if it]
+                if found:
+                    score, name, subject, obj = max(found, key=lambda it: it[0])
+                    yield {
+                        "subject": subject.place(),
+                        "relation": name,
+                        "object": obj.place(),
+                        "score": round(score, 4),
+                    }
+
+    def _relation(self, subject: Entity, obj: Entity) -> tuple[float, str, Entity, Entity] | None:
+        """The most probable relation of two entities in these roles, None if that is none."""
+        between, after = _context(self.end, (subject.start, subject.end), (obj.start, obj.end))
+        possible = [kind for kind in self.kinds if kind.admits(subject, obj) and not self._another(kind, between)]
+        vector = self.tokens.mean([between, after])
+        if not possible or vector is None:
+            return None
+        words = [readable(self.text[start:end]) for start, end in (between, after)]
+        evidence = self.classes.evidence(vector.unsqueeze(0))[0]
+        logits = [
+            float(evidence[self.classes.labels.index(kind.name)]) + SURE * kind.said(subject.start < obj.start, *words)
+            for kind in possible
+        ]
+        # Without a word that says so, two entities are hardly ever related.
+        logits.append(float(evidence[self.classes.labels.index(NONE)]) + LIKELY)
+        score, best = functional.softmax(torch.tensor(logits), dim=0).max(dim=0)
+        return (float(score), possible[int(best)].name, subject, obj) if int(best) < len(possible) else None
+
+    def _another(self, kind: _Kind, between: tuple[int, int]) -> bool:
+        """Whether an entity between two others stands in their way: it could be in the relation, and is nearer.
+
+        One that is named side by side with either of the two is no obstacle: 张三和李四毕业于清华大学.
+        """
+        start, end = between
+        return any(
+            kind.could_hold(it)
+            and not side_by_side(self.text, start, it.start)
+            and not side_by_side(self.text, it.end, end)
+            for it in self.entities
+            if start <= it.start and it.end <= end
+        )
+
+
+def _context(end: int, one: tuple[int, int], other: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """The words between two spans, and those after both within a sentence that ends there."""
+    first, second = sorted((one, other))
+    return (first[1], second[0]), (second[1], min(end, second[1] + _AFTERWARDS))
+
+
+@cache
+def _kinds() -> tuple[_Kind, ...]:
+    return tuple(
+        _Kind(
+            name,
+            tuple(kind["subject"]),
+            tuple(kind["object"]),
+            bool(kind.get("symmetric", False)),
+            **{place: tuple(map(str, kind["triggers"].get(place) or ())) for place in ("between", "after", "reverse")},
+        )
+        for name, kind in read_data("relation")["types"].items()
+    )
+
+
+@cache
+def _examples() -> tuple[tuple[Passage, str], ...]:
+    """The words between and after subject and object of each example sentence, and the relation that they say."""
+    data = read_data("relation")
+    marked = [(text, name) for name, kind in data["types"].items() for text in kind["examples"]]
+    marked += [(text, NONE) for text in data["none"]]
+    found = []
+    for text, name in marked:
+        example = MarkedText.parse(text)
+        subject, obj = example.one("subject"), example.one("object")
+        spans = _context(len(example.text), (subject.start, subject.end), (obj.start, obj.end))
+        found.append((Passage(example.text, tuple(span for span in spans if span[0] < span[1])), name))
+    return tuple(found)
+
+
+def _classes(vectors: Tensor) -> Classes:
+    return fit((*(kind.name for kind in _kinds()), NONE), [name for _, name in _examples()], vectors)
+
+
+TASK: Task = Relation()
