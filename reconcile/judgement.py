@@ -1,0 +1,51 @@
+"""Brings both sides together: from scrapes and lines to a report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from reconcile.access_log import Container, Line, log_begin
+from reconcile.comparison import compare
+from reconcile.edges import choose_edges
+from reconcile.errors import LogError, RangeError
+from reconcile.lives import find_lives, typical_interval
+from reconcile.options import Options
+from reconcile.report import Report
+from reconcile.scrapes import Scrape
+
+
+def judge(
+    options: Options, scrapes: Mapping[str, Sequence[Scrape]], lines: Sequence[Line], containers: Sequence[Container]
+) -> Report:
+    """Compare the lines of the log with the scrapes of a range.
+
+    Args:
+        options: the range that was asked for.
+        scrapes: those of the range, by instance and in order.
+        lines: those of the range and somewhat beyond, in order.
+        containers: those of the service, looked at after the lines were read: what was rotated away meanwhile must
+            not be taken for lines that never were.
+
+    Raises:
+        LogError: the log is empty.
+        RangeError: the range holds too little to compare.
+    """
+    starts = {address: container.started for container in containers for address in container.addresses}
+    lives = find_lives(scrapes, starts)
+    interval = typical_interval(lives)
+    begin_of_log = log_begin(containers)
+    if begin_of_log is None:
+        raise LogError("The log of gte-service has no line at all: does it start (make status)?")
+    begin, end = choose_edges(lives, lines, begin_of_log, interval)
+    found = compare(lives, lines, begin, end, interval)
+    if not found.rows:
+        raise RangeError(
+            "There was no task request in this range: the log has none, and no counter has risen. Send some (make "
+            "load), wait 10 s for the next scrapes, or choose another range."
+        )
+    return Report(
+        found,
+        options,
+        log_begin=begin_of_log if any(life.first.at < begin_of_log for life in lives) else None,
+        vanished=sorted({life.instance for life in lives if life.instance.rpartition(":")[0] not in starts}),
+    )
