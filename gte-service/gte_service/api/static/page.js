@@ -75,6 +75,7 @@ async function send() {
   showFlight();
   byId("answer-status").textContent = drawOutcome(byId("answer"), outcome);
   form.markWrong(outcome.status === 200 ? null : errorOf(outcome).field);
+  if (key) key.setAttribute("aria-invalid", String(outcome.status === 401));
   showAnswer();
 }
 
