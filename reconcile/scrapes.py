@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from reconcile.errors import PrometheusError
 
 TIMEOUT_SECONDS = 30.0
 # One query gives some 120 series x 180 scrapes for this long: a megabyte, far below Prometheus' limits.
-STEP_SECONDS = 900.0
+STEP_MILLISECONDS = 900_000
 
 REQUESTS, ERRORS, LATENCY = "requests", "errors", "latency"
 # The metrics compared, each with the label that is compared beside the task.
@@ -79,8 +80,8 @@ def read_scrapes(address: str, begin: float, end: float) -> dict[str, list[Scrap
             "Prometheus publishes no port on this host, so it can't be asked. Give it its `ports` of compose.yaml back."
         )
     found: dict[str, dict[float, _Samples]] = defaultdict(lambda: defaultdict(_Samples))
-    for step_end, seconds in _steps(begin, end):
-        for series in _matrix(address, f"{_SELECTOR}[{round(1000 * seconds)}ms]", step_end):
+    for step_end, length in _steps(begin, end):
+        for series in _matrix(address, f"{_SELECTOR}[{length}ms]", step_end / 1000):
             labels = series["metric"]
             samples = found[labels.get("instance", "")]
             for at, value in series["values"]:
@@ -95,13 +96,14 @@ def read_scrapes(address: str, begin: float, end: float) -> dict[str, list[Scrap
     }
 
 
-def _steps(begin: float, end: float) -> Iterator[tuple[float, float]]:
+def _steps(begin: float, end: float) -> Iterator[tuple[int, int]]:
+    """Ends and lengths of steps, in milliseconds, as Prometheus counts: no rounding may leave one out in between."""
     # Prometheus 3 leaves out what is exactly at the beginning of a range, Prometheus 2 doesn't: ask for a little more.
-    reached = begin - 1
-    while reached < end:
-        step = min(STEP_SECONDS, end - reached)
-        yield reached + step, step
+    reached, last = math.floor(1000 * begin) - 1, math.ceil(1000 * end)
+    while reached < last:
+        step = min(STEP_MILLISECONDS, last - reached)
         reached += step
+        yield reached, step
 
 
 def _take(samples: _Samples, labels: Mapping[str, str], value: float) -> None:
