@@ -41,8 +41,9 @@ class _Kind:
         objects: types of entities that may be its object; none means any.
         symmetric: whether it holds both ways, and is so told once.
         between: words that stand between subject and object, in this order.
-        after: words that follow both.
+        after: words that follow both, the subject before the object.
         reverse: words that stand between object and subject, in this order.
+        after_reverse: words that follow both, the object before the subject.
     """
 
     name: str
@@ -52,6 +53,7 @@ class _Kind:
     between: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     reverse: tuple[str, ...] = ()
+    after_reverse: tuple[str, ...] = ()
 
     def admits(self, subject: Entity, obj: Entity) -> bool:
         """Whether two entities may stand in it, by their types and, told once, by their order."""
@@ -67,8 +69,9 @@ class _Kind:
 
     def said(self, forward: bool, between: str, after: str) -> bool:
         """Whether the words between two entities, or after them, say it."""
-        triggers = self.between if forward else self.reverse
-        return any(word in between for word in triggers) or (forward and any(word in after for word in self.after))
+        words_between = self.between if forward else self.reverse
+        words_after = self.after if forward else self.after_reverse
+        return any(word in between for word in words_between) or any(word in after for word in words_after)
 
 
 class Relation:
@@ -165,7 +168,10 @@ class _Sentence:
 
     def _relation(self, subject: Entity, obj: Entity) -> tuple[float, str, Entity, Entity] | None:
         """The most probable relation of two entities in these roles, None if that is none."""
-        between, after = _context(self.end, (subject.start, subject.end), (obj.start, obj.end))
+        last = max(subject.end, obj.end)
+        # What follows a third entity is said of that one.
+        end = min((it.start for it in self.entities if it.start >= last), default=self.end)
+        between, after = _context(end, (subject.start, subject.end), (obj.start, obj.end))
         possible = [kind for kind in self.kinds if kind.admits(subject, obj) and not self._another(kind, between)]
         vector = self.tokens.mean([between, after])
         if not possible or vector is None:
@@ -210,7 +216,7 @@ def _kinds() -> tuple[_Kind, ...]:
             tuple(kind["subject"]),
             tuple(kind["object"]),
             bool(kind.get("symmetric", False)),
-            **{place: tuple(map(str, kind["triggers"].get(place) or ())) for place in ("between", "after", "reverse")},
+            **{place: tuple(map(str, words)) for place, words in kind["triggers"].items()},
         )
         for name, kind in read_data("relation")["types"].items()
     )

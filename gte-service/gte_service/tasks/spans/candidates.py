@@ -84,6 +84,7 @@ def _titles(text: str) -> Iterator[Candidate]:
 def _times(text: str, words: Sequence[Word]) -> Iterator[Candidate]:
     pieces = [found.span() for found in _time_pattern().finditer(text)]
     pieces += [(word.start, word.end) for word in words if word.tag in {"t", "tg"} and len(word.text) > 1]
+    pieces = [(start, end) for start, end in pieces if text[start:end] not in _not_entities()]
     joined: list[tuple[int, int]] = []
     for start, end in sorted(pieces):
         # 昨天 + 上午 + 9点 are one time.
@@ -123,6 +124,8 @@ def _compounds(words: Sequence[Word]) -> Iterator[Candidate]:
                 # A word that is the suffix itself needs a name or nouns before it; one that ends on it is a name.
                 bare = word.text == suffix
                 if not bare and (not _is_name(word) or (word.tag.startswith("nr") and len(suffix) == 1)):
+                    continue
+                if word.text in _not_entities() and not bare:
                     continue
                 first = last
                 while first > max(0, last - _LONGEST_COMPOUND) and _belongs(run[first - 1], bare and len(suffix) > 1):
@@ -253,7 +256,11 @@ def _name_pattern() -> re.Pattern[str]:
 def _time_pattern() -> re.Pattern[str]:
     # 小时 before 时: the longest unit counts.
     unit = _any_of(read_data("ner")["types"]["time"]["suffixes"])
-    return re.compile(f"(?:{_YEAR_TO_DAY}|{_CLOCK}|{_WEEKDAY}|(?:第?{_NUMBER}(?:{unit})(?:半|多|前|后|初|末|底)?)+)")
+    # 5号 is a day, 5号线 is none.
+    unit = unit.replace("号", "号(?![线楼院店馆厅门桌机车站])") if "号" in unit else unit
+    return re.compile(
+        f"(?:{_YEAR_TO_DAY}|{_CLOCK}|{_WEEKDAY}|(?:第?{_NUMBER}(?:{unit})(?!间)(?:半|多|前|后|初|末|底)?)+)"
+    )
 
 
 @cache

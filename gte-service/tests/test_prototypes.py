@@ -1,0 +1,150 @@
+"""Prototypes: the data files are whole, their vectors are computed once, and cosines become fair probabilities."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn import functional
+
+from gte_service.engine import Encoder
+from gte_service.engine.store.prepared import Prepared
+from gte_service.errors import ModelFilesError, StorageError
+from gte_service.tasks.model import Model, Passage, VectorCache
+from gte_service.tasks.prototypes.classes import fit
+from gte_service.tasks.prototypes.files import Mark, MarkedText
+from gte_service.tasks.prototypes.store import prototypes_file, read_prototypes, write_prototypes
+from gte_service.tasks.registry import TASKS
+
+
+def around(centre: list[float], count: int, width: float, seed: int) -> torch.Tensor:
+    noise = torch.randn(count, len(centre), generator=torch.Generator().manual_seed(seed)) * width
+    return functional.normalize(torch.tensor(centre) + noise, dim=1)
+
+
+def test_markup_is_taken_out_and_remembered() -> None:
+    marked = MarkedText.parse("{张三|person}在《{三体|work}》里")
+    assert marked.text == "张三在《三体》里"
+    assert marked.marks == (Mark("person", 0, 2), Mark("work", 4, 6))
+    assert marked.one("work").start == 4
+    with pytest.raises(KeyError, match="has no mark 'place'"):
+        marked.one("place")
+
+
+def test_every_mark_of_every_example_is_where_its_text_is() -> None:
+    for task in TASKS.values():
+        for passage in task.prototypes:
+            assert "{" not in passage.text
+            assert "}" not in passage.text
+            assert all(0 <= start < end <= len(passage.text) for start, end in passage.spans)
+
+
+def test_the_nearest_label_is_the_most_probable() -> None:
+    vectors = torch.cat([around([1, 0, 0, 0], 8, 0.1, 1), around([0, 1, 0, 0], 8, 0.1, 2)])
+    classes = fit(("a", "b"), ["a"] * 8 + ["b"] * 8, vectors)
+    evidence = classes.evidence(torch.tensor([[1.0, 0, 0, 0], [0, 1.0, 0, 0]])).softmax(1)
+    assert evidence[0, 0] > 0.9
+    assert evidence[1, 1] > 0.9
+
+
+def test_a_floor_under_all_cosines_changes_nothing() -> None:
+    """GTE's vectors share a large common part; only differences may count."""
+    plain = torch.cat([around([1, 0, 0, 0], 8, 0.3, 1), around([0, 1, 0, 0], 8, 0.3, 2)])
+    floor = torch.cat([plain * 0.3, torch.full((16, 1), 0.954)], dim=1)
+    owners = ["a"] * 8 + ["b"] * 8
+    question = around([0.8, 0.2, 0, 0], 1, 0, 0)
+    without = fit(("a", "b"), owners, plain).evidence(question).softmax(1)
+    with_floor = (
+        fit(("a", "b"), owners, functional.normalize(floor, dim=1))
+        .evidence(functional.normalize(torch.cat([question * 0.3, torch.tensor([[0.954]])], dim=1), dim=1))
+        .softmax(1)
+    )
+    assert with_floor[0, 0] == pytest.approx(float(without[0, 0]), abs=0.1)
+
+
+def test_a_model_that_cannot_tell_labels_apart_is_not_sure_of_anything() -> None:
+    vectors = functional.normalize(torch.randn(120, 32, generator=torch.Generator().manual_seed(5)), dim=1)
+    useless = fit(("a", "b", "c"), ["a", "b", "c"] * 20, vectors[:60])
+    assert float(useless.evidence(vectors[60:]).softmax(1).max(1).values.mean()) < 0.5
+
+
+def test_a_single_prototype_is_a_label_too() -> None:
+    classes = fit(("a", "b"), ["a", "b"], torch.eye(2))
+    assert classes.evidence(torch.eye(2)).argmax(1).tolist() == [0, 1]
+
+
+@pytest.fixture(scope="module")
+def encoder(lexical: Prepared) -> Encoder:
+    return Encoder(lexical.folder)
+
+
+def test_the_file_has_a_row_for_each_prototype(encoder: Encoder, tmp_path: Path) -> None:
+    said: list[str] = []
+    file = prototypes_file(tmp_path, "abc", "fp32", TASKS)
+    write_prototypes(file, encoder, TASKS, said.append)
+    found = read_prototypes(file, TASKS)
+    assert {name: len(rows) for name, rows in found.items()} == {n: len(task.prototypes) for n, task in TASKS.items()}
+    for name, rows in found.items():
+        if len(rows):
+            assert torch.allclose(rows.norm(dim=1), torch.ones(len(rows)), atol=1e-4), name
+    assert said[0].startswith("computing what the tasks compare with: 0 of ")
+    assert [path.name for path in file.parent.iterdir()] == [file.name]
+    text = TASKS["sentiment"].prototypes[3].text
+    assert torch.allclose(found["sentiment"][3], encoder.encode([text]).vectors[0], atol=1e-5)
+
+
+def test_other_prototypes_have_another_file(tmp_path: Path) -> None:
+    class Changed:
+        prototypes = (Passage("x"),)
+
+    usual = prototypes_file(tmp_path, "abc", "fp32", TASKS)
+    assert prototypes_file(tmp_path, "abc", "fp32", TASKS) == usual
+    others = [
+        prototypes_file(tmp_path, "abd", "fp32", TASKS),
+        prototypes_file(tmp_path, "abc", "int8", TASKS),
+        prototypes_file(tmp_path, "abc", "fp32", {**TASKS, "ner": Changed()}),  # type: ignore[dict-item]
+    ]
+    assert len({usual, *others}) == 4
+
+
+def test_a_file_that_is_missing_or_damaged_is_told_of(tmp_path: Path) -> None:
+    with pytest.raises(ModelFilesError, match="remove it and restart"):
+        read_prototypes(tmp_path / "none.safetensors", TASKS)
+    (tmp_path / "half.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}")
+    with pytest.raises(ModelFilesError, match="remove it and restart"):
+        read_prototypes(tmp_path / "half.safetensors", TASKS)
+
+
+def test_a_full_disk_is_told_of_and_leaves_no_half_file(encoder: Encoder, small_disk: Path) -> None:
+    filler = small_disk / "filler"
+    try:
+        with pytest.raises(OSError, match="No space"), filler.open("wb") as file:
+            while True:
+                file.write(b"x" * 4096)
+                file.flush()
+        with pytest.raises(StorageError, match="free some space"):
+            write_prototypes(small_disk / "prototypes" / "x.safetensors", encoder, {"ner": TASKS["ner"]})
+        assert not list(small_disk.rglob("x.*"))
+    finally:
+        filler.unlink()
+
+
+def test_what_is_known_is_not_computed_again(encoder: Encoder) -> None:
+    asked: list[list[str]] = []
+
+    def encode(texts: list[str], *, token_vectors: bool = False) -> object:
+        asked.append(list(texts))
+        return encoder.encode(texts, token_vectors=token_vectors)
+
+    model = Model(encode, {}, VectorCache(most=3))  # type: ignore[arg-type]
+    first = model.known(["体育", "财经", "体育"])
+    assert torch.equal(first[0], first[2])
+    assert torch.equal(model.known(["财经", "体育"]), first[[1, 0]])
+    assert asked == [["体育", "财经"]]
+    model.known(["体育"], token_means=True)
+    assert asked[1:] == [["体育"]]
+    model.known(["体育", "军事", "旅游"])
+    assert asked[2:] == [["军事", "旅游"]]
+    model.known(["财经"])
+    assert asked[3:] == [["财经"]], "the oldest are dropped"
