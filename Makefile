@@ -6,7 +6,7 @@ LAUNCHER = @$(PYTHON) -m launcher
 TESTS = @$(PYTHON) -m tests.run
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo prepare down clean logs status smoke load bench test check unit test-full-size test-precision
+.PHONY: help up demo prepare down clean logs status smoke load evaluate reconcile bench test check unit test-full-size test-precision
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,12 @@ smoke: ## check the running stack from end to end
 
 load: ## measure the running stack under load; its options: make load ARGS="--help"
 	$(LAUNCHER) load $(ARGS)
+
+evaluate: ## what each task gets right on labelled sets, with the model that is loaded; its options: make evaluate ARGS="--help"
+	@PYTHONPATH=gte-service $(PYTHON) -m evaluation $(ARGS)
+
+reconcile: ## do log and Prometheus say the same? its options: make reconcile ARGS="--help"
+	@$(PYTHON) -m reconcile $(ARGS)
 
 down: ## stop and remove the containers; data stays
 	$(LAUNCHER) down

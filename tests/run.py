@@ -26,10 +26,10 @@ PYTEST = "pytest==9.2.0"
 
 # Folders of Python that stand by themselves, each with what mypy is asked about.
 PACKAGES: Mapping[str, tuple[str, ...]] = {
-    "gte-service": ("gte_service", "tests"),
+    "gte-service": ("gte_service", "evaluation", "tests"),
     "alertmanager/inbox": ("alert_inbox", "tests"),
-    ".": ("--explicit-package-bases", "launcher", "bench", "grafana", "prometheus/tests", "alertmanager/tests",
-          "tests/run.py", "tests/report.py", "tests/stack"),
+    ".": ("--explicit-package-bases", "launcher", "reconcile", "bench", "grafana", "prometheus/tests",
+          "alertmanager/tests", "tests/run.py", "tests/report.py", "tests/stack"),
     "tests/smoke": ("smoke", "tests"),
     "loadtest": ("loadtest", "tests"),
 }  # fmt: skip
@@ -98,7 +98,7 @@ class TestRun:
         """Tests of single parts."""
         self._dev_pytest("gte-service", "gte-service")
         self._dev_pytest("alert-inbox", "alertmanager/inbox")
-        self._host_pytest("tools", "launcher", "tests/smoke", "bench")
+        self._host_pytest("tools", "launcher", "reconcile", "tests/smoke", "bench")
         self._loadtest_pytest()
 
     def stack(self) -> None:
