@@ -179,9 +179,9 @@ def events(examples: Sequence[data.Eventful], answers: Sequence[Any]) -> Judgeme
 
 def _parts_of_event(example: data.Example, event: object) -> list[tuple[str, str, str]]:
     kind = _field(example, event, "type", str)
-    parts = [(kind, "trigger", _text(example, _field(example, event, "trigger", dict)))]
+    parts = [(kind, "trigger", bare(_text(example, _field(example, event, "trigger", dict))))]
     for argument in _field(example, event, "arguments", list):
-        parts.append((kind, _field(example, argument, "role", str), _text(example, argument)))
+        parts.append((kind, _field(example, argument, "role", str), bare(_text(example, argument))))
     return parts
 
 
@@ -193,7 +193,7 @@ def _triple(subject: str, relation: str, object_: str) -> tuple[str, str, str]:
 
 
 def _text(example: data.Example, value: object) -> str:
-    return bare(_field(example, value, "text", str))
+    return _field(example, value, "text", str)
 
 
 def _offsets(example: data.Example, value: object) -> tuple[int, int]:

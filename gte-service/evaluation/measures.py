@@ -72,7 +72,7 @@ def accuracy(right: Collection[bool]) -> float:
 
 
 def bare(text: str) -> str:
-    """A text without punctuation and white space at its ends (Unicode's categories P and Z, and control characters).
+    """A text without punctuation (Unicode's category P) and white space at its ends.
 
     Whether 《呐喊》 or 呐喊 is the name of a book is a matter of habit, not of understanding.
     """
@@ -133,4 +133,4 @@ def pairs(some: Sequence[_One], others: Sequence[_Other]) -> list[tuple[_One, _O
 
 
 def _is_rim(character: str) -> bool:
-    return unicodedata.category(character)[0] in "PZ" or character.isspace()
+    return unicodedata.category(character).startswith("P") or character.isspace()

@@ -336,14 +336,14 @@ def relation(subject: str, name: str, object_: str) -> dict[str, Any]:
 def test_a_relation_has_a_direction_unless_it_is_symmetric() -> None:
     text = "《呐喊》的作者鲁迅和许广平"
     asked = [
-        data.Related("a", text, (("鲁迅", "author_of", "呐喊"), ("鲁迅", "spouse_of", "许广平"))),
+        data.Related("a", text, (("鲁迅", "author_of", "《呐喊》"), ("鲁迅", "spouse_of", "许广平"))),
         data.Related("b", text, (("鲁迅", "author_of", "呐喊"),)),
     ]
     both_ways = [relation("许广平", "spouse_of", "鲁迅"), relation("鲁迅", "spouse_of", "许广平")]
     judged = judging.relations(
         asked,
         [
-            {"relations": [relation("鲁迅", "author_of", "《呐喊》"), *both_ways]},
+            {"relations": [relation("鲁迅", "author_of", "呐喊》"), *both_ways]},
             {"relations": [relation("呐喊", "author_of", "鲁迅")]},
         ],
     )
@@ -360,12 +360,12 @@ def event(kind: str, trigger: str, arguments: Iterable[tuple[str, str]]) -> dict
 
 def test_triggers_and_arguments_of_events_are_measured_apart() -> None:
     asked = [
-        data.Eventful("a", "x", (data.Event("visit", "访问", (("subject", "田文"), ("time", "昨天"))),)),
+        data.Eventful("a", "x", (data.Event("visit", "访问", (("subject", "《田文》"), ("time", "昨天"))),)),
         data.Eventful("b", "x", (data.Event("death", "去世", (("subject", "秦川"),)),)),
         data.Eventful("c", "x", ()),
     ]
     answers = [
-        [event("visit", "访问", [("subject", "田文"), ("place", "昨天")])],
+        [event("visit", "访问。", [("subject", "田文，"), ("place", "昨天")])],
         [event("accident", "去世", [("subject", "秦川")])],
         [],
     ]
