@@ -451,6 +451,7 @@ def test_the_page_of_a_model_on_its_way_shows_how_far_it_is(
         hub.stop_after = (hub.folder / "pytorch_model.bin").stat().st_size // 2
         service = new_service(
             GTE_MODEL=MODEL,
+            GTE_WORKERS="1",
             HOME=str(tmp_path),
             MODELSCOPE_ENDPOINT=hub.endpoint,
             MODELSCOPE_CACHE=str(tmp_path / "cache"),
