@@ -27,6 +27,10 @@ def test_words_are_the_whole_text_each_at_its_place() -> None:
         assert [word.start for word in words[1:]] == [word.end for word in words[:-1]]
 
 
+def test_full_width_letters_and_digits_are_read_as_half_width() -> None:
+    assert readable("ＡＺａｚ０９％，　\ud83d") == "AZaz09%，　?"
+
+
 def test_candidates_lie_within_the_text_and_do_not_overlap() -> None:
     for text in random_texts(1000):
         for find in (candidates_of, nouns_of):
@@ -78,7 +82,10 @@ def test_sentences_end_where_they_end(text: str, sentences: list[str]) -> None:
     [
         ("阿里巴巴集团创始人马云", {"阿里巴巴集团": "organization", "马云": "person"}),
         ("昨天上午9点到下周三", {"昨天上午9点": "time", "下周三": "time"}),
-        ("地铁5号线5号开通", {"5号": "time"}),
+        ("地铁5号线开通", {}),
+        ("10月5号开通", {"10月5号": "time"}),
+        ("有一天他来了", {}),
+        ("中华为之自豪", {"中华": "organization"}),
         ("花了3.5亿元买两千本书", {"3.5亿元": "quantity", "两千本": "quantity"}),
         ("我用iPhone 15 Pro拍的", {"iPhone 15 Pro": "product"}),
         ("我在飞梭科技上班", {"飞梭科技": "organization"}),
