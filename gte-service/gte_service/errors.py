@@ -9,15 +9,20 @@ GteError
 │   └── PrecisionError     this machine doesn't compute in the precision that is set
 └── RequestError           one request can't be answered; has an HTTP status and a `reason` of the metric contract
     ├── InvalidJson        400 invalid_json
+    │   ├── IncompleteBody 400 invalid_json, code incomplete_body
+    │   └── SlowBody       408 invalid_json, code request_timeout
     ├── InvalidInput       400 invalid_input
+    ├── UnsupportedMedia   415 invalid_input, code unsupported_media_type
     ├── UnknownTask        400 unknown_task
+    ├── UnknownModel       404 invalid_input, code model_not_found
+    ├── Unauthorized       401 unauthorized
     ├── TooLarge           413 too_large
     ├── ModelNotReady      503 model_not_ready
     ├── Overloaded         503 overloaded
     ├── DeadlineExceeded   504 deadline
     └── InferenceFailed    500 internal
 
-A message says what is wrong, why, and how to put it right.
+A message says what is wrong, why, and how to put it right. Clients get a `code`; it is the reason where none is named.
 """
 
 from __future__ import annotations
@@ -59,11 +64,17 @@ class RequestError(GteError):
     Attributes:
         status: the HTTP status it is answered with.
         reason: the value of the label `reason` it is counted under.
+        code: what clients can tell it by; as the reason, or finer.
         field: the field of the request that is wrong, or None.
     """
 
     status: ClassVar[int] = 500
     reason: ClassVar[str] = "internal"
+    code: ClassVar[str] = "internal"
+
+    def __init_subclass__(cls) -> None:
+        if "code" not in vars(cls):
+            cls.code = cls.reason
 
     def __init__(self, message: str, *, field: str | None = None) -> None:
         super().__init__(message)
@@ -77,6 +88,19 @@ class InvalidJson(RequestError):
     reason = "invalid_json"
 
 
+class IncompleteBody(InvalidJson):
+    """The body ended, or broke, before all of it had come."""
+
+    code = "incomplete_body"
+
+
+class SlowBody(InvalidJson):
+    """The body did not come within the time a request may take."""
+
+    status = 408
+    code = "request_timeout"
+
+
 class InvalidInput(RequestError):
     """A field is missing or has a value that can't be used."""
 
@@ -84,11 +108,34 @@ class InvalidInput(RequestError):
     reason = "invalid_input"
 
 
+class UnsupportedMedia(RequestError):
+    """The body says of itself that it is something else than JSON."""
+
+    status = 415
+    reason = "invalid_input"
+    code = "unsupported_media_type"
+
+
 class UnknownTask(RequestError):
     """`task_type` names no task of this service."""
 
     status = 400
     reason = "unknown_task"
+
+
+class UnknownModel(RequestError):
+    """`model` names another model than the one that is loaded."""
+
+    status = 404
+    reason = "invalid_input"
+    code = "model_not_found"
+
+
+class Unauthorized(RequestError):
+    """The request has no API key, or a wrong one."""
+
+    status = 401
+    reason = "unauthorized"
 
 
 class TooLarge(RequestError):

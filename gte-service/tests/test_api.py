@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import math
+import re
 
 import pytest
 
@@ -53,13 +56,35 @@ def test_candidates_are_ranked(service: Service) -> None:
     ("body", "code", "field", "words"),
     [
         (b"not json", "invalid_json", None, "not JSON"),
-        (b"\xff\xfe", "invalid_json", None, "not JSON"),
+        (b"\xff\xfe", "invalid_json", None, "not JSON in UTF-8"),
+        (
+            '{"task_type": "embedding", "input_text": "\u5929"}'.encode("utf-16"),
+            "invalid_json",
+            None,
+            "not JSON in UTF-8",
+        ),
+        (b'{"task_type": "embedding", "input_text": NaN}', "invalid_json", None, "NaN is no number in JSON"),
+        (b'{"task_type": "embedding", "input_text": -Infinity}', "invalid_json", None, "-Infinity is no number"),
+        (b'{"task_type": "embedding", "n": ' + b"9" * 5000 + b"}", "invalid_json", None, "not JSON"),
         (b"[1, 2]", "invalid_json", None, "must be a JSON object, not a list"),
         (b"[" * 100_000, "invalid_json", None, "not JSON"),
         (b'{"input_text": "x"}', "invalid_input", "task_type", '"task_type" is missing'),
         (b'{"task_type": 3}', "invalid_input", "task_type", "must be a string"),
-        (b'{"task_type": "sing", "input_text": "x"}', "unknown_task", "task_type", "embedding, similarity"),
+        (b'{"task_type": "sing", "input_text": "x"}', "unknown_task", "task_type", "embedding, "),
         (b'{"task_type": "embedding"}', "invalid_input", "input_text", '"input_text" is missing'),
+        (b'{"task_type": "embedding", "input_txt": "x"}', "invalid_input", "input_txt", 'Did you mean "input_text"?'),
+        (
+            b'{"task_type": "embedding", "input_text": "x", "labels": []}',
+            "invalid_input",
+            "labels",
+            "the task embedding",
+        ),
+        (
+            b'{"task_type": "embedding", "input_text": "x", "\\ud800": 1}',
+            "invalid_input",
+            "\ud800",
+            "input_text, task_type",
+        ),
         (b'{"task_type": "embedding", "input_text": " "}', "invalid_input", "input_text", "empty"),
         (b'{"task_type": "embedding", "input_text": []}', "invalid_input", "input_text", "empty list"),
         (b'{"task_type": "embedding", "input_text": {"a": 1}}', "invalid_input", "input_text", "not an object"),
@@ -90,12 +115,71 @@ def test_too_long_a_body_is_refused(service: Service) -> None:
     assert (answer.status, answer.json["error"]["code"]) == (413, "too_large")
 
 
+@pytest.mark.parametrize("path", ["/nowhere", "/predict/", "/PREDICT", "/%F0%9F%98%80"])
+def test_a_wrong_address_is_told_the_right_ones(service: Service, path: str) -> None:
+    answer = service.ask(path, {"task_type": "embedding", "input_text": "x"})
+    assert (answer.status, answer.json["error"]["code"]) == (404, "not_found")
+    assert "POST /predict" in answer.json["error"]["message"]
+    assert "static" not in answer.json["error"]["message"]
+
+
+def test_a_wrong_method_is_told_the_right_one(service: Service) -> None:
+    answer = service.ask("/predict")
+    assert (answer.status, answer.json["error"]["code"]) == (405, "method_not_allowed")
+    assert "Use POST" in answer.json["error"]["message"]
+    assert answer.headers["Allow"].split(", ").count("POST") == 1
+
+
+GOOD = {"task_type": "embedding", "input_text": "天"}
+
+
 @pytest.mark.parametrize(
-    ("path", "status", "code"), [("/nowhere", 404, "not_found"), ("/predict", 405, "method_not_allowed")]
+    "content_type",
+    ["application/json", "Application/JSON", "application/json; charset=UTF-8", 'application/json;charset="utf-8"'],
 )
-def test_a_wrong_address_or_method_has_the_same_shape(service: Service, path: str, status: int, code: str) -> None:
-    answer = service.ask(path)
-    assert (answer.status, answer.json["error"]["code"]) == (status, code)
+def test_json_is_known_however_it_is_called(service: Service, content_type: str) -> None:
+    assert service.ask("/predict", GOOD, headers={"Content-Type": content_type}).status == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("Content-Type", "text/plain", "Content-Type: application/json"),
+        ("Content-Type", "application/x-www-form-urlencoded", "Content-Type: application/json"),
+        ("Content-Type", "multipart/form-data; boundary=x", "Content-Type: application/json"),
+        ("Content-Type", "application/json; charset=gbk", "UTF-8"),
+        ("Content-Type", "nonsense", "Content-Type: application/json"),
+        ("Content-Encoding", "gzip", "uncompressed"),
+    ],
+)
+def test_what_is_called_something_else_is_refused(service: Service, name: str, value: str, words: str) -> None:
+    answer = service.ask("/predict", GOOD, headers={name: value})
+    assert (answer.status, answer.json["error"]["code"]) == (415, "unsupported_media_type")
+    assert words in answer.json["error"]["message"]
+
+
+def test_a_body_needs_no_content_type_and_may_begin_with_a_byte_order_mark(service: Service) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=30)
+    for body in (json.dumps(GOOD).encode(), b"\xef\xbb\xbf" + json.dumps(GOOD).encode()):
+        connection.request("POST", "/predict", body)
+        answer = connection.getresponse()
+        assert (answer.status, json.loads(answer.read())["task_type"]) == (200, "embedding")
+    connection.close()
+
+
+def test_half_a_surrogate_pair_is_a_character_like_any_other(service: Service) -> None:
+    assert service.ask("/predict", data=b'{"task_type": "embedding", "input_text": "a\\ud800b"}').status == 200
+
+
+def test_an_answer_tells_the_time_of_its_parts(service: Service) -> None:
+    answer = service.ask("/predict", GOOD)
+    parts = re.fullmatch(
+        r"tokenize;dur=([\d.]+), queue;dur=([\d.]+), inference;dur=([\d.]+), postprocess;dur=([\d.]+)",
+        answer.headers["Server-Timing"],
+    )
+    assert parts
+    assert 0 < sum(float(part) for part in parts.groups()) <= answer.json["elapsed_ms"] + 5
+    assert "Server-Timing" not in service.ask("/predict", data=b"nonsense").headers
 
 
 def test_a_request_id_is_taken_over_when_it_is_harmless(service: Service) -> None:

@@ -98,8 +98,9 @@ class Stack:
     def predict(self, text: str) -> int:
         """Send one text for its embedding; returns the HTTP status."""
         body = json.dumps({"task_type": "embedding", "input_text": text}).encode()
+        request = urllib.request.Request(self.url("GTE_PORT", "/predict"), body, {"Content-Type": "application/json"})
         try:
-            with urllib.request.urlopen(self.url("GTE_PORT", "/predict"), body, timeout=60) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 answer.read()
                 return int(answer.status)
         except urllib.error.HTTPError as error:

@@ -8,6 +8,7 @@ from flask import Flask
 
 from gte_service.api import errors, headers, page, predict, probes
 from gte_service.api.access_log import AccessLog
+from gte_service.api.json_provider import ReadableJson
 from gte_service.api.model_holder import ModelHolder
 from gte_service.monitoring.recorder import Recorder
 from gte_service.monitoring.task_monitor import TaskMonitor
@@ -21,10 +22,9 @@ def create_app(settings: Settings, slot: int) -> Flask:
     another takes no request it can't answer.
     """
     app = Flask(__name__, root_path=str(Path(__file__).parent))
-    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
-    # Chinese text stays readable in answers, and the order of fields is ours.
-    app.json.ensure_ascii = False  # type: ignore[attr-defined]
-    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.json = ReadableJson(app)
+    # A redirect from //predict to /predict would be followed without the body.
+    app.url_map.merge_slashes = False
     recorder = Recorder()
     holder = ModelHolder(settings, slot, recorder)
     log = AccessLog(slot, lambda: holder.revision)

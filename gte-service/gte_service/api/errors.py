@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 
-from flask import Flask, Response, jsonify
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from flask import Flask, Response, current_app, jsonify, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from gte_service.api.headers import request_id
-from gte_service.errors import RequestError, TooLarge
+from gte_service.errors import RequestError
 from gte_service.monitoring.task_monitor import current
 
 RETRY_AFTER_SECONDS = 5
+_IMPLIED_METHODS = frozenset({"HEAD", "OPTIONS"})
 _log = logging.getLogger(__name__)
 
 
@@ -24,21 +25,41 @@ def install(app: Flask) -> None:
 
 def _request_error(error: RequestError) -> Response:
     current().reason = error.reason
-    response = _shape(error.status, error.reason, str(error), error.field)
+    response = _shape(error.status, error.code, str(error), error.field)
     if error.status == 503:
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if error.status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
     return response
 
 
 def _http_error(error: HTTPException) -> Response:
-    if isinstance(error, RequestEntityTooLarge):
-        return _request_error(TooLarge("the body is too long for one request. Send several shorter ones."))
     code = (error.name or "error").lower().replace(" ", "_")
-    response = _shape(error.code or 500, code, error.description or "", None)
+    response = _shape(error.code or 500, code, _said(error), None)
     for name, value in error.get_headers():
         if name.lower() not in {"content-type", "content-length"}:
             response.headers[name] = value
     return response
+
+
+def _said(error: HTTPException) -> str:
+    path = request.path[:80]
+    if isinstance(error, NotFound):
+        return f"there is nothing at {path}. The addresses of this service are: {', '.join(addresses(current_app))}."
+    if isinstance(error, MethodNotAllowed):
+        use = " or ".join(sorted(set(error.valid_methods or ()) - _IMPLIED_METHODS))
+        return f"{request.method[:20]} is not for {path}. Use {use}."
+    return error.description or ""
+
+
+def addresses(app: Flask) -> list[str]:
+    """What can be asked of `app`, as methods and paths; the files of its page are left out."""
+    return [
+        f"{method} {rule.rule}"
+        for rule in app.url_map.iter_rules()
+        if rule.endpoint != "static"
+        for method in sorted((rule.methods or set()) - _IMPLIED_METHODS)
+    ]
 
 
 def _unexpected(error: Exception) -> Response:
