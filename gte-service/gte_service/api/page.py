@@ -42,7 +42,7 @@ def blueprint(settings: Settings) -> Blueprint:
                 settings=settings,
                 readiness=read_readiness(settings.run_dir),
                 keys_needed=bool(getattr(settings, "api_keys", ())),
-                tasks=[_described(task, language) for task in TASKS.values()],
+                tasks=[_described(task, language) for task in _in_order()],
                 as_data=_as_data,
             )
         )
@@ -53,6 +53,12 @@ def blueprint(settings: Settings) -> Blueprint:
         return response
 
     return routes
+
+
+def _in_order() -> list[Task]:
+    """The tasks as they are listed above, and after them those that are not."""
+    order = list(_WORDS)
+    return sorted(TASKS.values(), key=lambda task: order.index(task.name) if task.name in order else len(order))
 
 
 def _language() -> str:
