@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,7 @@ def test_a_model_that_cannot_tell_labels_apart_is_not_sure_of_anything() -> None
 def test_a_single_prototype_is_a_label_too() -> None:
     classes = fit(("a", "b"), ["a", "b"], torch.eye(2))
     assert classes.evidence(torch.eye(2)).argmax(1).tolist() == [0, 1]
+    assert classes.temperature == 1
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +94,11 @@ def test_the_file_has_a_row_for_each_prototype(encoder: Encoder, tmp_path: Path)
     assert [path.name for path in file.parent.iterdir()] == [file.name]
     text = TASKS["sentiment"].prototypes[3].text
     assert torch.allclose(found["sentiment"][3], encoder.encode([text]).vectors[0], atol=1e-5)
+    passage = TASKS["ner"].prototypes[0]
+    (tokens,) = encoder.encode([passage.text], token_vectors=True).token_vectors
+    part = tokens.mean(passage.spans)
+    assert part is not None
+    assert torch.allclose(found["ner"][0], part, atol=1e-5)
 
 
 def test_other_prototypes_have_another_file(tmp_path: Path) -> None:
@@ -123,6 +130,8 @@ def test_a_full_disk_is_told_of_and_leaves_no_half_file(encoder: Encoder, small_
             while True:
                 file.write(b"x" * 4096)
                 file.flush()
+        # Room for the file's beginning.
+        os.truncate(filler, filler.stat().st_size - (64 << 10))
         with pytest.raises(StorageError, match="free some space"):
             write_prototypes(small_disk / "prototypes" / "x.safetensors", encoder, {"ner": TASKS["ner"]})
         assert not list(small_disk.rglob("x.*"))
@@ -146,5 +155,7 @@ def test_what_is_known_is_not_computed_again(encoder: Encoder) -> None:
     assert asked[1:] == [["体育"]]
     model.known(["体育", "军事", "旅游"])
     assert asked[2:] == [["军事", "旅游"]]
+    model.known(["体育"])
+    assert asked[3:] == []
     model.known(["财经"])
-    assert asked[3:] == [["财经"]], "the oldest are dropped"
+    assert asked[3:] == [["财经"]], "what was asked for longest ago is dropped"

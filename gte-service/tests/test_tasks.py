@@ -82,6 +82,9 @@ def test_what_names_nothing_has_no_entities(service: Service, text: str) -> None
 
 def test_only_what_the_model_has_read_is_answered(service: Service) -> None:
     assert result(service, "ner", "好" * 600 + SENTENCE)["entities"] == []
+    # 510 tokens and the two special ones: the last character of 奥运会 is cut off.
+    assert result(service, "ner", "好" * 508 + "奥运会")["entities"] == []
+    assert typed(result(service, "ner", "好" * 507 + "奥运会")["entities"]) == [("奥运会", "event")]
 
 
 def test_types_of_ones_own(service: Service) -> None:
@@ -140,11 +143,21 @@ def test_a_question_is_answered_from_its_context(service: Service) -> None:
         assert answer["score"] > 0.5
 
 
+def test_an_answer_in_a_later_sentence_is_found_at_its_place(service: Service) -> None:
+    context = "张三出生于1990年。😀他去年在北京参加了奥运会。"
+    answer = result(service, "qa", f"{context}|他在哪里参加了奥运会？")
+    assert answer["answer"] == context[answer["start"] : answer["end"]] == "北京"
+    sentence = answer["sentence"]
+    assert sentence["text"] == context[sentence["start"] : sentence["end"]] == "😀他去年在北京参加了奥运会。"
+
+
 def test_a_question_that_the_context_does_not_answer_is_not_answered(service: Service) -> None:
-    answer = result(service, "qa", "张三在北京参加了奥运会。|水的沸点是多少度？")
-    assert answer["found"] is False
-    assert answer["answer"] is answer["start"] is answer["end"] is None
-    assert answer["score"] < 0.5
+    # The second context has an amount, as is asked for, and is about something else.
+    for context in ("张三在北京参加了奥运会。", "张三在北京买了三十本书。"):
+        answer = result(service, "qa", f"{context}|水的沸点是多少度？")
+        assert answer["found"] is False
+        assert answer["answer"] is answer["start"] is answer["end"] is None
+        assert answer["score"] < 0.5
 
 
 def test_labels_are_ranked_with_scores_that_add_up_to_1(service: Service) -> None:
