@@ -360,7 +360,7 @@ def event(kind: str, trigger: str, arguments: Iterable[tuple[str, str]]) -> dict
 
 def test_triggers_and_arguments_of_events_are_measured_apart() -> None:
     asked = [
-        data.Eventful("a", "x", (data.Event("visit", "访问", (("subject", "《田文》"), ("time", "昨天"))),)),
+        data.Eventful("a", "x", (data.Event("visit", "“访问”", (("subject", "《田文》"), ("time", "昨天"))),)),
         data.Eventful("b", "x", (data.Event("death", "去世", (("subject", "秦川"),)),)),
         data.Eventful("c", "x", ()),
     ]
@@ -492,6 +492,27 @@ def test_an_error_of_the_service_names_the_example(service: RunningService) -> N
     many = [data.Neighbour(f"x:{number}", "x", "y", ("z",) * 200) for number in (1, 2)]
     with pytest.raises(AnswerError, match=r"^x:1 to 2: HTTP 413: too_large: "):
         TASKS["embedding"].evaluate(asking, many)
+
+
+def test_every_example_gets_its_own_part_of_a_batch(service: RunningService) -> None:
+    asking = Service(url_of(service))
+    words = "天地人山水火风雨雪云花"
+    asked = [
+        data.Neighbour("x:1", word, "近", ("远", "高", "低")[: 2 + (place > 6)]) for place, word in enumerate(words)
+    ]
+    answers = list(TASKS["embedding"].ask(asking, asked))
+    assert [len(answer) for answer in answers] == [2 + len(example.far) for example in asked]
+    for answer, example in zip(answers, asked, strict=True):
+        for vector, text in zip(answer, (example.text, example.near, *example.far), strict=True):
+            assert vector == pytest.approx(asking.predict("embedding", input_text=text), abs=1e-5)
+
+
+def test_labels_of_their_own_are_sent_with_their_examples_alone(service: RunningService) -> None:
+    choices: list[tuple[str, ...]] = [("天气", "股票"), (), ("天气", "足球"), ("天气", "足球")]
+    asked = [data.Labelled("x:1", "天气", "天气", labels) for labels in choices]
+    answers = TASKS["classification"].ask(Service(url_of(service)), asked)
+    offered = [{place["label"] for place in answer["ranking"]} for answer in answers]
+    assert offered == [set(labels or data.TOPICS) for labels in choices]
 
 
 def test_figures_of_two_models_do_not_mix(service: RunningService) -> None:
