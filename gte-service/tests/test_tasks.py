@@ -107,6 +107,11 @@ def test_a_relation_has_a_direction(service: Service) -> None:
         ("李四", "studied_at", "清华大学"),
     }
     assert triples("张三去了北京。李四在上海出生。") & {("张三", "born_in", "北京")} == set()
+    assert triples("张三的妻子李四毕业于清华大学") == {
+        ("张三", "spouse_of", "李四"),
+        ("李四", "studied_at", "清华大学"),
+    }
+    assert triples("张三和李四去年结婚了") == {("张三", "spouse_of", "李四")}
     assert triples("张三昨天在北京买了一本书") == set()
 
 
@@ -128,6 +133,7 @@ def test_events_of_ones_own(service: Service) -> None:
 
 
 def test_what_happens_nowhere_is_no_event(service: Service) -> None:
+    assert result(service, "event", "老师介绍作业的要求", types=["裁员", "融资"])["events"] == []
     assert result(service, "event", "今天天气很好")["events"] == []
 
 

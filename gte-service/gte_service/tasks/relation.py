@@ -39,7 +39,6 @@ class _Kind:
         name: its name.
         subjects: types of entities that may be its subject; none means any.
         objects: types of entities that may be its object; none means any.
-        symmetric: whether it holds both ways, and is so told once.
         between: words that stand between subject and object, in this order.
         after: words that follow both, the subject before the object.
         reverse: words that stand between object and subject, in this order.
@@ -49,19 +48,14 @@ class _Kind:
     name: str
     subjects: tuple[str, ...] = ()
     objects: tuple[str, ...] = ()
-    symmetric: bool = False
     between: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     reverse: tuple[str, ...] = ()
     after_reverse: tuple[str, ...] = ()
 
     def admits(self, subject: Entity, obj: Entity) -> bool:
-        """Whether two entities may stand in it, by their types and, told once, by their order."""
-        return (
-            (not self.subjects or subject.type in self.subjects)
-            and (not self.objects or obj.type in self.objects)
-            and (not self.symmetric or subject.start < obj.start)
-        )
+        """Whether two entities may stand in it, by their types."""
+        return (not self.subjects or subject.type in self.subjects) and (not self.objects or obj.type in self.objects)
 
     def could_hold(self, entity: Entity) -> bool:
         """Whether an entity could stand in it on either side."""
@@ -169,8 +163,9 @@ class _Sentence:
     def _relation(self, subject: Entity, obj: Entity) -> tuple[float, str, Entity, Entity] | None:
         """The most probable relation of two entities in these roles, None if that is none."""
         last = max(subject.end, obj.end)
-        # What follows a third entity is said of that one.
-        end = min((it.start for it in self.entities if it.start >= last), default=self.end)
+        # What follows a third entity is said of that one, unless it says when or how much.
+        others = [it.start for it in self.entities if it.start >= last and it.type not in {"time", "quantity"}]
+        end = min(others, default=self.end)
         between, after = _context(end, (subject.start, subject.end), (obj.start, obj.end))
         possible = [kind for kind in self.kinds if kind.admits(subject, obj) and not self._another(kind, between)]
         vector = self.tokens.mean([between, after])
@@ -215,7 +210,6 @@ def _kinds() -> tuple[_Kind, ...]:
             name,
             tuple(kind["subject"]),
             tuple(kind["object"]),
-            bool(kind.get("symmetric", False)),
             **{place: tuple(map(str, words)) for place, words in kind["triggers"].items()},
         )
         for name, kind in read_data("relation")["types"].items()
