@@ -113,7 +113,7 @@ def compare(lives: Sequence[Life], lines: Sequence[Line], begin: Edge, end: Edge
         interval: seconds from one scrape to the next.
     """
     counter, unplaced, caught = _increases(lives, begin, end)
-    ends = list(_ends(lives, begin, end, interval))
+    ends = list(_ends(lives, end, interval))
     inside, at_edges, at_ends = _lines(lines, begin, end, ends)
     rows = [
         Row(
@@ -149,16 +149,16 @@ def _increases(lives: Sequence[Life], begin: Edge, end: Edge) -> tuple[Counter[K
     return counter, unplaced, caught
 
 
-def _ends(lives: Sequence[Life], begin: Edge, end: Edge, interval: float) -> Iterable[End]:
-    for life in lives:
+def _ends(lives: Sequence[Life], end: Edge, interval: float) -> Iterable[End]:
+    for number, life in enumerate(lives):
         over = life.ended or end.at - life.last.at > GONE_AFTER_INTERVALS * interval
         if not over or life.last.at >= end.at:
             continue
-        later = [other.first.end for other in lives if other.first.at > life.last.at]
-        # Nothing came in its place: by now it must have ended.
-        until = min(later) + MARGIN_SECONDS if later else life.last.at + GONE_AFTER_INTERVALS * interval
-        if until > begin.begin:
-            yield End(life.last.at, until)
+        if life.ended:
+            # What the next process has counted by its first scrape is subtracted again.
+            yield End(life.last.at, lives[number + 1].first.end + MARGIN_SECONDS)
+        else:
+            yield End(life.last.at, life.last.at + GONE_AFTER_INTERVALS * interval)
 
 
 def _lines(

@@ -90,7 +90,7 @@ def read_scrapes(address: str, begin: float, end: float) -> dict[str, list[Scrap
         instance: [
             Scrape(at, one.seconds, one.counts if one.present else None)
             for at, one in sorted(samples.items())
-            if begin <= at <= end and one.up and one.seconds is not None
+            if one.up and one.seconds is not None
         ]
         for instance, samples in sorted(found.items())
     }

@@ -6,7 +6,7 @@ Its counters are what they would be, so a test can take one request away on eith
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from reconcile.access_log import Container, Line
@@ -47,6 +47,7 @@ class SimulatedStack:
         uncounted: requests that have a line and were not counted.
         log_begin: when the log begins.
         container_started: as the engine says it.
+        seen: whether Prometheus has a scrape of an instance.
     """
 
     begin: float = 1000.0
@@ -57,6 +58,7 @@ class SimulatedStack:
     uncounted: list[Line] = field(default_factory=list)
     log_begin: float | None = 0.0
     container_started: float = 0.0
+    seen: Callable[[str, Scrape], bool] = lambda instance, scrape: True
 
     def request(self, *times: float, task: str = "embedding", status: str = "success", reason: str = "") -> None:
         """Requests that are counted and logged."""
@@ -82,7 +84,7 @@ class SimulatedStack:
         """Compare both."""
         options = Options(since or self.begin, until or self.end, json=False)
         scrapes = {
-            instance: [scrape for scrape in own if options.since <= scrape.at <= options.until]
+            instance: [one for one in own if options.since <= one.at <= options.until and self.seen(instance, one)]
             for instance, own in self.scrapes().items()
         }
         lines: Sequence[Line] = [line for line in self.lines() if self.log_begin is None or line.time > self.log_begin]

@@ -101,9 +101,7 @@ def test_a_line_and_a_counter_of_different_moments_do_not_make_up_for_each_other
 
 def test_a_scrape_that_is_missing_does_not_matter() -> None:
     stack = quiet_stack()
-    stack.processes = [Process(0.0)]
-    whole = stack.scrapes()
-    stack.scrapes = lambda: {name: own[:3] + own[7:] for name, own in whole.items()}  # type: ignore[method-assign]
+    stack.seen = lambda _, scrape: not 1011 < scrape.at < 1034
     assert stack.judge().comparison.equal
 
 
@@ -164,6 +162,13 @@ def test_a_restart_that_no_counter_shows_is_seen_by_a_scrape_without_counters() 
     assert stack.judge().comparison.equal
 
 
+def test_a_restart_shortly_before_the_end_of_the_range_is_told_apart_too() -> None:
+    report = restarted_stack().judge(until=1040.0)
+    assert report.comparison.end.at == 1040.0
+    assert report.comparison.exact
+    assert (row(report).lines, row(report).counter, row(report).unscraped, row(report).difference) == (7, 5, 2, 0)
+
+
 def test_two_restarts_are_both_told() -> None:
     stack = SimulatedStack(processes=[Process(0.0, 1018.0), Process(1018.5, 1038.0), Process(1038.5)])
     stack.request(1002.0, 1017.0, 1022.0, 1037.0, 1036.0, 1048.0)
@@ -191,6 +196,15 @@ def test_replicas_are_added_up() -> None:
     assert row(stack.judge()).difference == -1
 
 
+def test_with_replicas_an_edge_needs_a_pause_from_the_first_scrape_to_the_last() -> None:
+    stack = SimulatedStack(processes=[Process(0.0), Process(0.0, instance=OTHER)])
+    # Counted by the other, which is scraped 3 s before the last scrape of all.
+    stack.request(1030.000, 1058.001)
+    report = stack.judge()
+    assert report.comparison.end.at == 1057.0
+    assert report.verdict.startswith("Equal: 1 request in")
+
+
 def test_a_replica_that_goes_takes_with_it_what_was_not_scraped() -> None:
     stack = SimulatedStack(processes=[Process(0.0), Process(0.0, 1030.0, instance=OTHER)])
     # Those with an odd millisecond are the other's.
@@ -205,15 +219,43 @@ def test_a_replica_that_goes_takes_with_it_what_was_not_scraped() -> None:
 
 def test_what_a_replica_has_counted_when_it_is_first_seen_may_lie_anywhere() -> None:
     stack = SimulatedStack(processes=[Process(0.0), Process(970.0, instance=OTHER, counters_after=50.0)])
-    whole = stack.scrapes
     # Prometheus finds it late: no scrape without counters tells that it has only begun.
-    stack.scrapes = lambda: {name: [one for one in own if one.counts is not None] for name, own in whole().items()}  # type: ignore[method-assign]
+    stack.seen = lambda _, scrape: scrape.counts is not None
     stack.request(990.001, 1004.001, 1054.001)
     report = stack.judge()
     assert report.comparison.equal
     assert not report.comparison.exact
     assert row(report).unplaced == 2
     assert any("for the first time" in note for note in report.notes())
+
+
+def test_what_a_replica_counted_between_its_start_and_its_first_scrape_may_lie_before_the_range() -> None:
+    stack = SimulatedStack(processes=[Process(990.0), Process(0.0, instance=OTHER)], container_started=990.0)
+    # Its start is known, but Prometheus finds it half a minute later.
+    stack.seen = lambda instance, scrape: scrape.at > 1020 or instance == OTHER
+    stack.request(995.000, 1004.000, 1054.001)
+    report = stack.judge()
+    assert report.comparison.equal
+    assert row(report).unplaced == 2
+
+
+def test_a_replica_that_is_not_scraped_for_long_keeps_an_edge_from_being_exact() -> None:
+    stack = SimulatedStack(end=1200.0, processes=[Process(0.0), Process(0.0, instance=OTHER)])
+    stack.seen = lambda instance, scrape: instance != OTHER or not 1003 < scrape.at < 1040
+    stack.request(1000.000, 1002.000, 1005.000, 1010.000, 1015.000, 1020.000)
+    # Counted by the other, but seen only after its gap.
+    stack.request(1018.001, 1100.000)
+    report = stack.judge()
+    assert report.comparison.begin.at == 1042.0
+    assert report.verdict.startswith("Equal: 1 request in")
+
+
+def test_a_replica_that_begins_while_another_ends_does_not_hide_what_that_one_lost() -> None:
+    stack = SimulatedStack(processes=[Process(0.0, 1030.0), Process(1015.0, instance=OTHER, counters_after=8.0)])
+    stack.request(1004.000, 1023.001, 1024.001, 1029.000, 1054.000)
+    report = stack.judge()
+    assert report.comparison.equal
+    assert (row(report).lines, row(report).counter, row(report).unscraped) == (5, 4, 1)
 
 
 def test_an_instance_without_container_is_named_when_something_differs() -> None:
