@@ -157,6 +157,12 @@ def test_an_answer_in_a_later_sentence_is_found_at_its_place(service: Service) -
     assert sentence["text"] == context[sentence["start"] : sentence["end"]] == "😀他去年在北京参加了奥运会。"
 
 
+def test_of_several_amounts_the_one_that_is_asked_for_is_the_answer(service: Service) -> None:
+    for fruit, price in (("苹果", "五元"), ("香蕉", "八元")):
+        answer = result(service, "qa", f"一斤苹果的价格是五元，一斤香蕉的价格是八元。|一斤{fruit}的价格是多少钱？")
+        assert answer["answer"] == price
+
+
 def test_a_question_that_the_context_does_not_answer_is_not_answered(service: Service) -> None:
     # The second context has an amount, as is asked for, and is about something else.
     for context in ("张三在北京参加了奥运会。", "张三在北京买了三十本书。"):

@@ -23,8 +23,8 @@ from gte_service.tasks.spans.entities import Entity, find_entities
 from gte_service.tasks.spans.segmenter import readable, words_of
 from gte_service.tasks.spans.sentences import sentences_of
 
-# How many characters on each side of a span tell what is said of it.
-_SURROUNDINGS = 12
+# What is said of a span stands in its own clause.
+_CLAUSE_END = re.compile(r"[，,；;：:。！？!?（）()]")
 # Questions that no single name answers.
 _FOR_A_SENTENCE = ("为什么", "为何", "怎么", "怎样", "如何", "why", "how")
 
@@ -172,7 +172,7 @@ def _score(cosine: float, unrelated: Tensor) -> float:
 def _span(
     sentence: str, question: str, tokens: TokenVectors, question_tokens: TokenVectors, model: Model
 ) -> Entity | Candidate | None:
-    """The part of a sentence that is what the question asks for: the one whose surroundings are most like it."""
+    """The part of a sentence that is what the question asks for: the one of the clause that is most like it."""
     asked = _asked_for(question)
     if asked and asked.whole:
         end = len(sentence.rstrip("。！？!?；;…. "))
@@ -192,8 +192,9 @@ def _span(
         return None
 
     def likeness(span: Entity | Candidate) -> float:
-        before = (max(0, span.start - _SURROUNDINGS), span.start)
-        around = tokens.mean([before, (span.end, span.end + _SURROUNDINGS)])
+        before = max((found.end() for found in _CLAUSE_END.finditer(sentence, 0, span.start)), default=0)
+        after = _CLAUSE_END.search(sentence, span.end)
+        around = tokens.mean([(before, span.start), (span.end, after.start() if after else len(sentence))])
         return float(around @ content) if around is not None else -1.0
 
     return max(spans, key=likeness)

@@ -72,8 +72,6 @@ def write_prototypes(
         raise StorageError(
             f"{file} can't be written ({error}): free some space there, then the service goes on."
         ) from error
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def read_prototypes(file: Path, tasks: Iterable[str]) -> dict[str, Tensor]:
