@@ -25,6 +25,8 @@ _PROMETHEUS, _PROMETHEUS_PORT = "prometheus", 9090
 _SETTLED_SECONDS = 1.0
 # The engine stamps a line when it arrives, which on a busy machine is later than the time in it.
 _LATE_SECONDS = 10.0
+# Scrapes before the range tell what each replica had counted when it began.
+_EARLIER_SECONDS = 60.0
 
 
 def main(arguments: Sequence[str] | None = None, root: Path = _ROOT, clock: Callable[[], float] = time.time) -> int:
@@ -70,6 +72,6 @@ def reconcile(run: Run, options: Options, now: float) -> Report:
     """
     address = run.compose.read().services[_PROMETHEUS].address(_PROMETHEUS_PORT)
     # Prometheus before the log: a request that is in a scrape has its line by then.
-    scrapes = read_scrapes(address, options.since, min(options.until, now - _SETTLED_SECONDS))
+    scrapes = read_scrapes(address, options.since - _EARLIER_SECONDS, min(options.until, now - _SETTLED_SECONDS))
     logged = read_lines(run.compose, options.since - _LATE_SECONDS, options.until + _LATE_SECONDS)
     return judge(options, scrapes, logged, read_containers(run.compose))

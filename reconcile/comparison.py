@@ -151,13 +151,10 @@ def _increases(lives: Sequence[Life], begin: Edge, end: Edge) -> tuple[Counter[K
 
 def _ends(lives: Sequence[Life], end: Edge, interval: float) -> Iterable[End]:
     for number, life in enumerate(lives):
-        over = life.ended or end.at - life.last.at > GONE_AFTER_INTERVALS * interval
-        if not over or life.last.at >= end.at:
-            continue
         if life.ended:
             # What the next process has counted by its first scrape is subtracted again.
             yield End(life.last.at, lives[number + 1].first.end + MARGIN_SECONDS)
-        else:
+        elif end.at - life.last.at > GONE_AFTER_INTERVALS * interval:
             yield End(life.last.at, life.last.at + GONE_AFTER_INTERVALS * interval)
 
 

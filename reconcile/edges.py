@@ -41,12 +41,15 @@ class Edge:
     clear: bool
 
 
-def choose_edges(lives: Sequence[Life], lines: Sequence[Line], log_begin: float, interval: float) -> tuple[Edge, Edge]:
+def choose_edges(
+    lives: Sequence[Life], lines: Sequence[Line], since: float, log_begin: float, interval: float
+) -> tuple[Edge, Edge]:
     """The scrapes nearest to both ends of the range.
 
     Args:
-        lives: all lives in the range that was asked for.
+        lives: all lives in the range that was asked for, and somewhat before.
         lines: all lines of that range and somewhat beyond, in order.
+        since: where the range begins.
         log_begin: from when on the log is there.
         interval: seconds from one scrape to the next.
 
@@ -54,7 +57,13 @@ def choose_edges(lives: Sequence[Life], lines: Sequence[Line], log_begin: float,
         RangeError: there are fewer than two scrapes.
     """
     times = [line.time for line in lines]
-    moments = sorted({at for life in lives for at in life.times})
+    moments = sorted({at for life in lives for at in life.times if at >= since})
+    if len(moments) < 2:
+        raise RangeError(
+            "Prometheus has fewer than two scrapes of gte-service in this range, and a counter's increase needs two. "
+            "Choose a longer range, or wait 10 s; if that doesn't help: is the target up (Status > Target health in "
+            "Prometheus)?"
+        )
     edges = [edge for edge in (_edge(at, lives, times, interval) for at in moments) if edge.begin >= log_begin]
     if len(edges) < 2:
         raise RangeError(

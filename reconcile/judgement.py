@@ -21,7 +21,7 @@ def judge(
 
     Args:
         options: the range that was asked for.
-        scrapes: those of the range, by instance and in order.
+        scrapes: those of the range and somewhat before, by instance and in order.
         lines: those of the range and somewhat beyond, in order.
         containers: those of the service, looked at after the lines were read: what was rotated away meanwhile must
             not be taken for lines that never were.
@@ -36,16 +36,17 @@ def judge(
     begin_of_log = log_begin(containers)
     if begin_of_log is None:
         raise LogError("The log of gte-service has no line at all: does it start (make status)?")
-    begin, end = choose_edges(lives, lines, begin_of_log, interval)
+    begin, end = choose_edges(lives, lines, options.since, begin_of_log, interval)
     found = compare(lives, lines, begin, end, interval)
     if not found.rows:
         raise RangeError(
             "There was no task request in this range: the log has none, and no counter has risen. Send some (make "
             "load), wait 10 s for the next scrapes, or choose another range."
         )
+    times = [at for life in lives for at in life.times]
     return Report(
         found,
         options,
-        log_begin=begin_of_log if any(life.first.at < begin_of_log for life in lives) else None,
+        log_begin=begin_of_log if any(options.since <= at < begin_of_log for at in times) else None,
         vanished=sorted({life.instance for life in lives if life.instance.rpartition(":")[0] not in starts}),
     )

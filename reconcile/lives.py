@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from reconcile.errors import RangeError
 from reconcile.scrapes import Scrape
 
 
@@ -59,19 +58,9 @@ def find_lives(scrapes: Mapping[str, Sequence[Scrape]], starts: Mapping[str, flo
 
 
 def typical_interval(lives: Iterable[Life]) -> float:
-    """Seconds from one scrape to the next.
-
-    Raises:
-        RangeError: nowhere are there two in a row.
-    """
+    """Seconds from one scrape to the next, 0 where there are no two."""
     steps = [later - earlier for life in lives for earlier, later in zip(life.times, life.times[1:])]  # noqa: B905
-    if not steps:
-        raise RangeError(
-            "Prometheus has fewer than two scrapes of gte-service in a row in this range, and a counter's increase "
-            "needs two. Choose a longer range, or wait 10 s; if that doesn't help: is the target up (Status > Target "
-            "health in Prometheus)?"
-        )
-    return median(steps)
+    return median(steps) if steps else 0.0
 
 
 def _lives(instance: str, scrapes: Sequence[Scrape], starts: Mapping[str, float]) -> Iterable[Life]:

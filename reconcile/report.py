@@ -79,7 +79,7 @@ class Report:
                 f"Traffic doesn't pause at an edge: during the scrapes there {_number(at_edges)} came, which may lie "
                 "on either side."
             )
-        for end in found.ends:
+        for end in found.ends if found.total("unscraped") or not found.equal else ():
             yield (
                 f"A process ended between its scrape of {say_moment(end.scraped)} and {say_moment(end.until)}: what "
                 "it counted after the scrape is lost to Prometheus."

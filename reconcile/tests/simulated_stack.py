@@ -18,6 +18,7 @@ from reconcile.scrapes import Key, Scrape
 ADDRESS = "172.20.0.5"
 INSTANCE = f"{ADDRESS}:9090"
 INTERVAL = 5.0
+EARLIER_SECONDS = 20.0
 SCRAPE_SECONDS = 0.02
 # A start takes a moment until the exporter answers, and another until the first worker has made its counters.
 EXPORTER_SECONDS = 1.0
@@ -69,7 +70,7 @@ class SimulatedStack:
         found: dict[str, list[Scrape]] = {}
         for process in self.processes:
             offset = 0.0 if process.instance == INSTANCE else 2.0
-            at = self.begin + offset
+            at = self.begin + offset - EARLIER_SECONDS
             while at <= self.end:
                 if process.started + EXPORTER_SECONDS <= at < process.ended:
                     found.setdefault(process.instance, []).append(self._scrape(process, at))
@@ -84,7 +85,11 @@ class SimulatedStack:
         """Compare both."""
         options = Options(since or self.begin, until or self.end, json=False)
         scrapes = {
-            instance: [one for one in own if options.since <= one.at <= options.until and self.seen(instance, one)]
+            instance: [
+                one
+                for one in own
+                if options.since - EARLIER_SECONDS <= one.at <= options.until and self.seen(instance, one)
+            ]
             for instance, own in self.scrapes().items()
         }
         lines: Sequence[Line] = [line for line in self.lines() if self.log_begin is None or line.time > self.log_begin]

@@ -26,7 +26,7 @@ def compared(tmp_path: Path, logged_by: LoggedBy, prometheus: FakePrometheus) ->
     """Compare what a made-up stack logs and counts in the minute that follows, as if it were over."""
 
     def compare(stack: SimulatedStack, *arguments: str) -> int:
-        prometheus.scraped(INSTANCE, stack.scrapes()[INSTANCE])
+        prometheus.scraped(INSTANCE, [scrape for scrape in stack.scrapes()[INSTANCE] if scrape.at >= stack.begin])
         logged_by("".join(map(written, stack.lines())))
         # The engine stamps the lines with the time at which they are really written.
         return main(["--since", say_moment(stack.begin - HENCE), *arguments], tmp_path, lambda: stack.end + 1.5)
@@ -106,6 +106,18 @@ def test_a_scrape_that_is_not_over_for_a_second_is_no_edge(
     newest = Scrape(stack.end + 1.0, 0.01, {Key("requests", "embedding", "success"): 4})
     prometheus.scraped(INSTANCE, [newest])
     assert compared(stack) == 0, capsys.readouterr().out
+
+
+@needs_engine
+def test_the_minute_before_the_range_is_read_too(
+    compared: Compared, stack: SimulatedStack, prometheus: FakePrometheus, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Without it, these 5 could be of the range.
+    counts = {Key("requests", "qa", "success"): 5}
+    moments = (stack.begin - HENCE - 50.0, stack.begin + 4.0, stack.end - 1.0)
+    prometheus.scraped("172.20.0.6:9090", [Scrape(at, 0.01, counts) for at in moments])
+    assert compared(stack) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("Equal: ")
 
 
 @needs_engine

@@ -133,9 +133,10 @@ def test_what_the_new_process_has_counted_already_is_not_taken_for_lost() -> Non
 
 def test_a_restart_without_a_loss_is_no_news() -> None:
     stack = SimulatedStack(processes=[Process(0.0, 1028.0), Process(1028.5)])
-    stack.request(1002.0, 1003.0, 1041.0)
+    # The last two are counted by the new process, one of them before its first scrape.
+    stack.request(1002.0, 1003.0, 1034.0, 1041.0)
     report = stack.judge()
-    assert report.verdict.startswith("Equal: 3 requests")
+    assert report.verdict.startswith("Equal: 4 requests")
     assert list(report.notes()) == []
 
 
@@ -194,6 +195,18 @@ def test_replicas_are_added_up() -> None:
     assert (row(report).lines, row(report).counter) == (8, 8)
     stack.uncounted.append(Line(1029.5, "embedding", "success"))
     assert row(stack.judge()).difference == -1
+
+
+def test_a_scrape_before_the_range_tells_what_a_replica_had_counted() -> None:
+    stack = SimulatedStack(processes=[Process(0.0), Process(0.0, instance=OTHER)])
+    stack.request(990.001, 1031.001)
+    report = stack.judge(since=1003.0)
+    assert report.comparison.begin.at == 1005.0
+    assert report.verdict.startswith("Equal: 1 request in")
+
+
+def test_a_scrape_before_the_range_is_no_edge() -> None:
+    assert quiet_stack().judge(since=1021.0).comparison.begin.at == 1025.0
 
 
 def test_with_replicas_an_edge_needs_a_pause_from_the_first_scrape_to_the_last() -> None:
@@ -335,6 +348,12 @@ def test_the_range_begins_with_the_log() -> None:
     assert note.startswith("The log begins at 1970-01-01T00:16:49.000Z: what is older was rotated away")
 
 
+def test_a_log_that_begins_before_the_range_is_no_news() -> None:
+    stack = quiet_stack()
+    stack.log_begin = 1003.5
+    assert list(stack.judge(since=1010.0).notes()) == []
+
+
 def test_a_log_that_is_too_short_says_so() -> None:
     stack = quiet_stack()
     stack.log_begin = 1056.0
@@ -350,9 +369,9 @@ def test_an_empty_log_says_so() -> None:
 
 
 def test_a_range_without_two_scrapes_says_so() -> None:
-    with pytest.raises(RangeError, match="fewer than two scrapes of gte-service in a row"):
+    with pytest.raises(RangeError, match="fewer than two scrapes of gte-service in this range"):
         quiet_stack().judge(since=1021.0, until=1029.0)
-    with pytest.raises(RangeError, match="fewer than two scrapes of gte-service in a row"):
+    with pytest.raises(RangeError, match="fewer than two scrapes of gte-service in this range"):
         SimulatedStack(processes=[]).judge()
 
 
