@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -108,6 +109,21 @@ def test_a_request_is_counted_in_prometheus_by_task(stack: Stack) -> None:
     before = float(stack.query(expression)[0]["value"][1])
     assert stack.predict("张三在北京参加了奥运会") == 200
     wait_for(lambda: float(stack.query(expression)[0]["value"][1]) == before + 1, "the count in Prometheus", 30)
+
+
+def test_log_and_prometheus_count_the_same_and_a_false_line_is_noticed(stack: Stack) -> None:
+    def reconciled() -> tuple[int, dict[str, Any]]:
+        done = stack.run(sys.executable, "-m", "reconcile", "--since", "8m", "--json")
+        return done.returncode, json.loads(done.stdout) if done.stdout.startswith("{") else {}
+
+    # The load test has sent thousands, and the last of them must have been scraped.
+    code, found = wait_for(lambda: (got := reconciled())[1].get("exact") and got, "an exact comparison", 60)
+    assert (code, found["equal"]) == (0, True), found
+    assert sum(row["lines"] for row in found["gte_task_requests_total"]) > 1000
+    assert {row["status"] for row in found["gte_task_requests_total"] if row["lines"]} == {"success", "invalid"}
+    false = '{"time": "\'$(date -u +%FT%T.%6N)\'+00:00", "task_type": "ner", "status": "error", "reason": "internal"}'
+    stack.must("docker", "compose", "exec", "-T", "gte-service", "sh", "-c", f"echo '{false}' > /proc/1/fd/1")
+    assert wait_for(lambda: (got := reconciled())[0] == 1 and got, "the false line", 60)[1]["equal"] is False
 
 
 def test_a_restart_fails_no_request_in_flight(stack: Stack) -> None:
