@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gte_service.errors import SettingsError
@@ -15,6 +16,9 @@ MOST_THREADS = 8
 # So that a computation takes about as long whatever the CPUs: a text that has just missed one waits for its end.
 BATCH_TOKENS_PER_THREAD = 256
 PRECISIONS = ("fp32", "bf16", "int8")
+# As many characters as nobody can try out.
+SHORTEST_KEY = 16
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
 DEFAULT_MODEL = "iic/nlp_gte_sentence-embedding_chinese-large"
 
 
@@ -43,6 +47,9 @@ class Settings:
         hang_seconds: a computation that takes longer has hung, and its worker is replaced.
         max_body_bytes: longest request body in bytes.
         max_texts: most texts in one request.
+        api_keys: what clients may identify themselves by; none means that everyone is served. Not part of its repr.
+        cors_origins: whose pages may ask from a browser, as `scheme://host[:port]`, or `*` for all; none by default.
+        model_aliases: what clients of /v1 may call the model besides its name.
         links: addresses shown on the page, by name.
     """
 
@@ -66,6 +73,9 @@ class Settings:
     hang_seconds: int
     max_body_bytes: int
     max_texts: int
+    api_keys: tuple[str, ...] = field(repr=False)
+    cors_origins: tuple[str, ...]
+    model_aliases: tuple[str, ...]
     links: Mapping[str, str]
 
     @property
@@ -135,6 +145,9 @@ def read_settings(environ: Mapping[str, str] = os.environ, cpus: float | None = 
         hang_seconds=_whole(given, "GTE_HANG_SECONDS", 60, 1, 3600),
         max_body_bytes=_whole(given, "GTE_MAX_BODY_BYTES", 1 << 20, 1 << 10, 1 << 30),
         max_texts=_whole(given, "GTE_MAX_TEXTS", 256, 1, 100_000),
+        api_keys=_read_keys(given),
+        cors_origins=_origins(given),
+        model_aliases=_listed(given, "GTE_MODEL_ALIASES"),
         links=links,
     )
 
@@ -155,6 +168,59 @@ def available_cpus() -> float:
         if len(words) == 2 and words[0] not in {"max", "-1"}:
             return min(allowed, int(words[0]) / int(words[1]))
     return allowed
+
+
+def _read_keys(given: Mapping[str, str]) -> tuple[str, ...]:
+    """The keys of a file, one a line; comments begin with #. A message never holds one."""
+    if "GTE_API_KEYS_FILE" not in given:
+        return ()
+    path = given["GTE_API_KEYS_FILE"]
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except IsADirectoryError as error:
+        raise SettingsError(f"GTE_API_KEYS_FILE: {path} is a folder. Name a file with one key a line.") from error
+    except PermissionError as error:
+        raise SettingsError(
+            f"GTE_API_KEYS_FILE: {path} may not be read by the user of this process ({os.getuid()}). Make it readable "
+            "(chmod a+r) and keep others out by its folder (chmod 700)."
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"GTE_API_KEYS_FILE: {path} can't be read ({error}). Name a text file, one key a line."
+        ) from error
+    keys: list[str] = []
+    for number, line in enumerate(lines, start=1):
+        key = line.strip()
+        if not key or key.startswith("#"):
+            continue
+        if len(key) < SHORTEST_KEY or not key.isascii() or not key.isprintable() or " " in key:
+            raise SettingsError(
+                f"GTE_API_KEYS_FILE: line {number} of {path} is no key: at least {SHORTEST_KEY} visible ASCII "
+                "characters without blanks. `openssl rand -hex 24` makes one."
+            )
+        keys.append(key)
+    if not keys:
+        raise SettingsError(
+            f"GTE_API_KEYS_FILE: {path} holds no key. Write one a line (`openssl rand -hex 24` makes one), or leave "
+            "the setting out to serve everyone."
+        )
+    return tuple(dict.fromkeys(keys))
+
+
+def _origins(given: Mapping[str, str]) -> tuple[str, ...]:
+    origins = _listed(given, "GTE_CORS_ORIGINS")
+    for origin in origins:
+        if origin != "*" and not _ORIGIN.fullmatch(origin):
+            raise SettingsError(
+                f"GTE_CORS_ORIGINS: {origin!r} is no origin. Write scheme://host or scheme://host:port without a path, "
+                "several with commas between them, or * for all."
+            )
+    return origins
+
+
+def _listed(given: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """The parts of a value between commas."""
+    return tuple(part.strip() for part in given.get(name, "").split(",") if part.strip())
 
 
 def _one_of(given: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:

@@ -102,11 +102,14 @@ class Service:
         data: bytes | None = None,
         port: int = 0,
         headers: dict[str, str] | None = None,
+        method: str | None = None,
     ) -> Answer:
         if body is not None:
             data = json.dumps(body).encode()
         url = f"http://127.0.0.1:{port or self.port}{path}"
-        request = urllib.request.Request(url, data=data, headers={"Content-Type": "application/json"} | (headers or {}))
+        request = urllib.request.Request(
+            url, data=data, headers={"Content-Type": "application/json"} | (headers or {}), method=method
+        )
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
                 return Answer(answer.status, answer.headers, answer.read().decode())

@@ -18,8 +18,8 @@ DEFAULTS = dict(re.findall(r"\$\{([A-Z][A-Z0-9_]*):?-([^}]+)\}", _COMPOSE))
 NOT_FOR_PEOPLE = {"SMOKE_LEFT_OUT"}
 # Read by Compose itself.
 COMPOSES_OWN = {"COMPOSE_PROJECT_NAME": "gte-observability"}
-# Their default is "a folder that is empty", which nobody would write down.
-SHOWN_BY_EXAMPLE = {"GTE_MODEL_DIR"}
+# Their default is something that is empty, which nobody would write down.
+SHOWN_BY_EXAMPLE = {"GTE_MODEL_DIR", "GTE_API_KEYS_FILE"}
 
 
 def test_every_setting_that_is_read_is_explained() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flask import Flask
 
-from gte_service.api import errors, headers, page, predict, probes
+from gte_service.api import cross_origin, errors, headers, keys, openai_api, openapi, page, predict, probes
 from gte_service.api.access_log import AccessLog
 from gte_service.api.json_provider import ReadableJson
 from gte_service.api.model_holder import ModelHolder
@@ -28,10 +28,15 @@ def create_app(settings: Settings, slot: int) -> Flask:
     recorder = Recorder()
     holder = ModelHolder(settings, slot, recorder)
     log = AccessLog(slot, lambda: holder.revision)
-    monitor = TaskMonitor(app, recorder=recorder, on_counted=log.write)
+    tasks = {"/predict": "", openai_api.EMBEDDINGS: "embedding"}
+    monitor = TaskMonitor(app, tasks, recorder, log.write)
     headers.install(app)
     errors.install(app)
+    cross_origin.install(app, settings.cors_origins)
+    keys.install(app, settings.api_keys)
     app.register_blueprint(predict.blueprint(settings, holder, monitor))
+    app.register_blueprint(openai_api.blueprint(settings, holder, monitor))
+    app.register_blueprint(openapi.blueprint(settings, holder))
     app.register_blueprint(probes.blueprint(settings))
     app.register_blueprint(page.blueprint(settings))
     holder.start()

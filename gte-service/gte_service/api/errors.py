@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 
 from flask import Flask, Response, current_app, jsonify, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
@@ -12,6 +13,7 @@ from gte_service.errors import RequestError
 from gte_service.monitoring.task_monitor import current
 
 RETRY_AFTER_SECONDS = 5
+_CONVERTER = re.compile(r"<\w+:")
 _IMPLIED_METHODS = frozenset({"HEAD", "OPTIONS"})
 _log = logging.getLogger(__name__)
 
@@ -55,7 +57,7 @@ def _said(error: HTTPException) -> str:
 def addresses(app: Flask) -> list[str]:
     """What can be asked of `app`, as methods and paths; the files of its page are left out."""
     return [
-        f"{method} {rule.rule}"
+        f"{method} {_CONVERTER.sub('<', rule.rule)}"
         for rule in app.url_map.iter_rules()
         if rule.endpoint != "static"
         for method in sorted((rule.methods or set()) - _IMPLIED_METHODS)

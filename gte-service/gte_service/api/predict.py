@@ -9,6 +9,7 @@ from flask import Blueprint, Response, jsonify
 
 from gte_service.api.body import check_names, read_object
 from gte_service.api.headers import request_id
+from gte_service.api.measured import record, record_rest
 from gte_service.api.model_holder import ModelHolder
 from gte_service.engine.encoder import Encoded
 from gte_service.monitoring.task_monitor import TaskMonitor, current
@@ -34,25 +35,18 @@ def blueprint(settings: Settings, holder: ModelHolder, monitor: TaskMonitor) -> 
         encoder = holder.encoder()
 
         def encode(texts: Sequence[str], *, token_vectors: bool = False) -> Encoded:
-            encoded = encoder.encode(texts, deadline, token_vectors)
-            monitor.phase("tokenize", encoded.tokenize_seconds)
-            monitor.phase("queue", encoded.queue_seconds)
-            monitor.phase("inference", encoded.inference_seconds)
-            monitor.volume(encoded.tokens, encoded.truncated, encoded.batch_tokens)
-            return encoded
+            return record(monitor, encoder.encode(texts, deadline, token_vectors))
 
         result = task.answer(body, Model(encode, holder.prototypes, holder.cache), settings.max_texts)
-        measured = current()
-        inside = sum(measured.phases.values())
         response = jsonify(
             result=result,
             task_type=task.name,
             model=settings.model_name,
             revision=holder.revision,
             request_id=request_id(),
-            elapsed_ms=round(1000 * measured.seconds, 2),
+            elapsed_ms=round(1000 * current().seconds, 2),
         )
-        monitor.phase("postprocess", measured.seconds - inside)
+        record_rest(monitor)
         return response
 
     return routes

@@ -17,7 +17,7 @@ from gte_service.tasks.fields import Body, kind_of, required, text_of
 from gte_service.tasks.model import Model, Passage
 from gte_service.tasks.protocol import Schema, Task, answer_each
 from gte_service.tasks.prototypes.files import read_data
-from gte_service.tasks.schemas import SCORE, SPAN, TEXT, object_of, request_of
+from gte_service.tasks.schemas import SCORE, SPAN, TEXT, VISIBLE, object_of, request_of
 from gte_service.tasks.spans.candidates import Candidate, nouns_of
 from gte_service.tasks.spans.entities import Entity, find_entities
 from gte_service.tasks.spans.segmenter import readable, words_of
@@ -31,9 +31,11 @@ _FOR_A_SENTENCE = ("为什么", "为何", "怎么", "怎样", "如何", "why", "
 # Who won? A team. Where does she work? In a hospital.
 _MAY_STAND_FOR = {"person": ("organization",), "place": ("organization",)}
 
+# Of a part, which the bar would end.
+_VISIBLE = VISIBLE.replace("[^", "[^|")
 _QUESTION: Schema = {
     "type": "string",
-    "pattern": r"^[^|]*\S[^|]*\|[^|]*\S[^|]*$",
+    "pattern": rf"^[^|]*{_VISIBLE}[^|]*\|[^|]*{_VISIBLE}[^|]*$",
     "description": 'A context, "|", and a question about it.',
 }
 

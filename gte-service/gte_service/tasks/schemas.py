@@ -6,7 +6,9 @@ from typing import Any
 
 from gte_service.tasks.protocol import Schema
 
-TEXT: Schema = {"type": "string", "pattern": r"\S", "description": "A text with at least one visible character."}
+# What Python takes for blank, character by character: each language has a `\s` of its own.
+VISIBLE = r"[^\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
+TEXT: Schema = {"type": "string", "pattern": VISIBLE, "description": "A text with at least one visible character."}
 
 
 def request_of(name: str, fields: dict[str, Schema], required: tuple[str, ...] = ("input_text",)) -> Schema:

@@ -24,6 +24,7 @@ LABELS: Schema = {
     "type": "array",
     "minItems": 2,
     "maxItems": MOST_LABELS,
+    "uniqueItems": True,
     "items": {
         "anyOf": [
             TEXT,
