@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import loadtest
@@ -19,7 +19,8 @@ MOST_THREADS = 16
 
 EPILOG = """\
 Settings (environment): LOADTEST_TARGET_URL is gte-service, http://127.0.0.1:5000 by default;
-LOADTEST_PROMETHEUS_URL is Prometheus, http://prometheus:9090 by default.
+LOADTEST_PROMETHEUS_URL is Prometheus, http://prometheus:9090 by default; LOADTEST_API_KEYS_FILE is a file of API
+keys, of which the first is sent.
 Exit status: 0 the figures agree and the limits are met, 1 they don't, 2 wrong usage, 3 there are no figures."""
 
 
@@ -39,6 +40,7 @@ class Options:
         max_p95_ms: limit of the client's P95 in milliseconds, None for no limit.
         min_qps: limit of requests per second, None for no limit.
         json_file: where to write the figures, None for nowhere, `-` for standard output.
+        api_key: what the service asks for, "" for nothing; not part of the repr.
     """
 
     scenario: str
@@ -52,13 +54,14 @@ class Options:
     max_p95_ms: float | None
     min_qps: float | None
     json_file: str | None
+    api_key: str = field(default="", repr=False)
 
 
 def read_options(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> Options:
     """The options of this run.
 
     Raises:
-        UsageError: they contradict each other.
+        UsageError: they contradict each other, or the file of API keys can't be used.
         SystemExit: with status 2, as argparse ends it.
     """
     given = _parser().parse_args(arguments)
@@ -79,7 +82,22 @@ def read_options(arguments: Sequence[str] | None, environment: Mapping[str, str]
         max_p95_ms=given.max_p95,
         min_qps=given.min_qps,
         json_file=given.json,
+        api_key=_first_key(environment.get("LOADTEST_API_KEYS_FILE")),
     )
+
+
+def _first_key(path: str | None) -> str:
+    """The first key of the file that the service reads too; lines with # are comments."""
+    if not path:
+        return ""
+    try:
+        lines = [line.strip() for line in Path(path).read_text(encoding="utf-8").splitlines()]
+        return next(line for line in lines if line and not line.startswith("#"))
+    except (OSError, UnicodeDecodeError, StopIteration) as error:
+        raise UsageError(
+            f"LOADTEST_API_KEYS_FILE: no key can be read from {path} ({str(error) or 'it holds none'}): give it the "
+            "file that GTE_API_KEYS_FILE names, readable for everyone"
+        ) from None
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from loadtest.latency import Latencies, as_measured
 from loadtest.options import ROOT, Options
 
 MARK = "loadtest-figures "
+KEY_VARIABLE = "LOADTEST_API_KEY"
 # What wrk may take longer than the run itself: for its threads, and for counting up.
 GRACE_SECONDS = 60
 
@@ -61,6 +63,8 @@ def run_wrk(options: Options) -> ClientFigures:
         ended = subprocess.run(
             command,
             cwd=ROOT / "scenarios",
+            # Not an argument: those can be seen by every user of the machine.
+            env={**os.environ, KEY_VARIABLE: options.api_key},
             capture_output=True,
             text=True,
             check=False,

@@ -6,6 +6,7 @@
 local TEXTS = "../texts/sentences.txt"
 local MARK = "loadtest-figures "
 local REQUEST_ID = "X-Request-ID"
+local KEY = os.getenv("LOADTEST_API_KEY") or ""
 
 local function read_texts()
   local texts = {}
@@ -82,6 +83,9 @@ return function(shares)
     sent = sent + 1
     -- The service sends the id back, with errors too: so each answer is known to be of this task.
     local headers = { ["Content-Type"] = "application/json", [REQUEST_ID] = task .. "." .. thread_number .. "." .. sent }
+    if KEY ~= "" then
+      headers["Authorization"] = "Bearer " .. KEY
+    end
     local body = '{"task_type":"' .. task .. '","input_text":' .. BODIES[task](texts) .. "}"
     return wrk.format("POST", nil, headers, body)
   end

@@ -28,6 +28,7 @@ class FakeStack:
         requests: the counters by task and status.
         errors: the counters by task and reason.
         bodies: the requests that came.
+        authorizations: what they had in the header of that name, and how many had it.
         status: what each request is answered with, by its number from 1.
         delay: seconds before the answer, by its number from 1.
         ready: what /readyz answers.
@@ -40,6 +41,7 @@ class FakeStack:
         self.errors: Counter[tuple[str, str]] = Counter()
         self.latency: dict[str, Counter[float]] = {}
         self.bodies: list[dict[str, Any]] = []
+        self.authorizations: Counter[str | None] = Counter()
         self.status: Callable[[int], int] = lambda number: 200
         self.delay: Callable[[int], float] = lambda number: 0.0
         self.ready: Reply = (200, READY)
@@ -133,6 +135,7 @@ class FakeStack:
                     self._reply(stack.query(dict(parse_qsl(parts.query))))
 
             def do_POST(self) -> None:
+                stack.authorizations[self.headers["Authorization"]] += 1
                 self._reply(stack.predict(self.rfile.read(int(self.headers["Content-Length"]))))
 
             def _reply(self, reply: Reply) -> None:

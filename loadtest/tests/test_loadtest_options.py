@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -124,3 +125,19 @@ def test_options_out_of_bounds_are_refused(arguments: list[str]) -> None:
 def test_connections_that_threads_cant_share_are_refused() -> None:
     with pytest.raises(UsageError, match="8 connections can't be shared evenly by 3 threads"):
         read_options(["--threads", "3"], {})
+
+
+@pytest.mark.parametrize("text", [None, "", "# only a comment\n"])
+def test_a_file_without_a_key_is_said(tmp_path: Path, text: str | None) -> None:
+    file = tmp_path / "keys"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(UsageError, match=r"no key can be read .*(it holds none|No such file)"):
+        read_options([], {"LOADTEST_API_KEYS_FILE": str(file)})
+
+
+def test_options_show_no_key(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("first-key-0123456789")
+    options = read_options([], {"LOADTEST_API_KEYS_FILE": str(tmp_path / "keys")})
+    assert options.api_key == "first-key-0123456789"
+    assert "first-key" not in repr(options)

@@ -119,6 +119,21 @@ def test_a_scenario_sends_what_its_name_says(scenario: str, stack: FakeStack) ->
 
 
 @needs_wrk
+def test_a_service_that_has_keys_is_sent_the_first(
+    stack: FakeStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Left over from somewhere: only the file counts.
+    monkeypatch.setenv("LOADTEST_API_KEY", "another-key")
+    run_wrk(options(stack.url, "--connections", "1"))
+    assert set(stack.authorizations) == {None}
+    stack.authorizations.clear()
+    (tmp_path / "keys").write_text("# for the search\n\n first-key-0123456789 \nsecond-key-0123456789\n")
+    guarded = {"LOADTEST_TARGET_URL": stack.url, "LOADTEST_API_KEYS_FILE": str(tmp_path / "keys")}
+    run_wrk(read_options(["--duration", "1", "--connections", "1"], guarded))
+    assert set(stack.authorizations) == {"Bearer first-key-0123456789"}
+
+
+@needs_wrk
 def test_wrk_counts_each_status_of_each_task(stack: FakeStack) -> None:
     stack.status = lambda number: 503 if number % 10 == 0 else 200
     figures = run_wrk(options(stack.url, "--connections", "2"))

@@ -79,8 +79,8 @@ class _Request:
 class Service:
     """One address of one service of the stack."""
 
-    def __init__(self, name: str, url: str) -> None:
-        """Takes the Compose name of a service and its address.
+    def __init__(self, name: str, url: str, headers: Mapping[str, str] | None = None) -> None:
+        """Takes the Compose name of a service, its address, and headers that each request to it has.
 
         Raises:
             UsageError: the address can't be used.
@@ -97,6 +97,7 @@ class Service:
             raise UsageError(problem)
         self._host = parts.hostname
         self._prefix = parts.path
+        self._headers = dict(headers or {})
 
     def get(self, path: str, deadline: Deadline, *, accept: str = "*/*") -> Answer:
         """Sends a GET; raises UnreachableError."""
@@ -127,7 +128,8 @@ class Service:
         try:
             connection.connect()
             sock = connection.sock
-            headers = {"Host": f"{self._host}:{self._port}", "Connection": "close", **request.headers}
+            own = {"Host": f"{self._host}:{self._port}", "Connection": "close"}
+            headers = {**own, **self._headers, **request.headers}
             sock.settimeout(_left(limit))
             connection.request(request.method, self._prefix + request.path, request.body, headers)
             response = connection.getresponse()

@@ -26,7 +26,7 @@ EPILOG = """\
 Settings (environment): SMOKE_LEFT_OUT names services that are not part of the run; their checks are counted
 apart. SMOKE_GTE_URL, SMOKE_GTE_METRICS_URL, SMOKE_PROMETHEUS_URL, SMOKE_ALERTMANAGER_URL,
 SMOKE_ALERT_INBOX_URL, SMOKE_NODE_EXPORTER_URL and SMOKE_GRAFANA_URL are the addresses; by default the names
-and ports on the Compose network.
+and ports on the Compose network. SMOKE_API_KEYS_FILE is a file of API keys, of which the first is sent.
 Exit status: 0 all passed, 1 a check failed, 2 wrong usage or nothing checked."""
 
 

@@ -7,23 +7,27 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from smoke.client import Service
 from smoke.deadline import Deadline
 from smoke.errors import CheckError, UnreachableError, UsageError
+from smoke.settings import read_addresses
 
 
 @contextmanager
-def listening(serve: Callable[[socket.socket], None]) -> Iterator[str]:
-    """The address of a server that treats its one connection as `serve` says."""
+def listening(serve: Callable[[socket.socket], None], seen: list[bytes] | None = None) -> Iterator[str]:
+    """The address of a server that treats its one connection as `serve` says, and notes what it was sent."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def run() -> None:
             connection, _ = server.accept()
             with connection:
-                connection.recv(65536)
+                received = connection.recv(65536)
+                if seen is not None:
+                    seen.append(received)
                 try:
                     serve(connection)
                 except OSError:
@@ -48,6 +52,31 @@ def test_an_answer_has_status_headers_and_body() -> None:
         answer = Service("x", url).get("/p?q=%7B", Deadline(5))
     assert (answer.status, answer.headers["content-type"], answer.json()) == (200, "a/b", {})
     assert answer.asked == f"GET {url}/p?q={{"
+
+
+def test_a_service_that_has_keys_is_sent_the_first_and_no_other_service_is(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("# for the search\n\n first-key-0123456789 \nsecond-key-0123456789\n")
+    seen: list[bytes] = []
+
+    def serve(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    settings = {"SMOKE_API_KEYS_FILE": str(tmp_path / "keys")}
+    for variable, name in (("SMOKE_GTE_URL", "gte"), ("SMOKE_GTE_METRICS_URL", "gte_metrics")):
+        with listening(serve, seen) as url:
+            service: Service = getattr(read_addresses({**settings, variable: url}), name)
+            service.post("/predict", {}, Deadline(5))
+    assert b"\r\nAuthorization: Bearer first-key-0123456789\r\n" in seen[0]
+    assert b"Authorization" not in seen[1]
+
+
+@pytest.mark.parametrize("text", [None, "", "# only a comment\n"])
+def test_a_file_without_a_key_is_said(tmp_path: Path, text: str | None) -> None:
+    file = tmp_path / "keys"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(UsageError, match=r"no key can be read .*(it holds none|No such file)"):
+        read_addresses({"SMOKE_API_KEYS_FILE": str(file)})
 
 
 def test_a_chunked_answer_is_read_whole() -> None:
