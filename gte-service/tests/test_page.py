@@ -325,6 +325,31 @@ def test_an_error_is_shown_as_the_api_says_it_and_its_field_is_marked(page: Page
     assert all("400 (BAD REQUEST)" in line for line in page.complaints())
 
 
+def test_an_api_key_is_asked_for_only_where_one_is_needed(
+    page: Page, driver: Chrome, new_service: Callable[..., Service], tmp_path: Path
+) -> None:
+    page.open()
+    assert page.all("#key") == []
+    key = "a-key-of-the-tests-0123456789"
+    (tmp_path / "keys").write_text(f"{key}\n")
+    service = new_service(GTE_API_KEYS_FILE=str(tmp_path / "keys"), GTE_WORKERS="1")
+    service.wait_until("ready")
+    guarded = Page(driver, service)
+    guarded.open()
+    guarded.send()
+    assert "unauthorized" in guarded.text(".error")
+    assert guarded.one("#key").get_attribute("aria-invalid") == "true"
+    guarded.write("#key", key)
+    guarded.send()
+    assert guarded.text(".facts .good, .facts strong") == "200"
+    curl = guarded.one("#curl-text").get_property("textContent")
+    assert "$GTE_API_KEY" in str(curl)
+    assert key not in str(curl)
+    driver.refresh()
+    wait_for(lambda: guarded.text("#task-name") == "embedding", "the page again")
+    assert guarded.one("#key").get_property("value") == key
+
+
 def test_text_is_never_taken_for_markup(page: Page) -> None:
     evil = "<img src=x onerror=\"document.title='broken'\"></textarea><script>document.title='broken'</script>"
     page.open("similarity")

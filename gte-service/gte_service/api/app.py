@@ -13,6 +13,7 @@ from gte_service.api.model_holder import ModelHolder
 from gte_service.monitoring.recorder import Recorder
 from gte_service.monitoring.task_monitor import TaskMonitor
 from gte_service.settings import Settings
+from gte_service.tasks.registry import TASKS
 
 
 def create_app(settings: Settings, slot: int) -> Flask:
@@ -25,7 +26,7 @@ def create_app(settings: Settings, slot: int) -> Flask:
     app.json = ReadableJson(app)
     # A redirect from //predict to /predict would be followed without the body.
     app.url_map.merge_slashes = False
-    recorder = Recorder()
+    recorder = Recorder(tuple(TASKS))
     holder = ModelHolder(settings, slot, recorder)
     log = AccessLog(slot, lambda: holder.revision)
     tasks = {"/predict": "", openai_api.EMBEDDINGS: "embedding"}

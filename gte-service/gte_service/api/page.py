@@ -41,7 +41,7 @@ def blueprint(settings: Settings) -> Blueprint:
                 language=language,
                 settings=settings,
                 readiness=read_readiness(settings.run_dir),
-                keys_needed=bool(getattr(settings, "api_keys", ())),
+                keys_needed=bool(settings.api_keys),
                 tasks=[_described(task, language) for task in _in_order()],
                 as_data=_as_data,
             )

@@ -74,14 +74,25 @@ class FakeStack:
         except ValueError:
             return self.refuse("unknown", "invalid_json", None)
         task = request.get("task_type")
-        if task not in ("embedding", "similarity"):
+        if task not in RESULTS:
             return self.refuse("unknown", "unknown_task", "task_type")
         if "input_text" not in request:
             return self.refuse(task, "invalid_input", "input_text")
         self.count(task, "success")
-        result = embedding(request) if task == "embedding" else similarity(request)
-        answer = {"result": result, "task_type": task, "model": MODEL, "request_id": "1", "elapsed_ms": 1.5}
+        answer = {
+            "result": RESULTS[task](request),
+            "task_type": task,
+            "model": MODEL,
+            "request_id": "1",
+            "elapsed_ms": 1.5,
+        }
         return 200, JSON, answer
+
+    def embeddings(self, asked: dict[str, str], body: bytes, accept: str) -> Reply:
+        """POST /v1/embeddings."""
+        self.count("embedding", "success")
+        vector = characters(json.loads(body)["input"])
+        return 200, JSON, {"data": [{"index": 0, "embedding": vector}], "usage": {"total_tokens": 13}}
 
     def refuse(self, task: str, code: str, field: str | None) -> Reply:
         """An error in the agreed shape."""
@@ -171,6 +182,24 @@ def similarity(request: dict[str, Any]) -> Any:
     return {"score": cosine(*text)}
 
 
+def entities(request: dict[str, Any]) -> Any:
+    """The result of the task ner for the one sentence that is asked about."""
+    found = (("张三", "person", 0), ("北京", "place", 3), ("奥运会", "event", 8))
+    return {"entities": [{"text": text, "type": kind, "start": start} for text, kind, start in found]}
+
+
+RESULTS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "embedding": embedding,
+    "similarity": similarity,
+    "ner": entities,
+    "sentiment": lambda _: {"ranking": []},
+    "classification": lambda _: {"ranking": []},
+    "qa": lambda _: {"found": False},
+    "relation": lambda _: {"relations": []},
+    "event": lambda _: {"events": []},
+}
+
+
 def characters(text: str) -> list[float]:
     """A vector of length 1 from the characters of a text."""
     counts = [0.0] * 64
@@ -233,6 +262,8 @@ ROUTES: dict[str, Callable[..., Reply]] = {
     "GET /gte/readyz": always(200, JSON, READY),
     "GET /gte/": always(200, HTML, PAGE),
     "POST /gte/predict": FakeStack.predict,
+    "POST /gte/v1/embeddings": FakeStack.embeddings,
+    "GET /gte/v1/models": always(200, JSON, {"data": [{"id": MODEL}]}),
     "GET /gte-metrics/metrics": FakeStack.metrics,
     "GET /prometheus/-/ready": always(200, HTML, "Prometheus Server is Ready."),
     "GET /prometheus/-/healthy": always(200, HTML, "Prometheus Server is Healthy."),

@@ -15,6 +15,14 @@ NEAR = "张三去北京参加奥运会"
 FAR = "今日股市大幅下跌"
 # A large model on a small machine needs its time for one text.
 PREDICTION_SECONDS = 20.0
+# A request of each task that no check of its own sends, and what its result must have.
+OTHER_TASKS = (
+    ("sentiment", "这家店的服务特别好", "ranking"),
+    ("classification", "球队昨晚夺得了冠军", "ranking"),
+    ("qa", f"{TEXT}。|谁参加了奥运会？", "found"),
+    ("relation", "李四出生于上海", "relations"),
+    ("event", TEXT, "events"),
+)
 ERROR_KEYS = ("code", "message", "field", "request_id")
 
 
@@ -93,6 +101,26 @@ def _ranking(stack: Stack, deadline: Deadline) -> None:
     require(ranking == [1, 0], f"the ranking is {short(ranking)} instead of [1, 0] for the scores {scores}")
 
 
+def _sentence_of_the_tutorial(stack: Stack, deadline: Deadline) -> None:
+    entities = at(predict(stack, deadline, "ner", TEXT), "result", "entities", kind=list)
+    found = [(at(one, "text", kind=str), at(one, "type", kind=str), at(one, "start", kind=int)) for one in entities]
+    for wanted in (("张三", "person", 0), ("北京", "place", 3), ("奥运会", "event", 8)):
+        require(wanted in found, f"{wanted} is not among the entities of {TEXT}: {short(found)}")
+
+
+def _every_task(stack: Stack, deadline: Deadline) -> None:
+    for task, request, key in OTHER_TASKS:
+        answer = predict(stack, deadline, task, request)
+        require(key in at(answer, "result", kind=dict), f"the result of {task} lacks {key}: {short(answer)}")
+
+
+def _openai(stack: Stack, deadline: Deadline) -> None:
+    model = at(stack.at.gte.get("/v1/models", deadline).expect(200).json(), "data", 0, "id", kind=str)
+    answer = stack.at.gte.post("/v1/embeddings", {"model": model, "input": TEXT}, deadline).expect(200).json()
+    vector_at(answer, "data", 0, "embedding")
+    require(number_at(answer, "usage", "total_tokens") > 0, f"no tokens were counted: {short(answer)}")
+
+
 def expect_error(stack: Stack, deadline: Deadline, body: Any, code: str, field: str | None) -> None:
     """Sends a bad request and checks that it is refused as agreed; raises CheckError."""
     answer = stack.at.gte.post("/predict", body, deadline).expect(400).json()
@@ -129,6 +157,11 @@ CHECKS = (
     Check("gte-service", "scores similar texts above unrelated ones", _similarity, PREDICTION_SECONDS),
     Check("gte-service", "scores a text with itself as the same", _similarity_of_two, PREDICTION_SECONDS),
     Check("gte-service", "ranks candidates, the best first", _ranking, PREDICTION_SECONDS),
+    Check(
+        "gte-service", "finds the entities of the tutorial's sentence", _sentence_of_the_tutorial, PREDICTION_SECONDS
+    ),
+    Check("gte-service", "answers every other task", _every_task, len(OTHER_TASKS) * PREDICTION_SECONDS),
+    Check("gte-service", "answers OpenAI's clients (/v1)", _openai, PREDICTION_SECONDS),
     Check("gte-service", "refuses a request without text (400 invalid_input)", _bad_input),
     Check("gte-service", "refuses what is no JSON (400 invalid_json)", _bad_json),
     Check("gte-service", "refuses an unknown task (400 unknown_task)", _unknown_task),
