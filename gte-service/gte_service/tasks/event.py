@@ -12,17 +12,18 @@ from torch import Tensor
 from torch.nn import functional
 
 from gte_service.engine import TokenVectors
-from gte_service.tasks.fields import Body, required, text_of
+from gte_service.tasks.fields import Body
 from gte_service.tasks.model import Model, Passage
-from gte_service.tasks.protocol import Schema, Task, answer_each
+from gte_service.tasks.protocol import Schema, Task
 from gte_service.tasks.prototypes.classes import Classes, fit
-from gte_service.tasks.prototypes.files import MarkedText, read_data
-from gte_service.tasks.prototypes.labels import LABELS, Label, labels_of, own_classes
-from gte_service.tasks.schemas import SCORE, SPAN, TEXT, TYPED_SPAN, object_of, one_or_many, request_of
+from gte_service.tasks.prototypes.files import NONE, marked_examples, read_data
+from gte_service.tasks.prototypes.labels import Label
+from gte_service.tasks.schemas import SCORE, SPAN, TYPED_SPAN, object_of
 from gte_service.tasks.spans.candidates import LIKELY, SURE
-from gte_service.tasks.spans.entities import NONE, Entity, find_entities, side_by_side, with_none
+from gte_service.tasks.spans.entities import Entity, find_entities, side_by_side
 from gte_service.tasks.spans.segmenter import readable, words_of
 from gte_service.tasks.spans.sentences import sentences_of
+from gte_service.tasks.spans.task import SpanTask, classes_of
 
 # Roles that take every entity of their types in the sentence, wherever it stands.
 _CIRCUMSTANCES = ("place", "time", "quantity")
@@ -54,7 +55,7 @@ class _Happened:
     score: float
 
 
-class Event:
+class Event(SpanTask):
     """Trigger words, typed by their vectors in the sentence; arguments by the place and type of its entities."""
 
     name: ClassVar = "event"
@@ -63,13 +64,6 @@ class Event:
         f"{', '.join(read_data('event')['types'])}, or types of your own."
     )
     example: ClassVar[Body] = {"task_type": "event", "input_text": "昨晚四川雅安发生4.5级地震，造成3人受伤"}
-    request: ClassVar[Schema] = request_of(
-        name,
-        {
-            "input_text": one_or_many(TEXT, "A text, or a list of texts."),
-            "types": {**LABELS, "minItems": 1, "description": "Types of events of your own."},
-        },
-    )
     result: ClassVar[Schema] = object_of(
         {
             "events": {
@@ -91,21 +85,12 @@ class Event:
 
     def __init__(self) -> None:
         """Read the example sentences."""
+        super().__init__(self.name)
         self.prototypes = tuple(passage for passage, _ in _examples())
 
-    def answer(self, body: Body, model: Model, max_texts: int) -> object:
-        """`{"events": […]}` for each text; see `Task.answer`."""
-        value = required(body, "input_text")
-        types = labels_of(body["types"], "types", max_texts, least=1) if "types" in body else None
-        return answer_each(value, max_texts, text_of, lambda texts: _results(texts, types, model))
-
-
-def _results(texts: Sequence[str], types: Sequence[Label] | None, model: Model) -> list[object]:
-    classes = model.prototypes["event"].made(_classes)
-    if types:
-        classes = with_none(own_classes(types, classes.temperature, model, token_means=True), classes)
-    results: list[object] = []
-    for text, tokens in zip(texts, model.encode(texts, token_vectors=True).token_vectors, strict=True):
+    def result_of(self, text: str, tokens: TokenVectors, types: Sequence[Label] | None, model: Model) -> object:
+        """`{"events": […]}`; see `SpanTask`."""
+        classes = classes_of(types, model.prototypes[self.name].made(_classes), model)
         entities = find_entities(text, tokens, model)
         triggers = _own_triggers(text, types, entities) if types else _triggers(text, entities)
         happened = _typed(triggers, tokens, classes)
@@ -119,8 +104,7 @@ def _results(texts: Sequence[str], types: Sequence[Label] | None, model: Model) 
             for sentence in sentences_of(text)
             for it in _one_of_each_kind(happened, sentence)
         ]
-        results.append({"events": events})
-    return results
+        return {"events": events}
 
 
 def _place(text: str, trigger: _Trigger) -> dict[str, object]:
@@ -242,12 +226,8 @@ def _trigger_pattern() -> re.Pattern[str]:
 @cache
 def _examples() -> tuple[tuple[Passage, str], ...]:
     """The trigger of each example sentence in its context, and its type."""
-    data = read_data("event")
-    marked = [(text, name) for name, kind in data["types"].items() for text in kind["examples"]]
-    marked += [(text, NONE) for text in data["none"]]
     found = []
-    for text, name in marked:
-        example = MarkedText.parse(text)
+    for example, name in marked_examples("event"):
         trigger = example.one("trigger")
         found.append((Passage(example.text, ((trigger.start, trigger.end),)), name))
     return tuple(found)

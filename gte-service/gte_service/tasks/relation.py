@@ -13,17 +13,18 @@ from torch import Tensor
 from torch.nn import functional
 
 from gte_service.engine import TokenVectors
-from gte_service.tasks.fields import Body, required, text_of
+from gte_service.tasks.fields import Body
 from gte_service.tasks.model import Model, Passage
-from gte_service.tasks.protocol import Schema, Task, answer_each
+from gte_service.tasks.protocol import Schema, Task
 from gte_service.tasks.prototypes.classes import Classes, fit
-from gte_service.tasks.prototypes.files import MarkedText, read_data
-from gte_service.tasks.prototypes.labels import LABELS, Label, labels_of, own_classes
-from gte_service.tasks.schemas import ENTITIES, SCORE, TEXT, TYPED_SPAN, object_of, one_or_many, request_of
+from gte_service.tasks.prototypes.files import NONE, marked_examples, read_data
+from gte_service.tasks.prototypes.labels import Label
+from gte_service.tasks.schemas import ENTITIES, SCORE, TYPED_SPAN, object_of
 from gte_service.tasks.spans.candidates import LIKELY, SURE
-from gte_service.tasks.spans.entities import NONE, Entity, find_entities, side_by_side, with_none
+from gte_service.tasks.spans.entities import Entity, find_entities, side_by_side
 from gte_service.tasks.spans.segmenter import readable
 from gte_service.tasks.spans.sentences import sentences_of
+from gte_service.tasks.spans.task import SpanTask, classes_of
 
 # Entities further apart than this are hardly ever meant together.
 _FARTHEST = 40
@@ -68,7 +69,7 @@ class _Kind:
         return any(word in between for word in words_between) or any(word in after for word in words_after)
 
 
-class Relation:
+class Relation(SpanTask):
     """Pairs of entities, related by trigger words and by the vectors of the words between and after them."""
 
     name: ClassVar = "relation"
@@ -76,13 +77,6 @@ class Relation:
         f"Pairs of entities and their relation: {', '.join(read_data('relation')['types'])}, or types of your own."
     )
     example: ClassVar[Body] = {"task_type": "relation", "input_text": "马云是阿里巴巴集团的创始人，出生于杭州"}
-    request: ClassVar[Schema] = request_of(
-        name,
-        {
-            "input_text": one_or_many(TEXT, "A text, or a list of texts."),
-            "types": {**LABELS, "minItems": 1, "description": "Relations of your own instead of the built-in ones."},
-        },
-    )
     result: ClassVar[Schema] = object_of(
         {
             "entities": ENTITIES,
@@ -97,33 +91,22 @@ class Relation:
 
     def __init__(self) -> None:
         """Read the example sentences."""
+        super().__init__(self.name)
         self.prototypes = tuple(passage for passage, _ in _examples())
 
-    def answer(self, body: Body, model: Model, max_texts: int) -> object:
-        """`{"entities": […], "relations": […]}` for each text; see `Task.answer`."""
-        value = required(body, "input_text")
-        types = labels_of(body["types"], "types", max_texts, least=1) if "types" in body else None
-        return answer_each(value, max_texts, text_of, lambda texts: _results(texts, types, model))
-
-
-def _results(texts: Sequence[str], types: Sequence[Label] | None, model: Model) -> list[object]:
-    classes = model.prototypes["relation"].made(_classes)
-    kinds: Sequence[_Kind] = _kinds()
-    if types:
-        classes = with_none(own_classes(types, classes.temperature, model, token_means=True), classes)
-        kinds = [_Kind(label.name, between=(label.name,), after=(label.name,)) for label in types]
-    results: list[object] = []
-    for text, tokens in zip(texts, model.encode(texts, token_vectors=True).token_vectors, strict=True):
+    def result_of(self, text: str, tokens: TokenVectors, types: Sequence[Label] | None, model: Model) -> object:
+        """`{"entities": […], "relations": […]}`; see `SpanTask`."""
+        classes = classes_of(types, model.prototypes[self.name].made(_classes), model)
+        kinds = [_Kind(label.name, between=(label.name,), after=(label.name,)) for label in types or ()] or _kinds()
         entities = find_entities(text, tokens, model)
-        related = [
+        relations = [
             relation
             for start, end in sentences_of(text)
             for relation in _Sentence(
                 text, end, [it for it in entities if start <= it.start and it.end <= end], tokens, kinds, classes
             ).relations()
         ]
-        results.append({"entities": [entity.json() for entity in entities], "relations": related})
-    return results
+        return {"entities": [entity.json() for entity in entities], "relations": relations}
 
 
 @dataclass(frozen=True)
@@ -219,12 +202,8 @@ def _kinds() -> tuple[_Kind, ...]:
 @cache
 def _examples() -> tuple[tuple[Passage, str], ...]:
     """The words between and after subject and object of each example sentence, and the relation that they say."""
-    data = read_data("relation")
-    marked = [(text, name) for name, kind in data["types"].items() for text in kind["examples"]]
-    marked += [(text, NONE) for text in data["none"]]
     found = []
-    for text, name in marked:
-        example = MarkedText.parse(text)
+    for example, name in marked_examples("relation"):
         subject, obj = example.one("subject"), example.one("object")
         spans = _context(len(example.text), (subject.start, subject.end), (obj.start, obj.end))
         found.append((Passage(example.text, tuple(span for span in spans if span[0] < span[1])), name))

@@ -10,6 +10,9 @@ from typing import Any
 
 import yaml
 
+NONE = "none"
+"""The class of what is no entity, relation or event."""
+
 _MARK = re.compile(r"\{([^{}|]+)\|([a-z_]+)\}")
 
 
@@ -67,3 +70,10 @@ def read_data(name: str) -> dict[str, Any]:
     # The loader in C, where PyYAML was built with it, is ten times as fast.
     data: dict[str, Any] = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
     return data
+
+
+def marked_examples(name: str) -> list[tuple[MarkedText, str]]:
+    """The example sentences of a data file with the type each is an example of; `none` for those of none."""
+    data = read_data(name)
+    by_type = {**{kind: it["examples"] for kind, it in data["types"].items()}, NONE: data["none"]}
+    return [(MarkedText.parse(text), kind) for kind, texts in by_type.items() for text in texts]

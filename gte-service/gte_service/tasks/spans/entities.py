@@ -14,12 +14,9 @@ from torch.nn import functional
 from gte_service.engine import TokenVectors
 from gte_service.tasks.model import Model, Passage
 from gte_service.tasks.prototypes.classes import Classes, fit
-from gte_service.tasks.prototypes.files import MarkedText, read_data
+from gte_service.tasks.prototypes.files import NONE, MarkedText, read_data
 from gte_service.tasks.spans.candidates import Candidate, candidates_of
 from gte_service.tasks.spans.segmenter import words_of
-
-NONE = "none"
-"""The class of what is no entity, relation or event."""
 
 _SIDE_BY_SIDE = re.compile(r"\s*(?:[、,，/&]|和|与|跟|同|及|以及|and)\s*")
 
@@ -69,12 +66,6 @@ def entity_prototypes() -> tuple[Passage, ...]:
 def entity_classes(vectors: Tensor) -> Classes:
     """The built-in types and `none`, from the vectors of `entity_prototypes`."""
     return fit((*entity_types(), NONE), [kind for _, kind in _examples()], vectors)
-
-
-def with_none(own: Classes, built_in: Classes) -> Classes:
-    """A client's classes, and beside them the built-in `none`, so that not everything is one of them."""
-    none = built_in.centroids[built_in.labels.index(NONE)]
-    return Classes((*own.labels, NONE), torch.vstack([own.centroids, none]), own.temperature)
 
 
 def find_entities(text: str, tokens: TokenVectors, model: Model) -> list[Entity]:

@@ -1,0 +1,55 @@
+"""What `ner`, `relation` and `event` have in common: spans of a text, typed by built-in types or a client's own."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+
+from gte_service.engine import TokenVectors
+from gte_service.tasks.fields import Body, required, text_of
+from gte_service.tasks.model import Model
+from gte_service.tasks.protocol import Schema, answer_each
+from gte_service.tasks.prototypes.classes import Classes
+from gte_service.tasks.prototypes.files import NONE
+from gte_service.tasks.prototypes.labels import LABELS, Label, labels_of, own_classes
+from gte_service.tasks.schemas import TEXT, one_or_many, request_of
+
+
+class SpanTask(ABC):
+    """A task that needs the vectors of a text's tokens and takes `types`."""
+
+    def __init__(self, name: str) -> None:
+        """Describe the request of the task of that name."""
+        self.request: Schema = request_of(
+            name,
+            {
+                "input_text": one_or_many(TEXT, "A text, or a list of texts."),
+                "types": {**LABELS, "minItems": 1, "description": "Types of your own instead of the built-in ones."},
+            },
+        )
+
+    @abstractmethod
+    def result_of(self, text: str, tokens: TokenVectors, types: Sequence[Label] | None, model: Model) -> object:
+        """The result for one text, by the client's types or the built-in ones."""
+
+    def answer(self, body: Body, model: Model, max_texts: int) -> object:
+        """One result a text; see `Task.answer`."""
+        value = required(body, "input_text")
+        types = labels_of(body["types"], "types", max_texts, least=1) if "types" in body else None
+
+        def results(texts: Sequence[str]) -> list[object]:
+            read = model.encode(texts, token_vectors=True).token_vectors
+            return [self.result_of(text, tokens, types, model) for text, tokens in zip(texts, read, strict=True)]
+
+        return answer_each(value, max_texts, text_of, results)
+
+
+def classes_of(types: Sequence[Label] | None, built_in: Classes, model: Model) -> Classes:
+    """The built-in classes, or a client's own and beside them the built-in `none`: not everything is one of them."""
+    if not types:
+        return built_in
+    own = own_classes(types, built_in.temperature, model, token_means=True)
+    none = built_in.centroids[built_in.labels.index(NONE)]
+    return Classes((*own.labels, NONE), torch.vstack([own.centroids, none]), own.temperature)
