@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from itertools import pairwise
 
 import pytest
@@ -98,3 +99,37 @@ def test_sentences_end_where_they_end(text: str, sentences: list[str]) -> None:
 def test_the_form_of_a_part_says_what_it_may_be(text: str, found: dict[str, str]) -> None:
     likeliest = {text[it.start : it.end]: max(it.prior, key=lambda kind: it.prior[kind]) for it in candidates_of(text)}
     assert likeliest == found
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "张",
+        "王明",
+        "1",
+        "1,",
+        "一",
+        "一年",
+        "A",
+        "A.",
+        "A-",
+        "Ab ",
+        "a1",
+        "A 1 ",
+        "。",
+        ".",
+        "《",
+        "·",
+        "张·",
+        "和",
+        "3年",
+        "的 ",
+        " ",
+    ],
+)
+def test_no_text_takes_long_however_odd_it_is(piece: str) -> None:
+    text = (piece * 4096)[:4096]
+    begun = time.process_time()
+    nouns_of(text)
+    sentences_of(text * 250)
+    assert time.process_time() - begun < 2

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import time
 from typing import Any
 
 import pytest
@@ -249,6 +251,15 @@ def test_a_question_in_a_wrong_form_is_told_what_is_wrong(
 def test_too_many_sentences_are_refused(service: Service) -> None:
     answer = service.ask("/predict", {"task_type": "qa", "context": "好。" * 257, "question": "谁？"})
     assert (answer.status, answer.json["error"]["code"]) == (413, "too_large")
+
+
+@pytest.mark.parametrize("task_type", ["sentiment", "classification", "qa", "ner", "relation", "event"])
+def test_a_text_as_long_as_a_body_may_be_is_answered_soon(service: Service, task_type: str) -> None:
+    for piece in ("王明", "A-", "1,", "张·"):
+        text = piece * (1_000_000 // len(json.dumps(piece)))
+        begun = time.monotonic()
+        result(service, task_type, f"{text}|谁？{text[:100]}" if task_type == "qa" else text)
+        assert time.monotonic() - begun < 10
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import os
 import time
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -39,6 +41,14 @@ class TokenVectors:
     vectors: Tensor
     offsets: Sequence[tuple[int, int]]
 
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [start for start, _ in self.offsets]
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        return [end for _, end in self.offsets]
+
     @property
     def end(self) -> int:
         """How many characters of the text have been read; less than all where it was cut."""
@@ -50,12 +60,11 @@ class TokenVectors:
         Args:
             spans: parts of the text, as (start, end) in characters.
         """
-        chosen = [
-            number
-            for number, (start, end) in enumerate(self.offsets)
-            if any(start < until and end > since for since, until in spans)
-        ]
-        return functional.normalize(self.vectors[chosen].mean(0), dim=0) if chosen else None
+        chosen: set[int] = set()
+        for since, until in spans:
+            if since < until:
+                chosen.update(range(bisect_right(self._ends, since), bisect_left(self._starts, until)))
+        return functional.normalize(self.vectors[sorted(chosen)].mean(0), dim=0) if chosen else None
 
 
 @dataclass(frozen=True)

@@ -94,16 +94,18 @@ class Event(SpanTask):
         entities = find_entities(text, tokens, model)
         triggers = _own_triggers(text, types, entities) if types else _triggers(text, entities)
         happened = _typed(triggers, tokens, classes)
-        events = [
-            {
-                "type": it.kind,
-                "trigger": _place(text, it.trigger),
-                "score": round(it.score, 4),
-                "arguments": [{"role": role, **entity.place()} for role, entity in _arguments(text, it, entities)],
-            }
-            for sentence in sentences_of(text)
-            for it in _one_of_each_kind(happened, sentence)
-        ]
+        events = []
+        for start, end in sentences_of(text):
+            inside = [entity for entity in entities if start <= entity.start and entity.end <= end]
+            events += [
+                {
+                    "type": it.kind,
+                    "trigger": _place(text, it.trigger),
+                    "score": round(it.score, 4),
+                    "arguments": [{"role": role, **entity.place()} for role, entity in _arguments(text, it, inside)],
+                }
+                for it in _one_of_each_kind(happened, (start, end))
+            ]
         return {"events": events}
 
 
@@ -164,15 +166,16 @@ def _one_of_each_kind(happened: Sequence[_Happened], sentence: tuple[int, int]) 
     return sorted(best.values(), key=lambda it: it.trigger.start)
 
 
-def _arguments(text: str, event: _Happened, entities: Sequence[Entity]) -> Iterator[tuple[str, Entity]]:
-    """Who and what took part: before the trigger the subject, after it the object, the other way round in a passive."""
-    start, end = next(it for it in sentences_of(text) if it[0] <= event.trigger.start < it[1])
-    inside = [entity for entity in entities if start <= entity.start and entity.end <= end]
+def _arguments(text: str, event: _Happened, inside: Sequence[Entity]) -> Iterator[tuple[str, Entity]]:
+    """Who and what took part, of the entities in the sentence.
+
+    Before the trigger stands the subject, after it the object; in a passive it is the other way round.
+    """
     roles = _roles(event.kind)
     before = [entity for entity in inside if entity.end <= event.trigger.start][::-1]
     after = [entity for entity in inside if entity.start >= event.trigger.end]
     choices = [("subject", before), ("object", after)]
-    passive = next(_PASSIVE.finditer(text, start, event.trigger.start), None)
+    passive = next(_PASSIVE.finditer(text, inside[0].start if inside else 0, event.trigger.start), None)
     if passive and any(it.end <= passive.start() and it.type in roles["object"] for it in before):
         choices = [
             ("object", [it for it in before if it.end <= passive.start()]),

@@ -19,7 +19,7 @@ from gte_service.tasks.protocol import Schema, Task, answer_each
 from gte_service.tasks.prototypes.files import read_data
 from gte_service.tasks.schemas import SCORE, SPAN, TEXT, VISIBLE, object_of, request_of
 from gte_service.tasks.spans.candidates import Candidate, nouns_of
-from gte_service.tasks.spans.entities import Entity, find_entities
+from gte_service.tasks.spans.entities import Entity, as_read, find_entities
 from gte_service.tasks.spans.segmenter import readable, words_of
 from gte_service.tasks.spans.sentences import sentences_of
 
@@ -142,17 +142,19 @@ def _answers(items: Sequence[_Asked], model: Model) -> list[object]:
 
 
 def _answer(item: _Asked, vectors: Tensor, tokens: Sequence[TokenVectors], model: Model) -> object:
-    question = vectors[0]
-    cosines = vectors[1:] @ question
-    unrelated = model.prototypes["qa"].made(_vectors_alone) @ question
-    # Of sentences about equally near, one that has something of the kind asked for.
-    spans = [
-        _span(item.context[start:end], item.question, tokens[number + 1], tokens[0], model)
-        for number, (start, end) in enumerate(item.sentences)
-    ]
-    lacking = torch.tensor([0.0 if span else 1.0 for span in spans])
-    number = int((cosines - lacking * unrelated.std()).argmax())
-    span = spans[number]
+    cosines = vectors[1:] @ vectors[0]
+    unrelated = model.prototypes["qa"].made(_vectors_alone) @ vectors[0]
+    question = _Question.of(item.question, tokens[0])
+    # Of sentences about equally near, the nearest that has something of the kind asked for.
+    nearest = cosines.argsort(descending=True, stable=True).tolist()
+    number, span = nearest[0], None
+    for other in nearest:
+        if cosines[other] < cosines[nearest[0]] - unrelated.std():
+            break
+        start, end = item.sentences[other]
+        if span := _span(item.context[start:end], question, tokens[other + 1], model):
+            number = other
+            break
     score = _score(float(cosines[number]), unrelated)
     found = score >= 0.5 and span is not None
     start, end = item.sentences[number]
@@ -171,25 +173,23 @@ def _score(cosine: float, unrelated: Tensor) -> float:
     return float(torch.sigmoid((cosine - unrelated.max()) / unrelated.std().clamp_min(1e-6)))
 
 
-def _span(
-    sentence: str, question: str, tokens: TokenVectors, question_tokens: TokenVectors, model: Model
-) -> Entity | Candidate | None:
+def _span(sentence: str, question: _Question, tokens: TokenVectors, model: Model) -> Entity | Candidate | None:
     """The part of a sentence that is what the question asks for: the one of the clause that is most like it."""
-    asked = _asked_for(question)
-    if asked and asked.whole:
+    if question.asked and question.asked.whole:
         end = len(sentence.rstrip("。！？!?；;…. "))
         return Candidate(0, end) if end else None
-    entities = find_entities(sentence, tokens, model)
-    content = question_tokens.mean(_content(question))
-    # What the question says itself is not what it asks for.
-    entities = [entity for entity in entities if readable(entity.text) not in readable(question)]
+    sentence = as_read(sentence, tokens)
+    entities = [it for it in find_entities(sentence, tokens, model) if not question.says(it.text)]
     spans: Sequence[Entity | Candidate]
-    if asked:
-        second_best = {kind for asked_kind in asked.types for kind in _MAY_STAND_FOR.get(asked_kind, ())}
-        spans = [entity for entity in entities if entity.type in asked.types]
+    if question.asked:
+        second_best = {kind for asked_kind in question.asked.types for kind in _MAY_STAND_FOR.get(asked_kind, ())}
+        spans = [entity for entity in entities if entity.type in question.asked.types]
         spans = spans or [entity for entity in entities if entity.type in second_best]
     else:
-        spans = [it for it in nouns_of(sentence) if readable(sentence[it.start : it.end]) not in readable(question)]
+        spans = [it for it in nouns_of(sentence) if not question.says(sentence[it.start : it.end])]
+        # What lies behind the last token that the model read has no vector.
+        spans = [it for it in spans if it.end <= tokens.end]
+    content = question.content
     if not spans or content is None:
         return None
 
@@ -215,15 +215,40 @@ class _AskedFor:
         return not self.types
 
 
+@dataclass(frozen=True)
+class _Question:
+    """A question as it is looked at in each sentence.
+
+    Attributes:
+        text: as it is read.
+        asked: what it asks for, None if it has no word that says so.
+        content: the mean of the vectors of the words that say what it is about, None if there are none.
+    """
+
+    text: str
+    asked: _AskedFor | None
+    content: Tensor | None
+
+    @classmethod
+    def of(cls, question: str, tokens: TokenVectors) -> _Question:
+        """Look at a question and the vectors of its tokens."""
+        text = readable(as_read(question, tokens))
+        asked = _asked_for(text)
+        return cls(text, asked, tokens.mean(_content(text, asked)))
+
+    def says(self, words: str) -> bool:
+        """Whether the question itself has these words: then they are not what it asks for."""
+        return readable(words) in self.text
+
+
 def _asked_for(question: str) -> _AskedFor | None:
     """What a question asks for, None if it has no word that says so."""
     found = _question_pattern().search(readable(question).lower())
     return _AskedFor(_question_words()[found[0]], *found.span()) if found else None
 
 
-def _content(question: str) -> list[tuple[int, int]]:
+def _content(question: str, asked: _AskedFor | None) -> list[tuple[int, int]]:
     """The parts of a question that say what it is about: without its question word and without particles."""
-    asked = _asked_for(question)
     idle = frozenset(map(str, read_data("qa")["stop_words"]))
     spans = [
         (word.start, word.end)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import combinations
 from typing import ClassVar
 
 import torch
@@ -131,9 +131,14 @@ class _Sentence:
 
     def relations(self) -> Iterator[object]:
         """The relation of each pair of entities that has one."""
-        for first, second in combinations(self.entities, 2):
-            if second.start - first.end <= _FARTHEST:
-                found = [it for it in (self._relation(first, second), self._relation(second, first)) if it]
+        for place, first in enumerate(self.entities):
+            for distance, second in enumerate(self.entities[place + 1 :]):
+                if second.start - first.end > _FARTHEST:
+                    break
+                inside = self.entities[place + 1 : place + 1 + distance]
+                found = [
+                    it for it in (self._relation(first, second, inside), self._relation(second, first, inside)) if it
+                ]
                 if found:
                     score, name, subject, obj = max(found, key=lambda it: it[0])
                     yield {
@@ -143,16 +148,17 @@ class _Sentence:
                         "score": round(score, 4),
                     }
 
-    def _relation(self, subject: Entity, obj: Entity) -> tuple[float, str, Entity, Entity] | None:
-        """The most probable relation of two entities in these roles, None if that is none."""
+    def _relation(
+        self, subject: Entity, obj: Entity, inside: Sequence[Entity]
+    ) -> tuple[float, str, Entity, Entity] | None:
+        """The most probable relation of two entities in these roles, with others between them; None if that is none."""
         last = max(subject.end, obj.end)
-        # What follows a third entity is said of that one, unless it says when or how much.
-        others = [it.start for it in self.entities if it.start >= last and it.type not in {"time", "quantity"}]
-        end = min(others, default=self.end)
-        between, after = _context(end, (subject.start, subject.end), (obj.start, obj.end))
-        possible = [kind for kind in self.kinds if kind.admits(subject, obj) and not self._another(kind, between)]
-        vector = self.tokens.mean([between, after])
-        if not possible or vector is None:
+        between, after = _context(self._until(last), (subject.start, subject.end), (obj.start, obj.end))
+        possible = [
+            kind for kind in self.kinds if kind.admits(subject, obj) and not self._another(kind, between, inside)
+        ]
+        vector = self.tokens.mean([between, after]) if possible else None
+        if vector is None:
             return None
         words = [readable(self.text[start:end]) for start, end in (between, after)]
         evidence = self.classes.evidence(vector.unsqueeze(0))[0]
@@ -165,7 +171,13 @@ class _Sentence:
         score, best = functional.softmax(torch.tensor(logits), dim=0).max(dim=0)
         return (float(score), possible[int(best)].name, subject, obj) if int(best) < len(possible) else None
 
-    def _another(self, kind: _Kind, between: tuple[int, int]) -> bool:
+    def _until(self, last: int) -> int:
+        """Where that which is said of two entities ends, the last of which ends at `last`."""
+        # What follows a third entity is said of that one, unless it says when or how much.
+        others = self.entities[bisect_left(self.entities, last, key=lambda it: it.start) :]
+        return next((it.start for it in others if it.type not in {"time", "quantity"}), self.end)
+
+    def _another(self, kind: _Kind, between: tuple[int, int], inside: Sequence[Entity]) -> bool:
         """Whether an entity between two others stands in their way: it could be in the relation, and is nearer.
 
         One that is named side by side with either of the two is no obstacle: 张三和李四毕业于清华大学.
@@ -175,8 +187,7 @@ class _Sentence:
             kind.could_hold(it)
             and not side_by_side(self.text, start, it.start)
             and not side_by_side(self.text, it.end, end)
-            for it in self.entities
-            if start <= it.start and it.end <= end
+            for it in inside
         )
 
 

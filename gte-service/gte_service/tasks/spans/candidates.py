@@ -11,7 +11,10 @@ from itertools import pairwise
 from gte_service.tasks.prototypes.files import read_data
 from gte_service.tasks.spans.segmenter import Word, in_dictionary, readable, surnames, words_of
 
-_NUMBER = r"(?:\d[\d,]*(?:\.\d+)?|[零〇一二两三四五六七八九十百千万亿半几数]+)(?:[多余来几])?[十百千万亿]*"
+# Bounded, as every repetition here: a text of nothing but digits must not take for ever.
+_NUMBER = (
+    r"(?:\d[\d,]{0,20}(?:\.\d{1,10})?|[零〇一二两三四五六七八九十百千万亿半几数]{1,20})(?:[多余来几])?[十百千万亿]{0,4}"
+)
 _CLOCK = r"\d{1,2}[:：]\d{2}"
 _WEEKDAY = r"[上下本这]个?(?:周|星期|礼拜)[一二三四五六日天末]"
 _YEAR_TO_DAY = r"\d{4}[-/.]\d{1,2}(?:[-/.]\d{1,2})?"
@@ -20,8 +23,8 @@ _NO_AMOUNT = re.compile(r"[一几这那每半]\D{0,1}")
 _NAME_TAGS = ("nr", "ns", "nt", "nz", "eng")
 _NOUN_TAGS = ("n", "eng", "j", "vn", "an", "x", "s", "l", "b")
 _LATIN_NAME = re.compile(
-    r"(?<![A-Za-z])(?:[A-Z][A-Za-z0-9.+-]+|[a-z]+[A-Z0-9][A-Za-z0-9]*)"
-    r"(?: ?(?:[A-Z][A-Za-z0-9.+-]*|\d{1,4}[A-Za-z]*))*(?<![.+-])"
+    r"(?<![A-Za-z0-9])(?:[A-Z][A-Za-z0-9.+-]{1,40}|[a-z]{1,20}[A-Z0-9][A-Za-z0-9]{0,40})"
+    r"(?: (?:[A-Z][A-Za-z0-9.+-]{0,40}|\d{1,4}[A-Za-z]{0,10})){0,5}"
 )
 _OPEN, _CLOSE = "《〈", "》〉"
 # So many words before a suffix belong to a name: 北京/市/海淀/区/人民/法院.
@@ -70,8 +73,11 @@ def nouns_of(text: str) -> list[Candidate]:
 def without_overlaps(candidates: Iterable[Candidate]) -> list[Candidate]:
     """The candidates in order; of those that overlap, the one of the highest rank."""
     kept: list[Candidate] = []
+    taken: set[int] = set()
     for candidate in sorted(candidates, key=lambda it: it.rank, reverse=True):
-        if all(candidate.end <= other.start or candidate.start >= other.end for other in kept):
+        places = range(candidate.start, candidate.end)
+        if taken.isdisjoint(places):
+            taken.update(places)
             kept.append(candidate)
     return sorted(kept, key=lambda it: it.start)
 
@@ -162,10 +168,10 @@ def _with_name(compound: Candidate, listed: Sequence[Candidate]) -> Candidate:
 def _latin(text: str) -> Iterator[Candidate]:
     """Latin words that are written as names are, with the words and numbers that belong to them: iPhone 15 Pro."""
     for found in _LATIN_NAME.finditer(text):
-        first = found[0].split()[0]
-        kind = _names().get(found[0]) or _names().get(first)
+        name = found[0].rstrip(".+-")
+        kind = _names().get(name) or _names().get(name.split()[0])
         prior = {kind: SURE} if kind else dict.fromkeys(_kinds_of_tag().get("eng", ()), HINT)
-        yield Candidate(found.start(), found.end(), prior)
+        yield Candidate(found.start(), found.start() + len(name), prior)
 
 
 def _single(word: Word) -> Iterator[Candidate]:
@@ -259,7 +265,7 @@ def _time_pattern() -> re.Pattern[str]:
     # 5号 is a day, 5号线 is none.
     unit = unit.replace("号", "号(?![线楼院店馆厅门桌机车站])") if "号" in unit else unit
     return re.compile(
-        f"(?:{_YEAR_TO_DAY}|{_CLOCK}|{_WEEKDAY}|(?:第?{_NUMBER}(?:{unit})(?!间)(?:半|多|前|后|初|末|底)?)+)"
+        f"(?:{_YEAR_TO_DAY}|{_CLOCK}|{_WEEKDAY}|(?:第?{_NUMBER}(?:{unit})(?!间)(?:半|多|前|后|初|末|底)?){{1,8}})"
     )
 
 

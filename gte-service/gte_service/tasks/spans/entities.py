@@ -18,6 +18,9 @@ from gte_service.tasks.prototypes.files import NONE, MarkedText, read_data
 from gte_service.tasks.spans.candidates import Candidate, candidates_of
 from gte_service.tasks.spans.segmenter import words_of
 
+# 512 tokens are 512 Chinese characters, or some 3,000 of English; but one token can stand for any number.
+_MOST_CHARACTERS = 4096
+_LONGEST_WORD = 32
 _SIDE_BY_SIDE = re.compile(r"\s*(?:[、,，/&]|和|与|跟|同|及|以及|and)\s*")
 
 
@@ -51,6 +54,14 @@ class Entity:
 def side_by_side(text: str, start: int, end: int) -> bool:
     """Whether what stands between two entities only names them together: 张三和李四, 华为、小米."""
     return _SIDE_BY_SIDE.fullmatch(text, start, end) is not None
+
+
+def as_read(text: str, tokens: TokenVectors) -> str:
+    """The beginning of a text that the model has read, and a little more, so that its last word is seen whole.
+
+    All that looks for words is bounded by this, however long the text is.
+    """
+    return text[: min(tokens.end + _LONGEST_WORD, _MOST_CHARACTERS)]
 
 
 def entity_types() -> tuple[str, ...]:

@@ -134,8 +134,8 @@ def _whole_names(words: Sequence[Word]) -> Iterator[Word]:
     number = 0
     while number < len(words):
         word = words[number]
-        given = words[number + 1] if number + 1 < len(words) else None
-        if given and _are_a_name(word, given, words[:number], words[number + 2 : number + 3]):
+        given, after = (words[place] if place < len(words) else None for place in (number + 1, number + 2))
+        if given and _are_a_name(word, given, words[number - 1] if number else None, after):
             yield Word(word.text + given.text, "nr", word.start, given.end)
             number += 2
         else:
@@ -143,10 +143,10 @@ def _whole_names(words: Sequence[Word]) -> Iterator[Word]:
             number += 1
 
 
-def _are_a_name(surname: Word, given: Word, before: Sequence[Word], after: Sequence[Word]) -> bool:
+def _are_a_name(surname: Word, given: Word, before: Word | None, after: Word | None) -> bool:
     if surname.tag == "nr" and len(surname.text) == 2 and surname.text[0] in surnames():
         # 黎明远担任: the dictionary has the first two characters as a name.
-        goes_on = bool(after) and after[0].tag in {"d", "v", "t", "p", "c", "uj"}
+        goes_on = after is not None and after.tag in {"d", "v", "t", "p", "c", "uj"}
         return len(given.text) == 1 and given.tag in {"a", "ag", "zg", "ng", "b"} and goes_on
     if surname.text not in surnames() or len(given.text) > 2 or given.text in _PARTICLES:
         return False
@@ -155,6 +155,6 @@ def _are_a_name(surname: Word, given: Word, before: Sequence[Word], after: Seque
     if surname.text in _PARTICLES:
         return False
     # A word that is a surname too: believed where a clause begins and goes on as after a name.
-    begins = not before or not before[-1].text.isalnum() or before[-1].tag in {"c", "p", "uj"}
-    goes_on = not after or after[0].tag in {"d", "v", "t", "p", "c", "uj"}
+    begins = before is None or not before.text.isalnum() or before.tag in {"c", "p", "uj"}
+    goes_on = after is None or after.tag in {"d", "v", "t", "p", "c", "uj"}
     return begins and goes_on and len(given.text) == 2 and given.tag in {"n", "ns", "nr", "nz"}

@@ -15,6 +15,7 @@ from gte_service.tasks.prototypes.classes import Classes
 from gte_service.tasks.prototypes.files import NONE
 from gte_service.tasks.prototypes.labels import LABELS, Label, labels_of, own_classes
 from gte_service.tasks.schemas import TEXT, one_or_many, request_of
+from gte_service.tasks.spans.entities import as_read
 
 
 class SpanTask(ABC):
@@ -32,7 +33,7 @@ class SpanTask(ABC):
 
     @abstractmethod
     def result_of(self, text: str, tokens: TokenVectors, types: Sequence[Label] | None, model: Model) -> object:
-        """The result for one text, by the client's types or the built-in ones."""
+        """The result for one text, as far as the model has read it, by the client's types or the built-in ones."""
 
     def answer(self, body: Body, model: Model, max_texts: int) -> object:
         """One result a text; see `Task.answer`."""
@@ -41,7 +42,10 @@ class SpanTask(ABC):
 
         def results(texts: Sequence[str]) -> list[object]:
             read = model.encode(texts, token_vectors=True).token_vectors
-            return [self.result_of(text, tokens, types, model) for text, tokens in zip(texts, read, strict=True)]
+            return [
+                self.result_of(as_read(text, tokens), tokens, types, model)
+                for text, tokens in zip(texts, read, strict=True)
+            ]
 
         return answer_each(value, max_texts, text_of, results)
 
