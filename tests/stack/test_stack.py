@@ -119,8 +119,8 @@ def test_log_and_prometheus_count_the_same_and_a_false_line_is_noticed(stack: St
     # The load test has sent thousands, and the last of them must have been scraped.
     code, found = wait_for(lambda: (got := reconciled())[1].get("exact") and got, "an exact comparison", 60)
     assert (code, found["equal"]) == (0, True), found
-    assert sum(row["lines"] for row in found["gte_task_requests_total"]) > 1000
-    assert {row["status"] for row in found["gte_task_requests_total"] if row["lines"]} == {"success", "invalid"}
+    assert sum(row["lines"] for row in found["requests"]) > 1000
+    assert {row["status"] for row in found["requests"] if row["lines"]} == {"success", "invalid"}
     false = '{"time": "\'$(date -u +%FT%T.%6N)\'+00:00", "task_type": "ner", "status": "error", "reason": "internal"}'
     stack.must("docker", "compose", "exec", "-T", "gte-service", "sh", "-c", f"echo '{false}' > /proc/1/fd/1")
     assert wait_for(lambda: (got := reconciled())[0] == 1 and got, "the false line", 60)[1]["equal"] is False
