@@ -114,6 +114,7 @@ def test_a_relation_has_a_direction(service: Service) -> None:
         ("李四", "studied_at", "清华大学"),
     }
     assert triples("张三和李四去年结婚了") == {("张三", "spouse_of", "李四")}
+    assert triples("微软公司Ceo张三来了") == {("张三", "leader_of", "微软公司")}
     assert triples("张三昨天在北京买了一本书") == set()
 
 

@@ -97,7 +97,9 @@ class Relation(SpanTask):
     def result_of(self, text: str, tokens: TokenVectors, types: Sequence[Label] | None, model: Model) -> object:
         """`{"entities": […], "relations": […]}`; see `SpanTask`."""
         classes = classes_of(types, model.prototypes[self.name].made(_classes), model)
-        kinds = [_Kind(label.name, between=(label.name,), after=(label.name,)) for label in types or ()] or _kinds()
+        kinds = [
+            _Kind(label.name, between=(label.name.lower(),), after=(label.name.lower(),)) for label in types or ()
+        ] or _kinds()
         entities = find_entities(text, tokens, model)
         relations = [
             relation
@@ -160,7 +162,7 @@ class _Sentence:
         vector = self.tokens.mean([between, after]) if possible else None
         if vector is None:
             return None
-        words = [readable(self.text[start:end]) for start, end in (between, after)]
+        words = [readable(self.text[start:end]).lower() for start, end in (between, after)]
         evidence = self.classes.evidence(vector.unsqueeze(0))[0]
         logits = [
             float(evidence[self.classes.labels.index(kind.name)]) + SURE * kind.said(subject.start < obj.start, *words)
