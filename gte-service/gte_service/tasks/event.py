@@ -19,7 +19,7 @@ from gte_service.tasks.prototypes.classes import Classes, fit
 from gte_service.tasks.prototypes.files import NONE, marked_examples, read_data
 from gte_service.tasks.prototypes.labels import Label
 from gte_service.tasks.schemas import SCORE, SPAN, TYPED_SPAN, object_of
-from gte_service.tasks.spans.candidates import LIKELY, SURE
+from gte_service.tasks.spans.candidates import LIKELY, SURE, any_of
 from gte_service.tasks.spans.entities import Entity, find_entities, side_by_side
 from gte_service.tasks.spans.segmenter import readable, words_of
 from gte_service.tasks.spans.sentences import sentences_of
@@ -223,7 +223,7 @@ def _kinds_of_trigger() -> dict[str, tuple[str, ...]]:
 
 @cache
 def _trigger_pattern() -> re.Pattern[str]:
-    return re.compile("|".join(map(re.escape, sorted(_kinds_of_trigger(), key=len, reverse=True))))
+    return re.compile(any_of(_kinds_of_trigger()))
 
 
 @cache

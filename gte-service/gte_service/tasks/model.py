@@ -37,17 +37,21 @@ class Passage:
 
 
 class Prototypes:
-    """The vectors of a task's prototypes, and what the task makes of them, once."""
+    """The vectors of a task's prototypes, and what the task makes of them, once.
+
+    Attributes:
+        vectors: float32, shape (prototypes of the task, hidden_size), each row of length 1.
+    """
 
     def __init__(self, vectors: Tensor) -> None:
-        """Hold vectors, float32, shape (prototypes of the task, hidden_size), each row of length 1."""
-        self._vectors = vectors
+        """Hold the vectors."""
+        self.vectors = vectors
         self._made: dict[Hashable, Any] = {}
 
     def made(self, make: Callable[[Tensor], _Made]) -> _Made:
         """What a function makes of the vectors; it is called for the first request only."""
         if make not in self._made:
-            self._made[make] = make(self._vectors)
+            self._made[make] = make(self.vectors)
         result: _Made = self._made[make]
         return result
 

@@ -143,7 +143,7 @@ def _answers(items: Sequence[_Asked], model: Model) -> list[object]:
 
 def _answer(item: _Asked, vectors: Tensor, tokens: Sequence[TokenVectors], model: Model) -> object:
     cosines = vectors[1:] @ vectors[0]
-    unrelated = model.prototypes["qa"].made(_vectors_alone) @ vectors[0]
+    unrelated = model.prototypes["qa"].vectors @ vectors[0]
     question = _Question.of(item.question, tokens[0])
     # Of sentences about equally near, the nearest that has something of the kind asked for.
     nearest = cosines.argsort(descending=True, stable=True).tolist()
@@ -249,15 +249,19 @@ def _asked_for(question: str) -> _AskedFor | None:
 
 def _content(question: str, asked: _AskedFor | None) -> list[tuple[int, int]]:
     """The parts of a question that say what it is about: without its question word and without particles."""
-    idle = frozenset(map(str, read_data("qa")["stop_words"]))
     spans = [
         (word.start, word.end)
         for word in words_of(question)
         if word.text.isalnum()
-        and word.text not in idle
+        and word.text not in _stop_words()
         and not (asked and word.start < asked.end and word.end > asked.start)
     ]
     return spans or [(0, len(question))]
+
+
+@cache
+def _stop_words() -> frozenset[str]:
+    return frozenset(map(str, read_data("qa")["stop_words"]))
 
 
 @cache
@@ -277,10 +281,6 @@ def _question_pattern() -> re.Pattern[str]:
             for word in sorted(_question_words(), key=len, reverse=True)
         )
     )
-
-
-def _vectors_alone(vectors: Tensor) -> Tensor:
-    return vectors
 
 
 TASK: Task = QuestionAnswering()

@@ -82,6 +82,11 @@ def without_overlaps(candidates: Iterable[Candidate]) -> list[Candidate]:
     return sorted(kept, key=lambda it: it.start)
 
 
+def any_of(words: Iterable[object]) -> str:
+    """A pattern that finds each of some words, and of those that begin alike the longest."""
+    return "|".join(re.escape(word) for word in sorted(map(str, words), key=len, reverse=True))
+
+
 def _titles(text: str) -> Iterator[Candidate]:
     for found in re.finditer(f"[{_OPEN}]([^{_OPEN}{_CLOSE}]{{1,60}})[{_CLOSE}]", text):
         yield Candidate(found.start(1), found.end(1), {"work": SURE + 1})
@@ -177,10 +182,10 @@ def _latin(text: str) -> Iterator[Candidate]:
 def _single(word: Word) -> Iterator[Candidate]:
     if word.text in _not_entities() or not word.text.strip() or len(word.text) < 2:
         return
-    prior = dict.fromkeys(_kinds_of_tag().get(word.tag, ()), LIKELY)
-    if word.tag == "eng":
-        return
-    if word.tag == "nz" or (word.tag.startswith("nr") and not word.text.startswith(tuple(surnames()))):
+    # Latin words are found by how they are written.
+    prior = dict.fromkeys(_kinds_of_tag().get(word.tag, ()), LIKELY) if word.tag != "eng" else {}
+    surname = word.text[0] in surnames() or word.text[:2] in surnames()
+    if word.tag == "nz" or (word.tag.startswith("nr") and not surname):
         # Other names are of many types; foreign ones are tagged as people, whatever they name.
         prior = dict.fromkeys(prior, HINT)
     if word.tag == "ns" and len(word.text) == 3 and word.text[0] in surnames() and not in_dictionary(word.text):
@@ -255,15 +260,15 @@ def _names() -> dict[str, str]:
 
 @cache
 def _name_pattern() -> re.Pattern[str]:
-    return re.compile("|".join(map(re.escape, sorted(_names(), key=len, reverse=True))))
+    return re.compile(any_of(_names()))
 
 
 @cache
 def _time_pattern() -> re.Pattern[str]:
     # 小时 before 时: the longest unit counts.
-    unit = _any_of(read_data("ner")["types"]["time"]["suffixes"])
+    unit = any_of(read_data("ner")["types"]["time"]["suffixes"])
     # 5号 is a day, 5号线 is none.
-    unit = unit.replace("号", "号(?![线楼院店馆厅门桌机车站])") if "号" in unit else unit
+    unit = unit.replace("号", "号(?![线楼院店馆厅门桌机车站])")
     return re.compile(
         f"(?:{_YEAR_TO_DAY}|{_CLOCK}|{_WEEKDAY}|(?:第?{_NUMBER}(?:{unit})(?!间)(?:半|多|前|后|初|末|底)?){{1,8}})"
     )
@@ -271,9 +276,5 @@ def _time_pattern() -> re.Pattern[str]:
 
 @cache
 def _quantity_pattern() -> re.Pattern[str]:
-    unit = _any_of(read_data("ner")["types"]["quantity"]["suffixes"])
+    unit = any_of(read_data("ner")["types"]["quantity"]["suffixes"])
     return re.compile(f"第?{_NUMBER}(?:{unit})")
-
-
-def _any_of(words: Sequence[object]) -> str:
-    return "|".join(re.escape(str(word)) for word in sorted(map(str, words), key=len, reverse=True))
