@@ -48,7 +48,7 @@ class RunningService:
             own = [
                 "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges:true",
                 "--tmpfs", "/tmp",  # noqa: S108 (inside the container)
-                "--tmpfs", "/run/gte:uid=10001,gid=10001,mode=750",
+                "--tmpfs", "/run/gte:uid=10001,gid=10001,mode=750", "--tmpfs", "/metrics:uid=10001,gid=10001",
                 "--volume", f"{home or self._workspace.volume(f'home-{name}')}:/models",
             ]  # fmt: skip
         variables = [word for pair in service.environment.items() for word in ("--env", "=".join(pair))]

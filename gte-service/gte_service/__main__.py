@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from pathlib import Path
@@ -59,14 +60,15 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _exporter(settings: Settings, options: argparse.Namespace) -> int:
-    from gte_service.monitoring.exporter import serve
+    from gte_service.monitoring.exporter import exposition, serve
     from gte_service.server.logs import configure
     from gte_service.server.model_collector import ModelCollector
 
     configure()
-    collectors = [ModelCollector(settings.run_dir, settings.computations)]
+    model = ModelCollector(settings.run_dir, settings.computations)
+    shown = exposition(settings.metrics_dir, {"supervisor": os.getppid()}, [model])
     try:
-        server, thread = serve(settings.metrics_dir, settings.metrics_port, settings.workers, collectors)
+        server, thread = serve(shown, settings.metrics_port)
     except OSError as error:
         raise SettingsError(f"port {settings.metrics_port} for /metrics can't be opened: {error}.") from error
     signal.sigwait([signal.SIGTERM, signal.SIGINT])

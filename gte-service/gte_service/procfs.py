@@ -1,12 +1,14 @@
-"""What /proc says of a process: whether it is still the same one, its CPU time, memory and open files."""
+"""What /proc says of a process: whether it is still the same one, its CPU time, memory, open files and threads."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True)
@@ -15,17 +17,21 @@ class ProcessFigures:
 
     Attributes:
         parent: process id of its parent.
+        stopped: whether a signal or a debugger has stopped it.
         cpu_seconds: user and system time so far.
+        threads: its threads.
+        started: when it was started, in seconds since 1970.
         resident_bytes: its pages in memory, shared ones counted in full.
-        proportional_bytes: its pages in memory, shared ones divided by the number of their users (PSS).
-        open_files: its open file descriptors.
+        open_files: what its open file descriptors lead to, by descriptor: paths, `socket:[inode]` and the like.
     """
 
     parent: int
+    stopped: bool
     cpu_seconds: float
+    threads: int
+    started: float
     resident_bytes: int
-    proportional_bytes: int
-    open_files: int
+    open_files: dict[str, str]
 
 
 def start_time(pid: int) -> int:
@@ -34,33 +40,57 @@ def start_time(pid: int) -> int:
     Together with the id it tells a process from a later one with the same id.
     """
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        fields = _stat(pid)
     except OSError:
         return -1
-    # The second field is the name in brackets and may hold anything, so count from its end.
-    fields = stat.rpartition(")")[2].split()
     return -1 if fields[0] in {"Z", "X"} else int(fields[19])
 
 
 def read_figures(pid: int) -> ProcessFigures | None:
     """The figures of a process, or None when it has ended or may not be looked at."""
-    proc = Path(f"/proc/{pid}")
+    folder = f"/proc/{pid}/fd"
+    open_files: dict[str, str] = {}
     try:
-        fields = (proc / "stat").read_text().rpartition(")")[2].split()
-        memory = dict(
-            line.split(":", 1) for line in (proc / "smaps_rollup").read_text().splitlines()[1:] if ":" in line
-        )
-        open_files = sum(1 for _ in (proc / "fd").iterdir())
+        fields = _stat(pid)
+        resident_pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        # Not by Path, which takes ten times as long: each process has a hundred of them, and each scrape asks for them.
+        for name in os.listdir(folder):  # noqa: PTH208
+            try:
+                open_files[name] = os.readlink(f"{folder}/{name}")  # noqa: PTH115
+            except FileNotFoundError:
+                # Closed since the folder was listed.
+                continue
     except OSError:
         return None
     return ProcessFigures(
         parent=int(fields[1]),
+        stopped=fields[0] in {"T", "t"},
         cpu_seconds=(int(fields[11]) + int(fields[12])) / _TICKS,
-        resident_bytes=_kilobytes(memory["Rss"]),
-        proportional_bytes=_kilobytes(memory["Pss"]),
+        threads=int(fields[17]),
+        started=_boot_time() + int(fields[19]) / _TICKS,
+        resident_bytes=resident_pages * _PAGE_BYTES,
         open_files=open_files,
     )
 
 
-def _kilobytes(text: str) -> int:
-    return int(text.split(maxsplit=1)[0]) * 1024
+def proportional_bytes(pid: int) -> int | None:
+    """A process's pages in memory, shared ones divided by the number of their users (PSS), or None when it has ended.
+
+    The kernel walks all its pages for it: some milliseconds for a process of a gigabyte.
+    """
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), None)
+
+
+def _stat(pid: int) -> list[str]:
+    # The second field is the name in brackets and may hold anything, so count from its end.
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+@cache
+def _boot_time() -> float:
+    words = (line.split() for line in Path("/proc/stat").read_text().splitlines())
+    return next(float(line[1]) for line in words if line[0] == "btime")

@@ -33,7 +33,8 @@ class Settings:
         model_dir_shown: how that folder is called outside of the container, "" if the same.
         precision: what the linear layers are computed in: fp32, bf16 or int8.
         models_home: where fetched and prepared models are kept.
-        run_dir: small files of this run (metrics, states); on tmpfs, wiped at the start.
+        run_dir: small files of this run (states, turns); on tmpfs, wiped at the start.
+        metrics_dir: the workers' metric files; they go on when the container is started again.
         port: the API's TCP port.
         metrics_port: the exporter's TCP port.
         workers: gunicorn processes.
@@ -60,6 +61,7 @@ class Settings:
     precision: str
     models_home: Path
     run_dir: Path
+    metrics_dir: Path
     port: int
     metrics_port: int
     workers: int
@@ -77,11 +79,6 @@ class Settings:
     cors_origins: tuple[str, ...]
     model_aliases: tuple[str, ...]
     links: Mapping[str, str]
-
-    @property
-    def metrics_dir(self) -> Path:
-        """Where the workers keep their metric files."""
-        return self.run_dir / "metrics"
 
     @property
     def model_name(self) -> str:
@@ -123,6 +120,7 @@ def read_settings(environ: Mapping[str, str] = os.environ, cpus: float | None = 
         )
         if variable in given
     }
+    run_dir = Path(given.get("GTE_RUN_DIR", "/run/gte"))
     return Settings(
         model=model,
         model_revision=given.get("GTE_MODEL_REVISION", "master"),
@@ -130,7 +128,8 @@ def read_settings(environ: Mapping[str, str] = os.environ, cpus: float | None = 
         model_dir_shown=given.get("GTE_MODEL_DIR_SHOWN", ""),
         precision=_one_of(given, "GTE_PRECISION", PRECISIONS),
         models_home=Path(given.get("GTE_MODELS_HOME", "/models")),
-        run_dir=Path(given.get("GTE_RUN_DIR", "/run/gte")),
+        run_dir=run_dir,
+        metrics_dir=Path(given["GTE_METRICS_DIR"]) if "GTE_METRICS_DIR" in given else run_dir / "metrics",
         port=_whole(given, "GTE_LISTEN_PORT", 5000, 1, 65535),
         metrics_port=_whole(given, "GTE_METRICS_LISTEN_PORT", 9090, 1, 65535),
         # One more than compute at a time: when one dies or hangs, the rest lose nothing.

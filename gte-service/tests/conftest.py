@@ -77,6 +77,7 @@ class Service:
             "GTE_MODEL": "builtin:lexical",
             "GTE_MODELS_HOME": str(self.home / "models"),
             "GTE_RUN_DIR": str(self.home / "run"),
+            "GTE_METRICS_DIR": str(self.home / "metrics"),
             "GTE_LISTEN_PORT": str(self.port),
             "GTE_METRICS_LISTEN_PORT": str(self.metrics_port),
             "GTE_TORCH_THREADS": "1",
@@ -89,6 +90,10 @@ class Service:
                 stdout=log if self.stdout is None else self.stdout,
                 stderr=log,
             )
+
+    @property
+    def metrics_dir(self) -> Path:
+        return self.home / "metrics" / "replica-0"
 
     @property
     def log(self) -> Path:

@@ -25,7 +25,7 @@ SUCCESSES = 'gte_task_requests_total{status="success",task_type="embedding"}'
 
 
 def holders(service: Service) -> list[SlotHolder]:
-    return [holder for holder in read_holders(service.home / "run" / "metrics") if holder.alive]
+    return [holder for holder in read_holders(service.metrics_dir) if holder.alive]
 
 
 def parent(pid: int) -> int:
@@ -58,7 +58,7 @@ def test_counts_are_exact_while_workers_are_recycled(new_service: Callable[..., 
     assert answered == metrics[SUCCESSES]
     assert answered == metrics['gte_task_latency_seconds_count{task_type="embedding"}']
     assert metrics["gte_worker_restarts_total"] >= 4
-    assert len(list((service.home / "run" / "metrics").glob("counter_*.db"))) <= 4
+    assert len(list(service.metrics_dir.glob("counter_[0-9].db"))) <= 4
 
 
 def test_counts_go_on_when_a_worker_is_killed(new_service: Callable[..., Service]) -> None:
@@ -192,7 +192,9 @@ def test_a_reload_replaces_the_workers_and_fails_no_request(new_service: Callabl
     assert service.metrics()["gte_worker_restarts_total"] == 2
     named = {name for name in service.metrics() if name.startswith("gte_process_open_fds")}
     workers = {f"worker-{holder.slot}" for holder in holders(service)}
-    assert named == {f'gte_process_open_fds{{process="{name}"}}' for name in workers | {"master", "exporter"}}
+    assert named == {
+        f'gte_process_open_fds{{process="{name}"}}' for name in workers | {"master", "exporter", "supervisor"}
+    }
 
 
 def test_a_missing_model_folder_is_a_state_and_the_folder_is_taken_once_it_is_there(

@@ -66,5 +66,7 @@ def test_a_wrong_setting_ends_the_process_with_one_line(tmp_path: Path) -> None:
 def test_every_key_of_the_gunicorn_configuration_is_a_setting() -> None:
     known = {setting.name for setting in KNOWN_SETTINGS}
     given = {name for name in vars(gunicorn_conf) if name == name.lower() and not name.startswith("_")}
-    assert given - {"annotations", "join_metrics", "load_dictionary", "read_settings"} <= known
+    assert (
+        given - {"annotations", "join_metrics", "load_dictionary", "master_is_this_process", "read_settings"} <= known
+    )
     assert {"workers", "threads", "worker_class", "control_socket_disable", "on_starting", "post_fork"} <= given

@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from gte_service.monitoring.exporter import ProcessCollector, SlotCollector
+from gte_service.monitoring.census import expect_workers
+from gte_service.monitoring.process_collector import ProcessCollector
+from gte_service.monitoring.slot_collector import SlotCollector
 from gte_service.monitoring.slots import read_holders
 
 WORKER = """
@@ -14,10 +16,10 @@ import sys
 from pathlib import Path
 from gte_service.monitoring.worker import join_metrics
 slot = join_metrics(Path(sys.argv[1]))
-from gte_service.monitoring.recorder import Recorder
+from gte_service.monitoring.recorder import Http, Outcome, Recorder
 recorder = Recorder()
 recorder.task_started("embedding")
-recorder.task_finished("embedding", 200, "", 0.3)
+recorder.task_finished(Http("POST","/predict",200), 0.3, "embedding", Outcome("success"))
 print(slot, flush=True)
 sys.stdin.read()
 """
@@ -41,7 +43,7 @@ def kill(*workers: subprocess.Popen[str]) -> None:
 def sums(directory: Path) -> dict[str, float]:
     return {
         sample.name: sample.value
-        for family in SlotCollector(directory).collect()
+        for family in SlotCollector(directory, alone=True).collect()
         for sample in family.samples
         if sample.labels.get("task_type") == "embedding" and sample.labels.get("status", "success") == "success"
     }
@@ -78,12 +80,13 @@ def test_a_new_worker_takes_the_slot_up_and_counts_on(tmp_path: Path) -> None:
 
 
 def test_restarts_and_live_workers_are_counted(tmp_path: Path) -> None:
+    expect_workers(tmp_path, 1)
     kill(start_worker(tmp_path)[0])
     worker, _ = start_worker(tmp_path)
     try:
         figures = {
             (sample.name, *sample.labels.values()): sample.value
-            for family in ProcessCollector(tmp_path, workers=1).collect()
+            for family in ProcessCollector(tmp_path).collect()
             for sample in family.samples
         }
         assert figures["gte_workers",] == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from flask import Flask, Response
 
+from gte_service.monitoring.cells import CELL_REQUESTS, CELL_SECONDS, families, labels_of
 from gte_service.monitoring.recorder import Recorder
 from gte_service.monitoring.task_monitor import Counted, TaskMonitor
 
@@ -15,7 +16,9 @@ class Watched:
     def __init__(self) -> None:
         self.app = Flask("watched")
         self.told: list[Counted] = []
-        self.monitor = TaskMonitor(self.app, {"/predict": "", "/fixed": "embedding"}, Recorder(), self.told.append)
+        self.monitor = TaskMonitor(
+            self.app, {"/predict": "", "/fixed": "embedding"}, Recorder(), self.told.append, task_of=None
+        )
 
         @self.app.post("/predict")
         def predict() -> str:
@@ -39,14 +42,18 @@ class Watched:
 
 
 def counters(recorder: Recorder) -> dict[tuple[str, ...], float]:
-    """Every task counter that is not 0, by its name and labels."""
-    families = (family for counter in (recorder._requests, recorder._errors, recorder._tokens, recorder._truncated,
-                                       recorder._phase, recorder._latency) for family in counter.collect())  # fmt: skip
+    """What has been counted of tasks and is not 0, by its name and labels."""
+    samples = [sample for family in recorder.registry.collect() for sample in family.samples if sample.value]
+    requests = {labels_of(each.labels.items()): each.value for each in samples if each.name == CELL_REQUESTS}
+    seconds = {labels_of(each.labels.items()): each.value for each in samples if each.name == CELL_SECONDS}
+    samples = [each for each in samples if not each.name.startswith("gte_cell")]
+    samples += [sample for family in families(requests, seconds, ()) for sample in family.samples]
     return {
         (sample.name, *sample.labels.values()): sample.value
-        for family in families
-        for sample in family.samples
-        if sample.value and sample.name.endswith(("_total", "_count", "seconds_sum")) and "latency" not in sample.name
+        for sample in samples
+        if sample.name.startswith("gte_")
+        and sample.name.endswith(("_total", "_count", "seconds_sum"))
+        and "latency" not in sample.name
     }
 
 

@@ -27,7 +27,7 @@ def _contract() -> dict[str, set[str]]:
     spec.loader.exec_module(module)
     series: dict[str, set[str]] = {}
     for metric in module.CONTRACT:
-        labels = set(metric.labels) | _TARGET_LABELS
+        labels = set(metric.label_names) | _TARGET_LABELS
         if metric.kind == "histogram":
             series |= {
                 f"{metric.name}_bucket": labels | {"le"},

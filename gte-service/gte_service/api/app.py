@@ -30,7 +30,8 @@ def create_app(settings: Settings, slot: int) -> Flask:
     holder = ModelHolder(settings, slot, recorder)
     log = AccessLog(slot, lambda: holder.revision)
     tasks = {"/predict": "", openai_api.EMBEDDINGS: "embedding"}
-    monitor = TaskMonitor(app, tasks, recorder, log.write)
+    # The routes read the body themselves, more strictly than a monitor would, and then say which task it is.
+    monitor = TaskMonitor(app, tasks, recorder, log.write, task_of=None)
     headers.install(app)
     errors.install(app)
     cross_origin.install(app, settings.cors_origins)

@@ -1,4 +1,10 @@
 """Metrics of a text service, exact over several gunicorn workers.
 
-Knows nothing of models or tasks: task types come in as words, so any Flask app can use it.
+Knows nothing of models or tasks: task types come in as words, so any Flask app can use it. `TaskMonitor(app)` is all
+that an app needs; `gunicorn -c python:gte_service.monitoring.gunicorn_conf` needs no change to it at all.
 """
+
+from gte_service.monitoring.recorder import Outcome, Recorder
+from gte_service.monitoring.task_monitor import TaskMonitor
+
+__all__ = ["Outcome", "Recorder", "TaskMonitor"]

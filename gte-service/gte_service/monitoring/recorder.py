@@ -3,22 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from gte_service.monitoring.cells import Cells
 from gte_service.monitoring.contract import (
     CONTRACT,
+    METHODS,
+    OTHER_METHOD,
     PHASES,
     REASONS,
     STATUSES,
     TASK_TYPES,
     UNKNOWN_TASK,
+    UNMATCHED_PATH,
     Metric,
 )
 
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
-UNMATCHED_PATH = "unmatched"
+_METHODS = frozenset(METHODS)
+_STATUSES = frozenset(STATUSES)
+_REASONS = frozenset(REASONS)
+
+
+class Http(NamedTuple):
+    """An HTTP request and what it was answered with.
+
+    Attributes:
+        method: the HTTP method; unusual ones are counted as `other`.
+        rule: the URL rule that matched, None where none did.
+        status: of the answer.
+    """
+
+    method: str
+    rule: str | None
+    status: int
+
+
+class Outcome(NamedTuple):
+    """How a task ended.
+
+    Attributes:
+        status: `success`, `error` or `invalid`.
+        reason: one of the contract's reasons, "" for a success.
+    """
+
+    status: str
+    reason: str = ""
 
 
 class Recorder:
@@ -30,73 +61,71 @@ class Recorder:
         Args:
             task_types: the known tasks; any other word is counted as `unknown`, so clients can't add series.
         """
-        registry = CollectorRegistry()
-        made: dict[str, Any] = {entry.name: _make(entry, registry) for entry in CONTRACT if entry.origin == "worker"}
-        self._known = frozenset(task_types)
-        self._requests: Counter = made["gte_task_requests_total"]
-        self._errors: Counter = made["gte_task_errors_total"]
-        self._latency: Histogram = made["gte_task_latency_seconds"]
-        self._active: Gauge = made["gte_active_requests"]
-        self._phase: Histogram = made["gte_phase_seconds"]
-        self._tokens: Counter = made["gte_input_tokens_total"]
-        self._truncated: Counter = made["gte_truncated_inputs_total"]
+        self.registry = CollectorRegistry()
+        self._cells = Cells(self.registry)
+        made: dict[str, Any] = {
+            entry.name: _make(entry, self.registry) for entry in CONTRACT if entry.origin == "worker"
+        }
+        tasks = (*task_types, UNKNOWN_TASK)
+        # Children are looked up here once: a lookup costs more than what it is for.
+        self._active: dict[str, Gauge] = {task: made["gte_active_requests"].labels(task) for task in tasks}
+        self._tokens: dict[str, Counter] = {task: made["gte_input_tokens_total"].labels(task) for task in tasks}
+        self._truncated: dict[str, Counter] = {task: made["gte_truncated_inputs_total"].labels(task) for task in tasks}
+        self._phase: dict[str, Histogram] = {phase: made["gte_phase_seconds"].labels(phase) for phase in PHASES}
         self._busy: Counter = made["gte_inference_busy_seconds_total"]
         self._queue_depth: Gauge = made["gte_queue_depth"]
         self._batch_texts: Histogram = made["gte_batch_texts"]
         self._batch_tokens: Histogram = made["gte_batch_tokens"]
-        self._http_duration: Histogram = made["flask_http_request_duration_seconds"]
-        self._http_total: Counter = made["flask_http_request_total"]
         self._http_exceptions: Counter = made["flask_http_request_exceptions_total"]
-        for task_type in (*task_types, UNKNOWN_TASK):
-            for status in STATUSES:
-                self._requests.labels(task_type, status)
-            for reason in REASONS:
-                self._errors.labels(task_type, reason)
-            for by_task in (self._latency, self._active, self._tokens, self._truncated):
-                by_task.labels(task_type)
-        for phase in PHASES:
-            self._phase.labels(phase)
 
     def task_label(self, task_type: object) -> str:
         """The value of the label `task_type` for what a client sent."""
-        return task_type if isinstance(task_type, str) and task_type in self._known else UNKNOWN_TASK
+        return task_type if isinstance(task_type, str) and task_type in self._active else UNKNOWN_TASK
 
     def task_started(self, task_type: str) -> None:
         """A request of a task is being handled."""
-        self._active.labels(task_type).inc()
+        self._active[task_type].inc()
 
     def task_ended(self, task_type: str) -> None:
         """A request of a task, reported by `task_started`, is no longer being handled."""
-        self._active.labels(task_type).dec()
+        self._active[task_type].dec()
 
-    def task_finished(self, task_type: str, http_status: int, reason: str, seconds: float) -> tuple[str, str]:
-        """Count a request of a task that has been answered.
+    def http_finished(self, http: Http, seconds: float) -> None:
+        """Count a finished HTTP request that is no task.
 
         Args:
-            task_type: a value that `task_label` gave.
-            http_status: what it was answered with; 4xx is the client's fault, 5xx ours.
-            reason: why there was no result, one of the contract's reasons; not used for a success.
+            http: the request and its answer.
             seconds: from its arrival to its answer.
+        """
+        self._cells.add((*_labels(http), "", "", ""), seconds)
+
+    def task_finished(self, http: Http, seconds: float, task_type: str, outcome: Outcome) -> Outcome:
+        """Count a finished HTTP request that is a task, as both.
+
+        Args:
+            http: the request and its answer.
+            seconds: from its arrival to its answer.
+            task_type: a value that `task_label` gave.
+            outcome: how it ended; a status that is none of the contract's becomes `error`, a reason `internal`.
 
         Returns:
-            the labels `status` and `reason` it was counted under; the reason of a success is "".
+            the outcome it was counted under; the reason of a success is "".
         """
-        status = "success" if http_status < 400 else "invalid" if http_status < 500 else "error"
-        counted = "" if status == "success" else reason if reason in REASONS else "internal"
-        self._requests.labels(task_type, status).inc()
-        if counted:
-            self._errors.labels(task_type, counted).inc()
-        self._latency.labels(task_type).observe(seconds)
-        return status, counted
+        status = outcome.status if outcome.status in _STATUSES else "error"
+        reason = "" if status == "success" else outcome.reason if outcome.reason in _REASONS else "internal"
+        self._cells.add((*_labels(http), task_type, status, reason), seconds)
+        return Outcome(status, reason)
 
     def phase(self, phase: str, seconds: float) -> None:
         """Record how long a part of a request took."""
-        self._phase.labels(phase).observe(seconds)
+        self._phase[phase].observe(seconds)
 
     def volume(self, task_type: str, tokens: int, truncated: int) -> None:
         """Record what a request brought: tokens, and texts that were cut."""
-        self._tokens.labels(task_type).inc(tokens)
-        self._truncated.labels(task_type).inc(truncated)
+        if tokens:
+            self._tokens[task_type].inc(tokens)
+        if truncated:
+            self._truncated[task_type].inc(truncated)
 
     def batch(self, texts: int, tokens: int, seconds: float) -> None:
         """Record one computation: its size, and the time its slot was busy."""
@@ -108,29 +137,23 @@ class Recorder:
         """Say how many texts wait in this worker."""
         self._queue_depth.set(texts)
 
-    def http_finished(self, method: str, rule: str | None, http_status: int, seconds: float) -> None:
-        """Count an HTTP request as prometheus_flask_exporter does.
-
-        Args:
-            method: the HTTP method; unusual ones become `other`.
-            rule: the URL rule that matched, None where none did.
-            http_status: what it was answered with.
-            seconds: from its arrival to its answer.
-        """
-        method = method if method in _METHODS else "other"
-        status = str(http_status)
-        self._http_duration.labels(method, rule or UNMATCHED_PATH, status).observe(seconds)
-        self._http_total.labels(method, status).inc()
-
     def http_exception(self, method: str) -> None:
         """Count an HTTP request that ended in an exception nobody handled."""
-        self._http_exceptions.labels(method if method in _METHODS else "other", "500").inc()
+        self._http_exceptions.labels(_method(method), "500").inc()
+
+
+def _labels(http: Http) -> tuple[str, str, str]:
+    return _method(http.method), http.rule or UNMATCHED_PATH, str(http.status)
+
+
+def _method(method: str) -> str:
+    return method if method in _METHODS else OTHER_METHOD
 
 
 def _make(entry: Metric, registry: CollectorRegistry) -> Counter | Gauge | Histogram:
     if entry.kind == "counter":
-        return Counter(entry.name, entry.help, entry.labels, registry=registry)
+        return Counter(entry.name, entry.help, entry.label_names, registry=registry)
     if entry.kind == "gauge":
         # Only live modes: a sum over workers that are gone would never go down again.
-        return Gauge(entry.name, entry.help, entry.labels, registry=registry, multiprocess_mode="livesum")
-    return Histogram(entry.name, entry.help, entry.labels, registry=registry, buckets=entry.bounds)
+        return Gauge(entry.name, entry.help, entry.label_names, registry=registry, multiprocess_mode="livesum")
+    return Histogram(entry.name, entry.help, entry.label_names, registry=registry, buckets=entry.bounds)

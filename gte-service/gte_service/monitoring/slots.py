@@ -31,13 +31,11 @@ class SlotHolder:
         slot: the number.
         pid: process id.
         started: its start time, as `start_time` gives it.
-        starts: how many workers have held this slot so far.
     """
 
     slot: int
     pid: int
     started: int
-    starts: int
 
     @property
     def alive(self) -> bool:
@@ -64,15 +62,13 @@ def take_slot(directory: Path) -> int:
         _held[slot] = file
         for gauges in directory.glob(f"gauge_live*_{slot}.db"):
             gauges.unlink(missing_ok=True)
-        earlier = _read_holder(directory, slot)
-        holder = SlotHolder(slot, os.getpid(), start_time(os.getpid()), earlier.starts + 1 if earlier else 1)
-        _write_holder(directory, holder)
+        _write_holder(directory, SlotHolder(slot, os.getpid(), start_time(os.getpid())))
         return slot
     raise RuntimeError(f"all {MAX_SLOTS} metric slots in {directory} are taken: lower the number of workers.")
 
 
 def slot_of_this_process() -> int:
-    """The slot this process has taken.
+    """The slot this process has taken last.
 
     Raises:
         RuntimeError: it has taken none.
@@ -99,6 +95,16 @@ def _read_holder(directory: Path, slot: int) -> SlotHolder | None:
 
 
 def _write_holder(directory: Path, holder: SlotHolder) -> None:
-    unfinished = directory / f".slot-{holder.slot}.{holder.pid}"
+    unfinished = directory / f".slot-{holder.slot}"
     unfinished.write_text(json.dumps(holder.__dict__))
     unfinished.replace(directory / f"slot-{holder.slot}.json")
+
+
+def _let_go() -> None:
+    """In a forked child: the slots are the parent's, and their locks must not outlive it."""
+    for file in _held.values():
+        file.close()
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_let_go)

@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from flask import Flask, Response, g, got_request_exception, request
+from flask import Flask, Request, Response, g, request
+from flask.signals import got_request_exception, request_finished, request_started, request_tearing_down
+from prometheus_client import make_wsgi_app
+from werkzeug.exceptions import HTTPException
 
-from gte_service.monitoring.contract import UNKNOWN_TASK
-from gte_service.monitoring.recorder import Recorder
+from gte_service.monitoring.contract import TASK_TYPES, UNKNOWN_TASK
+from gte_service.monitoring.exporter import exposition
+from gte_service.monitoring.folders import folder_of_server
+from gte_service.monitoring.recorder import Http, Outcome, Recorder
+from gte_service.monitoring.worker import direct_metrics, metrics_directory
 
+_EXTENSION = "task_monitor"
+_METRICS_PATH = "/metrics"
+_METRICS_ENDPOINT = "task_monitor_metrics"
 # The reason of a request that was refused before anybody named one.
-_REASON_OF_STATUS = {401: "unauthorized", 413: "too_large", 503: "overloaded", 504: "deadline"}
+_REASON_OF_STATUS = {
+    401: "unauthorized",
+    403: "unauthorized",
+    413: "too_large",
+    429: "overloaded",
+    503: "overloaded",
+    504: "deadline",
+}
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -71,8 +89,22 @@ class Counted:
     measured: Measured
 
 
+def task_in_body(request: Request) -> object:
+    """The task a request names in the field `task_type` of its JSON body, of its form or of its query; or None."""
+    try:
+        body = request.get_json(silent=True)
+        return body.get("task_type") if isinstance(body, dict) else request.values.get("task_type")
+    except HTTPException:
+        # A body that can't be read, for example a too large one: the app will say so itself.
+        return None
+
+
 class TaskMonitor:
-    """Hooks into a Flask app and records each of its requests exactly once."""
+    """Records each request of a Flask app exactly once.
+
+    It listens to Flask's signals, not hooks, so the order in which an app registers its own doesn't matter: a request
+    that another hook answers is counted as well, with the status that the client gets.
+    """
 
     def __init__(
         self,
@@ -80,24 +112,39 @@ class TaskMonitor:
         task_rules: Mapping[str, str] | None = None,
         recorder: Recorder | None = None,
         on_counted: Callable[[Counted], None] | None = None,
+        *,
+        task_types: Iterable[str] = TASK_TYPES,
+        task_of: Callable[[Request], object] | None = task_in_body,
+        outcome_of: Callable[[Response], Outcome | None] | None = None,
     ) -> None:
         """Measure `app`.
 
+        Where no gunicorn hook has said where metrics go, they go to a folder that all workers of this server share,
+        and the app gets a route `GET /metrics` that shows the sum over them.
+
         Args:
-            app: the app; hooks are added, nothing else changes. Add the monitor before other hooks: Flask runs
-                the first `after_request` hook last, so it sees the final answer.
-            task_rules: URL rules whose POST requests are tasks, each with its task, or "" where `task_is` will say;
-                by default only `/predict`.
+            app: the app; nothing of it changes but that route.
+            task_rules: URL rules whose POST requests are tasks, each with its task, or "" where `task_of` or `task_is`
+                says which; by default only `/predict`.
             recorder: where to record; by default a new one.
             on_counted: is called once for each request, right after it was counted and inside its context. What it
                 raises fails the request.
+            task_types: the app's tasks; any other is counted as `unknown`. Not used with a `recorder`.
+            task_of: says which task a request is; None if the app will say it by `task_is`.
+            outcome_of: says from the response how a task ended; where it gives None, the HTTP status does: under 400
+                `success`, under 500 `invalid`, else `error`.
         """
-        self.recorder = recorder or Recorder()
+        app.extensions[_EXTENSION] = self
         self._task_rules = {"/predict": ""} if task_rules is None else dict(task_rules)
         self._on_counted = on_counted
-        app.before_request(self._begin)
-        app.after_request(self._finish)
-        app.teardown_request(self._make_sure)
+        self._task_of = task_of
+        self._outcome_of = outcome_of
+        if recorder is None and metrics_directory() is None:
+            _show_on(app)
+        self.recorder = recorder or Recorder(tuple(task_types))
+        request_started.connect(self._begin, app)
+        request_finished.connect(self._finish, app)
+        request_tearing_down.connect(self._make_sure, app)
         got_request_exception.connect(self._note_exception, app)
 
     def task_is(self, task_type: object) -> None:
@@ -113,7 +160,7 @@ class TaskMonitor:
         phases = current().phases
         phases[phase] = phases.get(phase, 0.0) + seconds
 
-    def volume(self, tokens: int, truncated: int, batch_tokens: int) -> None:
+    def volume(self, tokens: int, truncated: int, batch_tokens: int = 0) -> None:
         """Add to what was computed for the request in hand; it is recorded when the request is counted.
 
         Args:
@@ -126,39 +173,45 @@ class TaskMonitor:
         measured.truncated += truncated
         measured.batch_tokens += batch_tokens
 
-    def _begin(self) -> None:
+    def _begin(self, sender: Flask) -> None:
+        begun = time.perf_counter()
+        if request.endpoint == _METRICS_ENDPOINT:
+            return
         rule = request.url_rule.rule if request.url_rule else ""
-        g.measured = Measured(time.perf_counter(), rule in self._task_rules and request.method == "POST")
-        if g.measured.is_task and self._task_rules[rule]:
-            self.task_is(self._task_rules[rule])
+        g.measured = Measured(begun, rule in self._task_rules and request.method == "POST")
+        if not g.measured.is_task:
+            return
+        if fixed := self._task_rules[rule]:
+            self.task_is(fixed)
+        elif self._task_of:
+            self.task_is(self._task_of(request))
 
-    def _finish(self, response: Response) -> Response:
-        self._count(response.status_code)
-        return response
-
-    def _make_sure(self, error: BaseException | None) -> None:
-        # Another hook failed, so no answer passed through `_finish`: the server answers 500.
+    def _finish(self, sender: Flask, response: Response) -> None:
         if "measured" in g and not current().done:
-            self._count(500)
+            self._count(response.status_code, self._outcome_of(response) if self._outcome_of else None)
 
-    def _count(self, http_status: int) -> None:
+    def _make_sure(self, sender: Flask, exc: BaseException | None = None) -> None:
+        # A hook failed, and so did the answer to that: the server answers 500.
+        if "measured" in g and not current().done:
+            self._count(500, None)
+
+    def _count(self, http_status: int, outcome: Outcome | None) -> None:
         measured = current()
         measured.done = True
         now, seconds = datetime.now(UTC), measured.seconds
-        rule = request.url_rule.rule if request.url_rule else None
-        self.recorder.http_finished(request.method, rule, http_status, seconds)
-        status = reason = ""
+        http = Http(request.method, request.url_rule.rule if request.url_rule else None, http_status)
         if measured.is_task:
-            if http_status >= 400 and not measured.reason:
-                default = "invalid_input" if http_status < 500 else "internal"
-                measured.reason = _REASON_OF_STATUS.get(http_status, default)
-            status, reason = self.recorder.task_finished(measured.task_type, http_status, measured.reason, seconds)
+            outcome = outcome or _outcome(http_status, measured.reason)
+            outcome = self.recorder.task_finished(http, seconds, measured.task_type, outcome)
             self.recorder.volume(measured.task_type, measured.tokens, measured.truncated)
+        else:
+            outcome = Outcome("")
+            self.recorder.http_finished(http, seconds)
         for phase, part in measured.phases.items():
             self.recorder.phase(phase, part)
         self._leave(measured)
         if self._on_counted:
-            self._on_counted(Counted(now, http_status, seconds, status, reason, measured))
+            self._on_counted(Counted(now, http_status, seconds, outcome.status, outcome.reason, measured))
 
     def _leave(self, measured: Measured) -> None:
         if measured.active:
@@ -173,3 +226,32 @@ def current() -> Measured:
     """What is known of the request in hand."""
     measured: Measured = g.measured
     return measured
+
+
+def has_monitor(app: Flask) -> bool:
+    """Whether an app is measured already."""
+    return _EXTENSION in app.extensions
+
+
+def _outcome(http_status: int, reason: str) -> Outcome:
+    if http_status < 400:
+        return Outcome("success")
+    status, default = ("invalid", "invalid_input") if http_status < 500 else ("error", "internal")
+    return Outcome(status, reason or _REASON_OF_STATUS.get(http_status, default))
+
+
+def _show_on(app: Flask) -> None:
+    """Collect the metrics of all workers of this server in one folder, and show them on the app itself."""
+    directory = folder_of_server(app.root_path)
+    direct_metrics(directory)
+    if any(rule.rule == _METRICS_PATH for rule in app.url_map.iter_rules()):
+        _log.warning(
+            "the app has a route %s of its own, so the monitor's metrics are not shown there. Start it with "
+            "`gunicorn -c python:gte_service.monitoring.gunicorn_conf`, which serves them on a port of their own.",
+            _METRICS_PATH,
+        )
+        return
+    shown = make_wsgi_app(exposition(directory, alone=False))
+    app.add_url_rule(
+        _METRICS_PATH, _METRICS_ENDPOINT, lambda: Response.from_app(shown, request.environ), methods=["GET"]
+    )

@@ -1,27 +1,99 @@
-"""Makes a freshly forked worker write its metrics under its slot instead of its process id."""
+"""Makes processes write their metrics under a slot instead of their process id."""
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
+from gte_service.monitoring.census import count_set_aside, count_start
+from gte_service.monitoring.metric_files import DamagedFileError, MetricFileReader, reserve, set_aside
 from gte_service.monitoring.slots import take_slot
 
-DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+# prometheus_client looks here for its folder whenever it opens a file.
+_DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+# The files that the contract's metrics need.
+_FILES = ("counter", "histogram", "gauge_livesum")
+_NO_SLOT = -1
+_log = logging.getLogger(__name__)
+
+
+class _Membership:
+    """The folder that metrics are written to, and the slot in it of the process that asks."""
+
+    def __init__(self) -> None:
+        self.directory: Path | None = None
+        self._pid = 0
+        self._slot = _NO_SLOT
+
+    def take(self) -> int:
+        """The slot of this process; the first time it takes one."""
+        if self.directory and os.getpid() != self._pid:
+            self._slot = take_slot(self.directory)
+            self._pid = os.getpid()
+            _make_sound(self.directory, self._slot)
+        return self._slot
+
+    def slot(self) -> int:
+        """The same, but none before there is a folder: prometheus_client asks before each value it writes."""
+        return self._slot if os.getpid() == self._pid else self.take()
+
+
+_membership = _Membership()
+
+
+def direct_metrics(directory: Path) -> None:
+    """Have all metrics that are made from now on, here and in processes forked later, written to files of a folder.
+
+    A process takes its slot when it makes its first metric, or records in one that it has inherited.
+
+    Raises:
+        RuntimeError: another folder was named before.
+    """
+    if _membership.directory == directory:
+        return
+    if _membership.directory:
+        raise RuntimeError(f"this process writes its metrics to {_membership.directory}, so not to {directory} too.")
+    os.environ[_DIRECTORY_VARIABLE] = str(directory)
+    # The import reads the variable, hence its place below the line above.
+    from prometheus_client import values  # noqa: PLC0415
+
+    values.ValueClass = values.MultiProcessValue(_membership.slot)  # type: ignore[no-untyped-call]
+    _membership.directory = directory
 
 
 def join_metrics(directory: Path) -> int:
-    """Take a slot and direct all metrics made from now on into its files.
+    """Take a slot in a folder for this process, a worker, and count its start.
 
     To be called in the worker after the fork and before the first metric object is made.
 
     Returns:
         the slot.
-    """
-    slot = take_slot(directory)
-    os.environ[DIRECTORY_VARIABLE] = str(directory)
-    # The import reads the variable, hence its place below the line above.
-    from prometheus_client import values  # noqa: PLC0415
 
-    values.ValueClass = values.MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]
+    Raises:
+        OSError: the folder can't be written, or its disk is full.
+        RuntimeError: this process writes to another folder already.
+    """
+    direct_metrics(directory)
+    slot = _membership.take()
+    count_start(directory)
     return slot
+
+
+def metrics_directory() -> Path | None:
+    """The folder that this process writes its metrics to, None if none was named."""
+    return _membership.directory
+
+
+def _make_sound(directory: Path, slot: int) -> None:
+    """See that the slot's files can be gone on with: sound, and with disk space of their own."""
+    reader = MetricFileReader()
+    for path in directory.glob(f"*_{slot}.db"):
+        try:
+            reader.read(path)
+        except DamagedFileError as error:
+            set_aside(path)
+            count_set_aside(directory)
+            _log.error("metric file %s was damaged (%s): set aside, its slot begins anew", path, error)
+    for name in _FILES:
+        reserve(directory / f"{name}_{slot}.db")

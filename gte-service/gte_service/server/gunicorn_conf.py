@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gte_service.monitoring.census import master_is_this_process
 from gte_service.monitoring.worker import join_metrics
 from gte_service.settings import read_settings
 from gte_service.tasks.spans.segmenter import load_dictionary
@@ -32,7 +33,8 @@ loglevel = "warning"
 
 
 def on_starting(server: Any) -> None:
-    """Load the segmenter's dictionary before the fork: the workers share its memory."""
+    """Be known as the master; load the segmenter's dictionary before the fork: the workers share its memory."""
+    master_is_this_process(_settings.metrics_dir)
     load_dictionary()
 
 

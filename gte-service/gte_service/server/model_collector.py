@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from prometheus_client import Metric as Family
 from prometheus_client.registry import Collector
 
-from gte_service.monitoring.exporter import gauge, gauges
+from gte_service.monitoring.families import gauge, gauges
 from gte_service.status import read_readiness
 
 
 class ModelCollector(Collector):
-    """The metrics gte_model_*, gte_inference_slots and flask_exporter_info."""
+    """The metrics gte_model_* and gte_inference_slots."""
 
     def __init__(self, run_dir: Path, computations: int) -> None:
         """Read the states in `run_dir` anew at each scrape.
@@ -38,11 +37,3 @@ class ModelCollector(Collector):
         yield gauge("gte_inference_slots", min(answering, self._computations))
         yield gauge("gte_model_download_bytes", model.downloaded_bytes)
         yield gauge("gte_model_download_total_bytes", model.total_bytes)
-        yield gauges("flask_exporter_info", [((_package_version(),), 1.0)])
-
-
-def _package_version() -> str:
-    try:
-        return version("gte-service")
-    except PackageNotFoundError:
-        return "unknown"

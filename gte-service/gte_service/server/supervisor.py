@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from gte_service.monitoring.worker import DIRECTORY_VARIABLE
+from gte_service.monitoring.census import expect_workers
+from gte_service.server.metrics_folder import claim
 from gte_service.settings import Settings
 
 _FIRST_PAUSE_SECONDS = 1.0
@@ -69,8 +70,9 @@ class Supervisor:
             the exit status: 0 after a signal.
         """
         wipe(self.settings.run_dir)
-        self.settings.metrics_dir.mkdir(parents=True)
-        self.environ[DIRECTORY_VARIABLE] = str(self.settings.metrics_dir)
+        folder = claim(self.settings.metrics_dir, self.settings.run_dir / "metrics")
+        expect_workers(folder.path, self.settings.workers)
+        self.environ["GTE_METRICS_DIR"] = str(folder.path)
         python = [sys.executable, "-m"]
         self._children = [
             _Child("exporter", [*python, "gte_service", "exporter"]),

@@ -1,0 +1,34 @@
+"""Makes the contract's metrics from plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+from gte_service.monitoring.contract import metric
+
+Samples = Iterable[tuple[Sequence[str], float]]
+
+
+def gauge(name: str, value: float) -> GaugeMetricFamily:
+    """A gauge of the contract without labels."""
+    return gauges(name, [((), value)])
+
+
+def gauges(name: str, samples: Samples) -> GaugeMetricFamily:
+    """A gauge of the contract, from label values and values."""
+    entry = metric(name)
+    family = GaugeMetricFamily(name, entry.help, labels=entry.label_names)
+    for labels, value in samples:
+        family.add_metric(labels, value)
+    return family
+
+
+def counter(name: str, samples: Samples) -> CounterMetricFamily:
+    """A counter of the contract, from label values and values."""
+    entry = metric(name)
+    family = CounterMetricFamily(name, entry.help, labels=entry.label_names)
+    for labels, value in samples:
+        family.add_metric(labels, value)
+    return family
