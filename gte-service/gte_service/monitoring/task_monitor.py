@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from flask import Flask, Request, Response, g, request
+from flask import Flask, Request, Response, request
 from flask.signals import got_request_exception, request_finished, request_started, request_tearing_down
 from prometheus_client import make_wsgi_app
 from werkzeug.exceptions import HTTPException
@@ -22,6 +22,8 @@ from gte_service.monitoring.worker import direct_metrics, metrics_directory
 _EXTENSION = "task_monitor"
 _METRICS_PATH = "/metrics"
 _METRICS_ENDPOINT = "task_monitor_metrics"
+# Where a request's WSGI environment holds what is known of it.
+_MEASURED = "gte_service.measured"
 # The reason of a request that was refused before anybody named one.
 _REASON_OF_STATUS = {
     401: "unauthorized",
@@ -34,7 +36,7 @@ _REASON_OF_STATUS = {
 _log = logging.getLogger(__name__)
 
 
-@dataclass
+@dataclass(slots=True)
 class Measured:
     """What is known of the request in hand.
 
@@ -149,11 +151,7 @@ class TaskMonitor:
 
     def task_is(self, task_type: object) -> None:
         """Say which task the request in hand is; an unknown word is counted as `unknown`."""
-        measured = current()
-        self._leave(measured)
-        measured.task_type = self.recorder.task_label(task_type)
-        self.recorder.task_started(measured.task_type)
-        measured.active = True
+        self._name(current(), task_type)
 
     def phase(self, phase: str, seconds: float) -> None:
         """Add to a part of the request in hand; it is recorded when the request is counted."""
@@ -175,30 +173,36 @@ class TaskMonitor:
 
     def _begin(self, sender: Flask) -> None:
         begun = time.perf_counter()
+        request = _request()
         if request.endpoint == _METRICS_ENDPOINT:
             return
         rule = request.url_rule.rule if request.url_rule else ""
-        g.measured = Measured(begun, rule in self._task_rules and request.method == "POST")
-        if not g.measured.is_task:
+        measured = Measured(begun, rule in self._task_rules and request.method == "POST")
+        request.environ[_MEASURED] = measured
+        if not measured.is_task:
             return
         if fixed := self._task_rules[rule]:
-            self.task_is(fixed)
+            self._name(measured, fixed)
         elif self._task_of:
-            self.task_is(self._task_of(request))
+            self._name(measured, self._task_of(request))
 
     def _finish(self, sender: Flask, response: Response) -> None:
-        if "measured" in g and not current().done:
-            self._count(response.status_code, self._outcome_of(response) if self._outcome_of else None)
+        request = _request()
+        measured = request.environ.get(_MEASURED)
+        if measured and not measured.done:
+            outcome = self._outcome_of(response) if self._outcome_of else None
+            self._count(request, measured, response.status_code, outcome)
 
     def _make_sure(self, sender: Flask, exc: BaseException | None = None) -> None:
         # A hook failed, and so did the answer to that: the server answers 500.
-        if "measured" in g and not current().done:
-            self._count(500, None)
+        request = _request()
+        measured = request.environ.get(_MEASURED)
+        if measured and not measured.done:
+            self._count(request, measured, 500, None)
 
-    def _count(self, http_status: int, outcome: Outcome | None) -> None:
-        measured = current()
+    def _count(self, request: Request, measured: Measured, http_status: int, outcome: Outcome | None) -> None:
         measured.done = True
-        now, seconds = datetime.now(UTC), measured.seconds
+        seconds = measured.seconds
         http = Http(request.method, request.url_rule.rule if request.url_rule else None, http_status)
         if measured.is_task:
             outcome = outcome or _outcome(http_status, measured.reason)
@@ -211,7 +215,14 @@ class TaskMonitor:
             self.recorder.phase(phase, part)
         self._leave(measured)
         if self._on_counted:
+            now = datetime.now(UTC)
             self._on_counted(Counted(now, http_status, seconds, outcome.status, outcome.reason, measured))
+
+    def _name(self, measured: Measured, task_type: object) -> None:
+        self._leave(measured)
+        measured.task_type = self.recorder.task_label(task_type)
+        self.recorder.task_started(measured.task_type)
+        measured.active = True
 
     def _leave(self, measured: Measured) -> None:
         if measured.active:
@@ -224,8 +235,14 @@ class TaskMonitor:
 
 def current() -> Measured:
     """What is known of the request in hand."""
-    measured: Measured = g.measured
+    measured: Measured = _request().environ[_MEASURED]
     return measured
+
+
+def _request() -> Request:
+    # Not the proxy: each use of one takes as long as a store in a metric file.
+    found: Request = request._get_current_object()  # type: ignore[attr-defined]
+    return found
 
 
 def has_monitor(app: Flask) -> bool:
