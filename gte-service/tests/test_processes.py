@@ -103,6 +103,7 @@ def test_metrics_go_on_when_gunicorn_is_killed_and_it_comes_back(new_service: Ca
     try:
         os.kill(master, signal.SIGKILL)
         wait_for(lambda: service.metrics()["gte_workers"] == 0, "the dead server shows")
+        assert service.metrics()["gte_server_up"] == 0
         assert service.metrics()["gte_model_ready"] == 0
         assert service.metrics()["gte_inference_slots"] == 0
         assert service.metrics()[SUCCESSES] == 1
@@ -119,6 +120,7 @@ def test_a_hung_server_does_not_hang_the_metrics(new_service: Callable[..., Serv
     os.kill(worker, signal.SIGSTOP)
     try:
         assert service.metrics()["gte_workers"] == 1
+        assert service.metrics()["gte_server_up"] == 0
         with pytest.raises(TimeoutError):
             http_get(service.port, "/healthz", timeout=1)
     finally:

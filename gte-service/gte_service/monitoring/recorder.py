@@ -24,6 +24,7 @@ from gte_service.monitoring.contract import (
 _METHODS = frozenset(METHODS)
 _STATUSES = frozenset(STATUSES)
 _REASONS = frozenset(REASONS)
+_EXCEPTION_STATUS = "500"
 
 
 class Http(NamedTuple):
@@ -77,6 +78,8 @@ class Recorder:
         self._batch_texts: Histogram = made["gte_batch_texts"]
         self._batch_tokens: Histogram = made["gte_batch_tokens"]
         self._http_exceptions: Counter = made["flask_http_request_exceptions_total"]
+        for method in ("GET", "POST"):
+            self._http_exceptions.labels(method, _EXCEPTION_STATUS)
 
     def task_label(self, task_type: object) -> str:
         """The value of the label `task_type` for what a client sent."""
@@ -139,7 +142,7 @@ class Recorder:
 
     def http_exception(self, method: str) -> None:
         """Count an HTTP request that ended in an exception nobody handled."""
-        self._http_exceptions.labels(_method(method), "500").inc()
+        self._http_exceptions.labels(_method(method), _EXCEPTION_STATUS).inc()
 
 
 def _labels(http: Http) -> tuple[str, str, str]:

@@ -91,14 +91,16 @@ class SlotCollector(Collector):
 
     def _sum(self, kind: str) -> dict[Key, float]:
         """The values of all files of a kind, added up."""
-        paths = set(self._directory.glob(f"{kind}_*.db"))
+        carried = self._directory / f"{kind}_carried.db"
+        paths = {*self._directory.glob(f"{kind}_*.db"), *(path for path in self._last if path.name.startswith(kind))}
         sums: dict[Key, float] = defaultdict(float)
-        for path in sorted(paths | {path for path in self._last if path.name.startswith(f"{kind}_")}):
+        # The carried ones last: they may get more while the others are read.
+        for path in [*sorted(paths - {carried}), carried]:
             values = self._read(path)
             before = self._last.get(path)
             if before and self._alone and _went_back(before, values):
-                self._carry_on(kind, before)
-                _log.error("%s holds less than it did: what it held is carried on in %s_carried.db", path, kind)
+                _carry_on(carried, before)
+                _log.error("%s holds less than it did: what it held is carried on in %s", path, carried.name)
             self._last[path] = values
             for key, value in values.items():
                 sums[key] += value
@@ -121,15 +123,6 @@ class SlotCollector(Collector):
                 "writes to it is not counted any more.", path, error, aside.name,
             )  # fmt: skip
             return {}
-
-    def _carry_on(self, kind: str, values: Values) -> None:
-        file = MmapedDict(str(self._directory / f"{kind}_carried.db"))  # type: ignore[no-untyped-call]
-        for key, value in values.items():
-            names, own = [name for name, _ in key.labels], [text for _, text in key.labels]
-            entry = mmap_key(key.family, key.sample, names, own, key.help)
-            carried, _ = file.read_value(entry)  # type: ignore[no-untyped-call]
-            file.write_value(entry, carried + value, 0.0)  # type: ignore[no-untyped-call]
-        file.close()  # type: ignore[no-untyped-call]
 
     def _gauges(self) -> Iterable[Family]:
         live = {str(holder.slot) for holder in read_holders(self._directory) if holder.alive}
@@ -154,6 +147,16 @@ def _went_back(before: Values, now: Values) -> bool:
         return False
     # The sum of a histogram may go down by itself: observations may be negative.
     return any(value > now.get(key, 0.0) for key, value in before.items() if not key.sample.endswith("_sum"))
+
+
+def _carry_on(path: Path, values: Values) -> None:
+    file = MmapedDict(str(path))  # type: ignore[no-untyped-call]
+    for key, value in values.items():
+        names, own = [name for name, _ in key.labels], [text for _, text in key.labels]
+        entry = mmap_key(key.family, key.sample, names, own, key.help)
+        carried, _ = file.read_value(entry)  # type: ignore[no-untyped-call]
+        file.write_value(entry, carried + value, 0.0)  # type: ignore[no-untyped-call]
+    file.close()  # type: ignore[no-untyped-call]
 
 
 def _family(kind: str, name: str, values: Values) -> Family:

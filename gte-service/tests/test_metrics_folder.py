@@ -1,0 +1,60 @@
+"""A replica finds its metric files again, takes nobody else's, and serves without counts that last if it must."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from conftest import Service
+from gte_service.server.metrics_folder import claim
+
+
+def test_replicas_at_the_same_time_have_folders_of_their_own_and_find_them_again(tmp_path: Path) -> None:
+    first, second = claim(tmp_path, tmp_path / "no"), claim(tmp_path, tmp_path / "no")
+    assert [first.path.name, second.path.name] == ["replica-0", "replica-1"]
+    first.lock.close()
+    again = claim(tmp_path, tmp_path / "no")
+    assert again.path == first.path
+    for each in (again, second):
+        each.lock.close()
+
+
+def test_two_services_on_one_volume_count_apart(new_service: Callable[..., Service], tmp_path: Path) -> None:
+    metrics = str(tmp_path / "volume")
+    one = new_service(GTE_WORKERS="1", GTE_METRICS_DIR=metrics)
+    one.wait_until("ready")
+    other = new_service(GTE_WORKERS="1", GTE_METRICS_DIR=metrics)
+    other.wait_until("ready")
+    name = 'gte_task_requests_total{status="success",task_type="embedding"}'
+    for _ in range(3):
+        assert one.predict("embedding", "天气").status == 200
+    assert (one.metrics()[name], other.metrics()[name]) == (3, 0)
+    assert (one.metrics()["gte_workers"], other.metrics()["gte_workers"]) == (1, 1)
+
+
+def test_a_volume_that_cannot_be_written_is_said_and_costs_no_request(
+    new_service: Callable[..., Service], tmp_path: Path
+) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("a file, not a folder")
+    service = new_service(GTE_WORKERS="1", GTE_METRICS_DIR=str(taken))
+    service.wait_until("ready")
+    assert service.predict("embedding", "天气").status == 200
+    assert service.metrics()["gte_workers"] == 1
+    assert f"{taken} can't hold the metric files" in service.log.read_text()
+
+
+def test_a_full_volume_is_said_and_costs_no_request(new_service: Callable[..., Service], small_disk: Path) -> None:
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(b"\0" * (os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_frsize - 65536))
+    try:
+        service = new_service(GTE_WORKERS="1", GTE_METRICS_DIR=str(small_disk / "metrics"))
+        service.wait_until("ready")
+        assert service.predict("embedding", "天气").status == 200
+        assert "can't hold the metric files" in service.log.read_text()
+        service.stop()
+    finally:
+        ballast.unlink()
+        shutil.rmtree(small_disk / "metrics")
