@@ -215,6 +215,7 @@ def test_counts_go_on_when_the_whole_service_was_ended_and_is_started_again(
     service.wait_until("ready")
     for _ in range(20):
         assert service.predict("embedding", "天气").status == 200
+    begun = service.metrics()["gte_counters_start_time_seconds"]
     end_all(service, how)
     service.start()
     service.wait_until("ready")
@@ -222,6 +223,7 @@ def test_counts_go_on_when_the_whole_service_was_ended_and_is_started_again(
         assert service.predict("embedding", "天气").status == 200
     assert differences(service, Counter({("embedding", "success"): 25})) == {}
     metrics = service.metrics()
+    assert metrics["gte_counters_start_time_seconds"] == begun
     assert metrics["gte_worker_restarts_total"] == 0
     assert metrics['gte_active_requests{task_type="embedding"}'] == 0
 

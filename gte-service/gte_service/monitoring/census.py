@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -30,6 +31,7 @@ class Census:
         first_starts: workers still to come that take no other's place.
         restarts: workers that were started in place of others.
         set_aside: metric files that were damaged.
+        begun: when this folder was empty and so every counter 0, in seconds since 1970.
     """
 
     master: int = 0
@@ -38,6 +40,7 @@ class Census:
     first_starts: int = 0
     restarts: int = 0
     set_aside: int = 0
+    begun: float = 0.0
 
     @property
     def living_master(self) -> int:
@@ -58,6 +61,7 @@ def change_census(directory: Path, change: Callable[[Census], Census]) -> Census
     with (directory / "census.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         census = change(read_census(directory))
+        census = replace(census, begun=census.begun or time.time())
         unfinished = directory / f".{_FILE}"
         unfinished.write_text(json.dumps(asdict(census)))
         unfinished.replace(directory / _FILE)

@@ -337,6 +337,15 @@ CONTRACT: tuple[Metric, ...] = (
         "exporter",
     ),
     Metric(
+        "gte_counters_start_time_seconds",
+        "gauge",
+        (),
+        "When every counter was 0, in seconds since 1970; restarts don't change it. "
+        "Worry when it changes: the counts before that are lost.",
+        "所有计数器为 0 的时刻（Unix 秒）；重启不会改变它。发生变化时需要关注：之前的计数已丢失。",
+        "exporter",
+    ),
+    Metric(
         "gte_metric_files_set_aside_total",
         "counter",
         (),

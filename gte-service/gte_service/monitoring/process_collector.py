@@ -50,6 +50,8 @@ class ProcessCollector(Collector):
         yield gauges("gte_worker_heartbeat_age_seconds", [((process,), age) for process, age in ages.items()])
         yield counter("gte_worker_restarts_total", [((), census.restarts)])
         yield counter("gte_metric_files_set_aside_total", [((), census.set_aside)])
+        if census.begun:
+            yield gauge("gte_counters_start_time_seconds", census.begun)
         yield gauges("gte_backlog_connections", _waiting(figures))
         yield gauges("flask_exporter_info", [((_package_version(),), 1.0)])
         yield from self._process_families(figures)
