@@ -125,7 +125,7 @@ def test_a_service_that_is_down_mutes_what_follows_from_it_and_nothing_else(
         "GteTaskErrorRateHigh/",
         "GteTaskLatencyHigh/gte-service",
         "GteModelNotReady/gte-service",
-        "GteNoWorkers/gte-service",
+        "GteNotAnswering/gte-service",
         "TargetDown/gte-service",
     }
     heard = {

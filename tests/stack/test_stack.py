@@ -6,11 +6,13 @@ The tests build on one running stack, so their order in this file is the order i
 from __future__ import annotations
 
 import http.client
+import itertools
 import json
 import re
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -163,6 +165,71 @@ def test_a_restart_fails_no_request_in_flight(stack: Stack) -> None:
             one.join()
     # 503 is an answer: the new process says that its model isn't loaded yet.
     assert set(outcomes) <= {200, 503}, {outcome: outcomes.count(outcome) for outcome in outcomes}
+
+
+def test_no_answered_request_is_lost_when_the_container_is_killed_under_load_and_started_again(stack: Stack) -> None:
+    """Exact as Prometheus sees it: over the raw samples of all scrapes, before and after."""
+    stopped = threading.Event()
+    lock = threading.Lock()
+    answered: list[str] = []
+    cut: list[str] = []
+    before = counted(stack)
+
+    def client(number: int) -> None:
+        body = json.dumps({"task_type": "sentiment", "input_text": "这家店的服务太差了，再也不来了。"})
+        for sent in itertools.count():
+            if stopped.is_set():
+                return
+            identity = f"{number}-{sent}-{uuid.uuid4().hex}"
+            connection = http.client.HTTPConnection(stack.address("gte-service"), 5000, timeout=60)
+            try:
+                connection.connect()
+            except OSError:
+                time.sleep(0.05)  # nothing listens, so nothing was sent
+                continue
+            try:
+                connection.request("POST", "/predict", body, {"X-Request-ID": identity, "Connection": "close"})
+                if connection.getresponse().status == 200:
+                    with lock:
+                        answered.append(identity)
+            except (OSError, http.client.HTTPException):
+                with lock:
+                    cut.append(identity)
+            finally:
+                connection.close()
+
+    clients = [threading.Thread(target=client, args=(number,)) for number in range(4)]
+    for one in clients:
+        one.start()
+    try:
+        for _ in range(2):
+            so_far = len(answered)
+            wait_for(lambda goal=so_far + 100: len(answered) > goal, "traffic", 60)
+            stack.must("docker", "compose", "kill", "gte-service")
+            stack.must("docker", "compose", "start", "--wait", "gte-service")
+    finally:
+        stopped.set()
+        for one in clients:
+            one.join()
+    # A request whose connection was cut may have been counted in its last microseconds; the log says so.
+    log = stack.must("docker", "compose", "logs", "--no-log-prefix", "--since", "10m", "gte-service")
+    finished = len(answered) + sum(f'"{identity}"' in log for identity in cut)
+    assert len(cut) < 2 * len(clients) + 1
+    assert len(answered) > 200
+    try:
+        wait_for(lambda: counted(stack) - before == finished, "all of them in Prometheus", 30)
+    finally:
+        print(f"{len(answered)} answered, {finished} counted and logged, {counted(stack) - before:.0f} in Prometheus")
+
+
+def counted(stack: Stack) -> float:
+    """All successes of a task that Prometheus has seen, over every reset of a counter, from its raw samples."""
+    name = 'gte_task_requests_total{task_type="sentiment",status="success"}'
+    total = 0.0
+    for series in stack.query(f"{name}[1h]"):
+        values = [float(value) for _, value in series["values"]]
+        total += values[0] + sum(now - last if now >= last else now for last, now in itertools.pairwise(values))
+    return total
 
 
 def test_a_killed_service_brings_an_alert_to_the_inbox_and_its_return_the_all_clear(stack: Stack) -> None:

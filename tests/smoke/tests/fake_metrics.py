@@ -27,6 +27,17 @@ SINGLE = (
     "gte_model_download_total_bytes",
     "gte_workers",
     "gte_worker_restarts_total",
+    "gte_server_up",
+    "gte_metric_files_set_aside_total",
+    "gte_counters_start_time_seconds",
+)
+PER_PROCESS = (
+    "cpu_seconds_total",
+    "resident_memory_bytes",
+    "proportional_memory_bytes",
+    "open_fds",
+    "threads",
+    "start_time_seconds",
 )
 
 
@@ -52,8 +63,10 @@ def gte_metrics(model: str, revision: str, requests: Counter[tuple[str, str]], e
     labels = f'model="{model}",revision="{revision}",precision="float32",device="cpu",engine="torch"'
     lines.append(f"gte_model_info{{{labels}}} 1.0")
     for process in ("master", "worker-0", "exporter"):
-        for figure in ("cpu_seconds_total", "resident_memory_bytes", "proportional_memory_bytes", "open_fds"):
+        for figure in PER_PROCESS:
             lines.append(f'gte_process_{figure}{{process="{process}"}} 1.0')
+    for queue in ("accept", "unread"):
+        lines.append(f'gte_backlog_connections{{queue="{queue}"}} 0.0')
     lines.append('flask_http_request_total{method="POST",status="200"} 3.0')
     lines.append('flask_http_request_duration_seconds_count{method="POST",path="/predict",status="200"} 3.0')
     lines.append('flask_exporter_info{version="0.23.2"} 1.0')

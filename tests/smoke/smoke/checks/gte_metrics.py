@@ -41,13 +41,19 @@ SINGLE = (
     "gte_model_download_total_bytes",
     "gte_workers",
     "gte_worker_restarts_total",
+    "gte_server_up",
+    "gte_metric_files_set_aside_total",
+    "gte_counters_start_time_seconds",
 )
 PER_PROCESS = (
     "gte_process_cpu_seconds_total",
     "gte_process_resident_memory_bytes",
     "gte_process_proportional_memory_bytes",
     "gte_process_open_fds",
+    "gte_process_threads",
+    "gte_process_start_time_seconds",
 )
+QUEUES = ("accept", "unread")
 FLASK = ("flask_http_request_total", "flask_http_request_duration_seconds_count", "flask_exporter_info")
 MODEL_LABELS = {"model", "revision", "precision", "device", "engine"}
 OPENMETRICS = "application/openmetrics-text"
@@ -91,9 +97,11 @@ def _whole_service(stack: Stack, deadline: Deadline) -> None:
     metrics = scrape(stack, deadline)
     for name in SINGLE:
         metrics.one(name)
-    for name in ("gte_model_ready", "gte_workers", "gte_inference_slots"):
+    for name in ("gte_model_ready", "gte_server_up", "gte_workers", "gte_inference_slots"):
         value = metrics.one(name).value
         require(value >= 1, f"{name} is {value:g}")
+    for queue in QUEUES:
+        metrics.one("gte_backlog_connections", queue=queue)
     for phase in PHASES:
         metrics.one("gte_phase_seconds_count", phase=phase)
     for task in SERVED_TASKS:
