@@ -68,10 +68,10 @@ class Stack:
     )
     output: str = ""
 
-    def run(self, *command: str, seconds: float = 600) -> subprocess.CompletedProcess[str]:
-        """Run a command in the project's folder; its output is one text."""
+    def run(self, *command: str, seconds: float = 600, given: str = "") -> subprocess.CompletedProcess[str]:
+        """Run a command in the project's folder, with `given` as its input; its output is one text."""
         return subprocess.run(
-            command, cwd=ROOT, env=self.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            command, cwd=ROOT, env=self.environ, input=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, timeout=seconds, check=False,
         )  # fmt: skip
 

@@ -128,6 +128,17 @@ def test_log_and_prometheus_count_the_same_and_a_false_line_is_noticed(stack: St
     assert wait_for(lambda: (got := reconciled())[0] == 1 and got, "the false line", 60)[1]["equal"] is False
 
 
+def test_prometheus_has_nothing_against_the_metrics(stack: Stack) -> None:
+    exposed = stack.get("GTE_METRICS_PORT", "/metrics")
+    linted = stack.run("docker", "compose", "exec", "-T", "prometheus", "promtool", "check", "metrics", given=exposed)
+    assert (linted.returncode, linted.stdout) == (0, "")
+    # It asks for OpenMetrics, whose parser is the strict one.
+    targets = json.loads(stack.get("PROMETHEUS_PORT", "/api/v1/targets"))["data"]["activeTargets"]
+    assert [target["lastError"] for target in targets if target["labels"]["job"] == "gte-service"] == [""]
+    log = stack.must("docker", "compose", "logs", "--no-log-prefix", "prometheus").splitlines()
+    assert [line for line in log if "gte-service" in line and re.search("level=(WARN|ERROR)", line)] == []
+
+
 def test_a_restart_fails_no_request_in_flight(stack: Stack) -> None:
     restarted = threading.Event()
     outcomes: list[int | str] = []
