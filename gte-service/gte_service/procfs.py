@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+# Only Linux has it. Elsewhere, say on a developer's macOS, there are no figures, and a process is known by its id.
+_HAS_PROC = Path("/proc/self/stat").exists()
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -39,6 +41,8 @@ def start_time(pid: int) -> int:
 
     Together with the id it tells a process from a later one with the same id.
     """
+    if not _HAS_PROC:
+        return 0 if _exists(pid) else -1
     try:
         fields = _stat(pid)
     except OSError:
@@ -83,6 +87,16 @@ def proportional_bytes(pid: int) -> int | None:
     except OSError:
         return None
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), None)
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _stat(pid: int) -> list[str]:

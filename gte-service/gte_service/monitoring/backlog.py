@@ -53,6 +53,9 @@ def read_backlog(listening: Collection[int]) -> Backlog | None:
     Returns:
         the numbers, or None where there is no such TCP socket or the kernel doesn't tell.
     """
+    if not hasattr(socket, "AF_NETLINK"):
+        # Only Linux has it.
+        return None
     try:
         mine = [each for family in _FAMILIES for each in _sockets(family, _LISTEN) if each.inode in listening]
         ports = {each.port for each in mine}
