@@ -11,12 +11,13 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from struct import Struct
 
 _INT = Struct("i")
-_HEADER_BYTES = 8
+HEADER_BYTES = 8
 _VALUE_AND_TIMESTAMP_BYTES = 16
 # Beyond what the contract and many metrics of one's own need, so that the file never grows while it is written:
 # a file that grows on a full disk ends the process that writes.
@@ -79,14 +80,9 @@ class MetricFileReader:
 
     def _learn(self, data: bytes, used: int) -> _Layout:
         keys: list[Key] = []
-        entries: list[int] = []
-        position = _HEADER_BYTES
-        while position < used:
-            length = _INT.unpack_from(data, position)[0]
-            begin = position + _INT.size
-            value_at = -(-(begin + length + 1) // 8) * 8
-            if length <= 0 or value_at + _VALUE_AND_TIMESTAMP_BYTES > used:
-                raise DamagedFileError(f"the entry at byte {position} reaches beyond the end")
+        sizes: list[int] = []
+        position = HEADER_BYTES
+        for begin, _, value_at in entries(data[:used]):
             try:
                 family, sample, labels, text = json.loads(data[begin:value_at])
                 identity = (str(family), str(sample), tuple(sorted((str(k), str(v)) for k, v in labels.items())))
@@ -94,9 +90,9 @@ class MetricFileReader:
                 raise DamagedFileError(f"the entry at byte {position} has no readable key") from error
             # Help texts may differ between versions of a program; the series is the same.
             keys.append(self._keys.setdefault(identity, Key(*identity, str(text))))
-            entries.append(value_at - position)
+            sizes.append(value_at - position)
             position = value_at + _VALUE_AND_TIMESTAMP_BYTES
-        return _Layout(used, keys, Struct("=" + "".join(f"{size}sd8x" for size in entries)), data)
+        return _Layout(used, keys, Struct("=" + "".join(f"{size}sd8x" for size in sizes)), data)
 
 
 class _Layout:
@@ -106,20 +102,43 @@ class _Layout:
         self.used = used
         self.keys = keys
         self._entries = entries
-        self._raw_keys = entries.unpack_from(data, _HEADER_BYTES)[::2] if keys else ()
+        self._raw_keys = entries.unpack_from(data, HEADER_BYTES)[::2] if keys else ()
 
     def values(self, data: bytes) -> tuple[float, ...] | None:
         """The values, or None when there are other keys than these."""
         if not self.keys:
             return ()
-        fields = self._entries.unpack_from(data, _HEADER_BYTES)
+        fields = self._entries.unpack_from(data, HEADER_BYTES)
         return fields[1::2] if fields[::2] == self._raw_keys else None
+
+
+def entries(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Where each entry's key begins and ends and where its value is, in the used bytes of a file.
+
+    Raises:
+        DamagedFileError: an entry is not whole.
+    """
+    position = HEADER_BYTES
+    while position < len(data):
+        length = _INT.unpack_from(data, position)[0]
+        begin = position + _INT.size
+        value_at = -(-(begin + length + 1) // 8) * 8
+        if length <= 0 or value_at + _VALUE_AND_TIMESTAMP_BYTES > len(data):
+            raise DamagedFileError(f"the entry at byte {position} reaches beyond the end")
+        yield begin, begin + length, value_at
+        position = value_at + _VALUE_AND_TIMESTAMP_BYTES
+
+
+def encoded_entry(key: bytes) -> bytes:
+    """An entry as files hold it, its value and timestamp 0."""
+    blanks = 8 - (_INT.size + len(key)) % 8
+    return _INT.pack(len(key)) + key + b" " * blanks + bytes(_VALUE_AND_TIMESTAMP_BYTES)
 
 
 def _used_bytes(path: Path) -> tuple[bytes, int]:
     with path.open("rb", buffering=0) as file:
         data = file.read(_FIRST_PIECE_BYTES)
-        used = _INT.unpack_from(data)[0] if len(data) >= _HEADER_BYTES else 0
+        used = _INT.unpack_from(data)[0] if len(data) >= HEADER_BYTES else 0
         if used > len(data):
             data += file.read(used - len(data))
     if used > len(data) or used < 0 or used % 8:
@@ -135,7 +154,8 @@ def reserve(path: Path) -> None:
     """
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        if os.fstat(handle).st_size == 0:
+        if os.fstat(handle).st_size < HEADER_BYTES:
+            os.ftruncate(handle, 0)
             os.posix_fallocate(handle, 0, _RESERVED_BYTES)
     finally:
         os.close(handle)

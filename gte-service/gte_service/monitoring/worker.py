@@ -6,11 +6,14 @@ import logging
 import os
 from pathlib import Path
 
+from prometheus_client import values
+
 from gte_service.monitoring.census import count_set_aside, count_start
+from gte_service.monitoring.mapped_values import MappedValue, SlotFiles
 from gte_service.monitoring.metric_files import DamagedFileError, MetricFileReader, reserve, set_aside
 from gte_service.monitoring.slots import take_slot
 
-# prometheus_client looks here for its folder whenever it opens a file.
+# By this libraries learn that there are several processes, and where their files are.
 _DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 # The files that the contract's metrics need.
 _FILES = ("counter", "histogram", "gauge_livesum")
@@ -34,10 +37,6 @@ class _Membership:
             _make_sound(self.directory, self._slot)
         return self._slot
 
-    def slot(self) -> int:
-        """The same, but none before there is a folder: prometheus_client asks before each value it writes."""
-        return self._slot if os.getpid() == self._pid else self.take()
-
 
 _membership = _Membership()
 
@@ -55,11 +54,9 @@ def direct_metrics(directory: Path) -> None:
     if _membership.directory:
         raise RuntimeError(f"this process writes its metrics to {_membership.directory}, so not to {directory} too.")
     os.environ[_DIRECTORY_VARIABLE] = str(directory)
-    # The import reads the variable, hence its place below the line above.
-    from prometheus_client import values  # noqa: PLC0415
-
-    values.ValueClass = values.MultiProcessValue(_membership.slot)  # type: ignore[no-untyped-call]
     _membership.directory = directory
+    MappedValue.files = SlotFiles(lambda kind: directory / f"{kind}_{_membership.take()}.db")
+    values.ValueClass = MappedValue
 
 
 def join_metrics(directory: Path) -> int:
