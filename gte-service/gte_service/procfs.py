@@ -80,7 +80,7 @@ def read_figures(pid: int) -> ProcessFigures | None:
 def proportional_bytes(pid: int) -> int | None:
     """A process's pages in memory, shared ones divided by the number of their users (PSS), or None when it has ended.
 
-    The kernel walks all its pages for it: some milliseconds for a process of a gigabyte.
+    The kernel walks all its pages for it: some 50 ms for a process of a gigabyte.
     """
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()

@@ -306,9 +306,9 @@ CONTRACT: tuple[Metric, ...] = (
         "gte_process_proportional_memory_bytes",
         "gauge",
         (_PROCESS,),
-        "Proportional memory (PSS) of a live process: shared pages divided by their users, so the sum is true. "
-        "Worry when the sum nears the container's limit. Looked at every 10 s.",
-        "存活进程的按比例内存（PSS）：共享页除以使用者数，因此总和真实。总和接近容器上限时需要关注。每 10 秒更新。",
+        "Proportional memory (PSS) of a live process: shared pages divided by their users, so the sum is true; "
+        "looked at every 30 s. Worry when the sum nears the container's limit.",
+        "存活进程的按比例内存（PSS）：共享页除以使用者数，因此总和真实；每 30 秒更新。总和接近容器上限时需要关注。",
         "exporter",
     ),
     Metric(

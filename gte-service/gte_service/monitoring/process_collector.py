@@ -19,7 +19,7 @@ from gte_service.monitoring.heartbeat import heartbeat_age
 from gte_service.monitoring.slots import read_holders
 from gte_service.procfs import ProcessFigures, proportional_bytes, read_figures
 
-_PSS_SECONDS = 10.0
+_PSS_SECONDS = 30.0
 
 
 class ProcessCollector(Collector):
@@ -83,24 +83,39 @@ class ProcessCollector(Collector):
 
 
 class _Memory:
-    """PSS by process, at most one looked at anew in a scrape, for that takes time where there is much of it."""
+    """PSS by process. The first time a scrape waits for it, later it shows what a thread has found out meanwhile.
+
+    The kernel walks all pages for it: some 50 ms for a worker with the large model.
+    """
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[float, int]] = {}
         self._lock = threading.Lock()
+        self._looking = threading.Lock()
 
     def look(self, pids: Mapping[str, int]) -> dict[str, int]:
         with self._lock:
             self._known = {pid: known for pid, known in self._known.items() if pid in pids.values()}
-            now = time.monotonic()
-            due = [pid for pid in pids.values() if pid not in self._known]
-            oldest = min(self._known, key=lambda pid: self._known[pid][0], default=0)
-            if oldest and now - self._known[oldest][0] > _PSS_SECONDS:
-                due.append(oldest)
-            for pid in due:
-                if (size := proportional_bytes(pid)) is not None:
-                    self._known[pid] = (now, size)
+            unseen = [pid for pid in pids.values() if pid not in self._known]
+            stale = any(time.monotonic() - at > _PSS_SECONDS for at, _ in self._known.values())
+        for pid in unseen:
+            self._read(pid)
+        if stale and self._looking.acquire(blocking=False):
+            threading.Thread(target=self._look_again, args=(list(pids.values()),), name="pss", daemon=True).start()
+        with self._lock:
             return {process: self._known[pid][1] for process, pid in pids.items() if pid in self._known}
+
+    def _look_again(self, pids: list[int]) -> None:
+        try:
+            for pid in pids:
+                self._read(pid)
+        finally:
+            self._looking.release()
+
+    def _read(self, pid: int) -> None:
+        if (size := proportional_bytes(pid)) is not None:
+            with self._lock:
+                self._known[pid] = (time.monotonic(), size)
 
 
 def _is_worker(process: str) -> bool:
