@@ -56,3 +56,12 @@ def sources(node: Any) -> Iterator[str]:
             yield node["datasource"]["uid"]
         for child in node.values():
             yield from sources(child)
+
+
+def texts(node: Any) -> Iterator[str]:
+    """Every text anywhere below a node."""
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, list | dict):
+        for child in node.values() if isinstance(node, dict) else node:
+            yield from texts(child)

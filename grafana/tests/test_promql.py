@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
-from grafana.tests.boards import NAMES, expressions, filled_in, panel
+from grafana.tests.boards import NAMES, board, expressions, filled_in, panel, texts
 from prometheus.tests.containers import needs_engine
-from prometheus.tests.metrics import faults
+from prometheus.tests.documents import modules
+from prometheus.tests.mentions import text_faults
+from prometheus.tests.metrics import CONTRACT_SERIES, faults, recorded_series
 from prometheus.tests.promtool import promtool
 from prometheus.tests.server import Server, running_server
 
@@ -65,11 +67,10 @@ def test_expression_parses_with_chosen_tasks(name: str, expression: str, server:
     server.parse(filled_in(expression, tasks="embedding|similarity"))
 
 
-@pytest.mark.parametrize(
-    "expression", ["gte_task_request_total", "gte_workers{worker='1'}", "sum by (task) (gte_workers)"]
-)
-def test_a_metric_or_label_that_does_not_exist_is_noticed(expression: str, server: Server) -> None:
-    assert faults(server, expression)
+@pytest.mark.parametrize("name", NAMES)
+def test_titles_descriptions_and_variables_name_metrics_that_exist(name: str, server: Server) -> None:
+    series = CONTRACT_SERIES | recorded_series(server)
+    assert [fault for text in texts(board(name)) for fault in text_faults(filled_in(text), series, modules())] == []
 
 
 def test_an_expression_that_does_not_parse_is_noticed(server: Server) -> None:

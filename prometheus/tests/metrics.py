@@ -2,72 +2,115 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
+import re
+from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any
 
+from prometheus.metric_contract import CONTRACT, Label, bound_label
 from prometheus.tests.containers import ROOT
+from prometheus.tests.patterns import IntricateError, overlap, paths, written
 from prometheus.tests.server import Server, groupings, made_labels, selectors
 
-# Prometheus gives these labels to each target.
-_TARGET_LABELS = {"job", "instance"}
+# What a label of a series can be: of a recorded series, what any of its sources says; nothing where nobody knows.
+Labels = Mapping[str, tuple[Label, ...]]
+Matcher = tuple[str, str, str]
+
 # Made by Prometheus itself, or by programs that are not ours.
 _UPSTREAM = {"up", "ALERTS", "ALERTS_FOR_STATE"}
 _UPSTREAM_PREFIXES = ("node_", "prometheus_", "alertmanager_", "grafana_")
 
 
-def _contract() -> dict[str, set[str]]:
-    # By path: the module needs nothing but the standard library, its package needs the service's requirements.
-    path = ROOT / "gte-service" / "gte_service" / "monitoring" / "contract.py"
-    spec = importlib.util.spec_from_file_location("metric_contract", path)
-    assert spec and spec.loader, path
-    module: Any = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    series: dict[str, set[str]] = {}
-    for metric in module.CONTRACT:
-        labels = set(metric.label_names) | _TARGET_LABELS
+def _target_labels() -> Labels:
+    """What Prometheus gives to each target."""
+    jobs = re.findall(r"^ *- job_name: (\S+)$", (ROOT / "prometheus" / "prometheus.yml").read_text(), re.M)
+    return {"job": (Label("job", tuple(jobs)),), "instance": ()}
+
+
+def _contract_series() -> dict[str, Labels]:
+    series: dict[str, Labels] = {}
+    for metric in CONTRACT:
+        labels = {label.name: (label,) for label in metric.labels} | dict(_target_labels())
         if metric.kind == "histogram":
-            series |= {
-                f"{metric.name}_bucket": labels | {"le"},
-                f"{metric.name}_sum": labels,
-                f"{metric.name}_count": labels,
-            }
+            series[f"{metric.name}_bucket"] = labels | {"le": (bound_label(metric),)}
+            series |= {f"{metric.name}_sum": labels, f"{metric.name}_count": labels}
         else:
             series[metric.name] = labels
     return series
 
 
-CONTRACT = _contract()
+CONTRACT_SERIES = _contract_series()
 
 
 def faults(server: Server, expression: str) -> list[str]:
-    """What is wrong with the metrics and labels that an expression asks for; empty if nothing is.
+    """What is wrong with the metrics, labels and label values that an expression asks for; empty if nothing is.
 
     Raises:
         ValueError: it is no PromQL.
     """
     parsed = server.parse(expression)
-    recorded = recorded_labels(server)
+    recorded = recorded_series(server)
     found: list[str] = []
     known_labels = set(made_labels(parsed))
     upstream = False
     for selector in selectors(parsed):
-        labels = CONTRACT.get(selector.metric) or recorded.get(selector.metric)
+        labels = CONTRACT_SERIES.get(selector.metric) or recorded.get(selector.metric)
         if labels is None:
             upstream = True
             if selector.metric not in _UPSTREAM and not selector.metric.startswith(_UPSTREAM_PREFIXES):
                 found.append(f"{selector.metric or selector.matchers} is in no contract and recorded by no rule")
             continue
-        known_labels |= labels
-        found += [f"{selector.metric} has no label {name}" for name, _, _ in selector.matchers if name not in labels]
+        known_labels |= labels.keys()
+        found += matcher_faults(selector.metric, labels, selector.matchers)
     if not upstream:
         found += [f"no metric here has a label {name}" for name in groupings(parsed) if name not in known_labels]
     return found
 
 
+def matcher_faults(metric: str, labels: Labels, matchers: tuple[Matcher, ...]) -> Iterator[str]:
+    """What is wrong with the matchers on a metric.
+
+    Args:
+        metric: its name.
+        labels: what its labels can be.
+        matchers: label, operator and value of each.
+    """
+    for name, operator, value in matchers:
+        if name not in labels:
+            yield f"{metric} has no label {name}"
+        elif operator in ("=~", "!~"):
+            yield from (f"{metric}: no {name} matches {each}" for each in _matching_nothing(labels[name], value))
+        elif labels[name] and not any(label.allows(value) for label in labels[name]):
+            yield f"{metric}: {name} is never {value!r}"
+
+
+def _matching_nothing(labels: tuple[Label, ...], pattern: str) -> Iterator[str]:
+    """The alternatives of a pattern that match no value a label can have."""
+    if not labels:
+        return
+    values = {value for label in labels for value in label.values}
+    possible = [path for label in labels if label.pattern for path in paths(label.pattern)]
+    possible += [path for value in values for path in paths(re.escape(value))]
+    try:
+        asked = paths(pattern)
+    except IntricateError as error:
+        yield str(error)
+        return
+    yield from (repr(written(path)) for path in asked if not any(overlap(path, each) for each in possible))
+
+
 @cache
-def recorded_labels(server: Server) -> dict[str, set[str]]:
+def recorded_series(server: Server) -> dict[str, Labels]:
     """The labels of each series that the rules record, by name; a quantile uses up `le`."""
-    return {rule["name"]: set(groupings(server.parse(rule["query"]))) - {"le"} for rule in server.recordings()}
+    queries = {rule["name"]: server.parse(rule["query"]) for rule in server.recordings()}
+
+    def labels_of(metric: str) -> Labels:
+        if metric not in queries:
+            return CONTRACT_SERIES.get(metric, {})
+        sources = [labels_of(selector.metric) for selector in selectors(queries[metric]) if selector.metric != metric]
+        return {
+            name: tuple(dict.fromkeys(label for source in sources for label in source.get(name, ())))
+            for name in groupings(queries[metric])
+            if name != "le"
+        }
+
+    return {name: labels_of(name) for name in queries}

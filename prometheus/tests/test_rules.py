@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import cache
 from itertools import permutations
 
 import pytest
 
 from prometheus.tests.containers import needs_engine
-from prometheus.tests.metrics import faults, recorded_labels
+from prometheus.tests.metrics import faults, recorded_series
 from prometheus.tests.promtool import ALERTS, FOLDER, RULES, TESTS, failures, promtool
-from prometheus.tests.server import Selector, Server, running_server, selectors
+from prometheus.tests.server import Selector, Server, selectors
 
 pytestmark = needs_engine
 
 SCRAPE_INTERVAL = 5
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with running_server() as started:
-        yield started
 
 
 failures_once = cache(failures)
@@ -89,7 +82,7 @@ def test_no_rule_matches_a_bound_which_may_be_written_2_or_2_0(server: Server) -
 
 
 def test_recorded_names_are_level_metric_operation(server: Server) -> None:
-    for name, labels in recorded_labels(server).items():
+    for name, labels in recorded_series(server).items():
         level, metric, operation = name.split(":")
         assert level in {"_".join(order) for order in permutations(labels)}, name
         assert metric.startswith("gte_"), name
