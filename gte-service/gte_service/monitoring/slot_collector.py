@@ -24,8 +24,8 @@ from gte_service.monitoring.slots import read_holders
 
 Values = Mapping[Key, float]
 
-# What the monitor itself makes from cells; an app may have metrics of its own under these names.
-_FROM_CELLS = {entry.name.removesuffix("_total") for entry in CONTRACT if entry.origin == "cells"}
+# What the monitor never leaves in files under these names; an app may have metrics of its own that are called so.
+_MADE_ELSEWHERE = {entry.name.removesuffix("_total") for entry in CONTRACT if entry.origin != "worker"}
 _KINDS = ("counter", "histogram", "summary")
 _log = logging.getLogger(__name__)
 
@@ -65,11 +65,9 @@ class SlotCollector(Collector):
             for key, value in values.items():
                 by_family[key.family][key] = value
             for name, own in by_family.items():
-                if name in _FROM_CELLS:
-                    self._say_taken(name)
-                elif own:
+                if own and not self._is_taken(name):
                     yield _family(kind, name, own)
-        yield from self._gauges()
+        yield from (family for family in self._gauges() if not self._is_taken(family.name))
 
     def _cell_families(self, counters: dict[Key, float]) -> Iterable[Family]:
         requests: dict[cells.Labels, float] = {}
@@ -135,10 +133,11 @@ class SlotCollector(Collector):
             return ()
         return merged
 
-    def _say_taken(self, name: str) -> None:
-        if name not in self._taken_for_own:
+    def _is_taken(self, name: str) -> bool:
+        if name in _MADE_ELSEWHERE and name not in self._taken_for_own:
             self._taken_for_own.add(name)
             _log.warning("the app has a metric %s of its own: it is left out, the monitor has one of that name", name)
+        return name in _MADE_ELSEWHERE
 
 
 def _went_back(before: Values, now: Values) -> bool:

@@ -21,6 +21,8 @@ from gte_service.monitoring.worker import direct_metrics, metrics_directory
 
 _EXTENSION = "task_monitor"
 _METRICS_PATH = "/metrics"
+# The same path, but a variable in it makes it give way to a rule without any, even to one that the app makes later.
+_METRICS_RULE = "/metric<any(s):_>"
 _METRICS_ENDPOINT = "task_monitor_metrics"
 # Where a request's WSGI environment holds what is known of it.
 _MEASURED = "gte_service.measured"
@@ -122,7 +124,7 @@ class TaskMonitor:
         """Measure `app`.
 
         Where no gunicorn hook has said where metrics go, they go to a folder that all workers of this server share,
-        and the app gets a route `GET /metrics` that shows the sum over them.
+        and the app gets a route `GET /metrics` that shows the sum over them, unless it has one of its own.
 
         Args:
             app: the app; nothing of it changes but that route.
@@ -141,7 +143,8 @@ class TaskMonitor:
         self._on_counted = on_counted
         self._task_of = task_of
         self._outcome_of = outcome_of
-        if recorder is None and metrics_directory() is None:
+        self._shown = recorder is None and metrics_directory() is None
+        if self._shown:
             _show_on(app)
         self.recorder = recorder or Recorder(tuple(task_types))
         request_started.connect(self._begin, app)
@@ -177,6 +180,13 @@ class TaskMonitor:
         if request.endpoint == _METRICS_ENDPOINT:
             return
         rule = request.url_rule.rule if request.url_rule else ""
+        if rule == _METRICS_PATH and self._shown:
+            self._shown = False
+            _log.warning(
+                "the app has a route %s of its own, so the monitor's metrics are not shown there. Start it with "
+                "`gunicorn -c python:gte_service.monitoring.gunicorn_conf`, which serves them on a port of their own.",
+                _METRICS_PATH,
+            )
         measured = Measured(begun, rule in self._task_rules and request.method == "POST")
         request.environ[_MEASURED] = measured
         if not measured.is_task:
@@ -261,14 +271,7 @@ def _show_on(app: Flask) -> None:
     """Collect the metrics of all workers of this server in one folder, and show them on the app itself."""
     directory = folder_of_server(app.root_path)
     direct_metrics(directory)
-    if any(rule.rule == _METRICS_PATH for rule in app.url_map.iter_rules()):
-        _log.warning(
-            "the app has a route %s of its own, so the monitor's metrics are not shown there. Start it with "
-            "`gunicorn -c python:gte_service.monitoring.gunicorn_conf`, which serves them on a port of their own.",
-            _METRICS_PATH,
-        )
-        return
     shown = make_wsgi_app(exposition(directory, alone=False))
     app.add_url_rule(
-        _METRICS_PATH, _METRICS_ENDPOINT, lambda: Response.from_app(shown, request.environ), methods=["GET"]
+        _METRICS_RULE, _METRICS_ENDPOINT, lambda _: Response.from_app(shown, request.environ), methods=["GET"]
     )
