@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
 import pytest
 from flask import Flask, Response
 
 from gte_service.monitoring.cells import CELL_REQUESTS, CELL_SECONDS, families, labels_of
-from gte_service.monitoring.recorder import Recorder
+from gte_service.monitoring.recorder import Outcome, Recorder
 from gte_service.monitoring.task_monitor import Counted, TaskMonitor
 
 
@@ -108,3 +114,49 @@ def test_what_is_no_task_is_told_of_without_a_status(method: str, path: str, htt
     assert (counted.status, counted.reason, counted.http_status) == ("", "", http_status)
     assert not counted.measured.is_task
     assert counters(watched.monitor.recorder) == {}
+
+
+def test_a_callback_that_fails_costs_no_client_the_answer(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(about: object) -> Outcome:
+        raise LookupError("a defect of the callback")
+
+    app = Flask("callbacks")
+    app.add_url_rule("/predict", view_func=lambda: "answer", methods=["POST"])
+    recorder = Recorder()
+    TaskMonitor(app, recorder=recorder, task_of=fail, outcome_of=fail)
+    for _ in range(2):
+        assert app.test_client().post("/predict", json={"task_type": "qa"}).text == "answer"
+    assert counters(recorder) == {("gte_task_requests_total", "unknown", "success"): 2}
+    assert [record.getMessage().count("a defect of the callback") for record in caplog.records] == [1]
+
+
+def test_a_full_disk_costs_no_client_the_answer(small_disk: Path) -> None:
+    script = """
+        import os, sys
+        from pathlib import Path
+        from gte_service.monitoring.worker import join_metrics
+        disk = Path(sys.argv[1])
+        join_metrics(disk / "metrics")
+        from flask import Flask, abort
+        from gte_service.monitoring import TaskMonitor
+        app = Flask("full")
+        app.add_url_rule("/<int:status>", view_func=lambda status: ("answer", status))
+        for number in range(400):
+            app.add_url_rule(f"/{'long' * 50}/{number}", f"route{number}", lambda: "answer")
+        TaskMonitor(app)
+        free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
+        (disk / "ballast").write_bytes(bytes(free))
+        client = app.test_client()
+        answers = {client.get(f"/{'long' * 50}/{number}").text for number in range(400)}
+        print(answers)
+    """
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(script), str(small_disk)],
+            capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+    finally:
+        (small_disk / "ballast").unlink(missing_ok=True)
+        shutil.rmtree(small_disk / "metrics", ignore_errors=True)
+    assert done.stdout == "{'answer'}\n", done.stderr
+    assert done.stderr.count("a request was not counted: [Errno 28]") == 1

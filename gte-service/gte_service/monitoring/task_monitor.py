@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from flask import Flask, Request, Response, request
 from flask.signals import got_request_exception, request_finished, request_started, request_tearing_down
@@ -36,6 +37,8 @@ _REASON_OF_STATUS = {
     504: "deadline",
 }
 _log = logging.getLogger(__name__)
+_Asked = TypeVar("_Asked")
+_Said = TypeVar("_Said")
 
 
 @dataclass(slots=True)
@@ -143,6 +146,7 @@ class TaskMonitor:
         self._on_counted = on_counted
         self._task_of = task_of
         self._outcome_of = outcome_of
+        self._said: set[str] = set()
         self._shown = recorder is None and metrics_directory() is None
         if self._shown:
             _show_on(app)
@@ -194,13 +198,13 @@ class TaskMonitor:
         if fixed := self._task_rules[rule]:
             self._name(measured, fixed)
         elif self._task_of:
-            self._name(measured, self._task_of(request))
+            self._name(measured, self._asked(self._task_of, request))
 
     def _finish(self, sender: Flask, response: Response) -> None:
         request = _request()
         measured = request.environ.get(_MEASURED)
         if measured and not measured.done:
-            outcome = self._outcome_of(response) if self._outcome_of else None
+            outcome = self._asked(self._outcome_of, response) if self._outcome_of else None
             self._count(request, measured, response.status_code, outcome)
 
     def _make_sure(self, sender: Flask, exc: BaseException | None = None) -> None:
@@ -214,19 +218,38 @@ class TaskMonitor:
         measured.done = True
         seconds = measured.seconds
         http = Http(request.method, request.url_rule.rule if request.url_rule else None, http_status)
-        if measured.is_task:
-            outcome = outcome or _outcome(http_status, measured.reason)
-            outcome = self.recorder.task_finished(http, seconds, measured.task_type, outcome)
-            self.recorder.volume(measured.task_type, measured.tokens, measured.truncated)
-        else:
-            outcome = Outcome("")
-            self.recorder.http_finished(http, seconds)
-        for phase, part in measured.phases.items():
-            self.recorder.phase(phase, part)
+        outcome = (outcome or _outcome(http_status, measured.reason)) if measured.is_task else Outcome("")
+        try:
+            outcome = self._record(http, seconds, measured, outcome)
+        except OSError as error:
+            # A new series needs room in a file. The client's answer does not.
+            self._say_once("a request was not counted: %s", error)
         self._leave(measured)
         if self._on_counted:
             now = datetime.now(UTC)
             self._on_counted(Counted(now, http_status, seconds, outcome.status, outcome.reason, measured))
+
+    def _record(self, http: Http, seconds: float, measured: Measured, outcome: Outcome) -> Outcome:
+        for phase, part in measured.phases.items():
+            self.recorder.phase(phase, part)
+        if not measured.is_task:
+            self.recorder.http_finished(http, seconds)
+            return outcome
+        self.recorder.volume(measured.task_type, measured.tokens, measured.truncated)
+        return self.recorder.task_finished(http, seconds, measured.task_type, outcome)
+
+    def _asked(self, callback: Callable[[_Asked], _Said], about: _Asked) -> _Said | None:
+        """What a callback of the app says, None where it fails: that must not cost a client the answer."""
+        try:
+            return callback(about)
+        except Exception as error:  # noqa: BLE001 (it is the app's code)
+            self._say_once(f"{callback!r} failed, so a request is counted as if it were not there: %r", error)
+            return None
+
+    def _say_once(self, words: str, error: Exception) -> None:
+        if words not in self._said:
+            self._said.add(words)
+            _log.error(words, error, exc_info=error)
 
     def _name(self, measured: Measured, task_type: object) -> None:
         self._leave(measured)
