@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from examples.tests.running import FOLDER, Example
 from launcher.errors import LauncherError
 from launcher.settings import read_settings
 from launcher.wheels import find_wheels
@@ -29,7 +30,8 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
     "gte-service": ("gte_service", "evaluation", "tests"),
     "alertmanager/inbox": ("alert_inbox", "tests"),
     ".": ("--explicit-package-bases", "launcher", "reconcile", "bench", "grafana", "prometheus/tests",
-          "alertmanager/tests", "tests/run.py", "tests/report.py", "tests/stack"),
+          "alertmanager/tests", "tests/run.py", "tests/report.py", "tests/stack", "examples/tests"),
+    "examples/existing-app": ("app.py", "stand_in.py"),
     "tests/smoke": ("smoke", "tests"),
     "loadtest": ("loadtest", "tests"),
 }  # fmt: skip
@@ -97,6 +99,8 @@ class TestRun:
         scripts = [str(path.relative_to(ROOT)) for path in sorted(ROOT.rglob("*.sh")) if ".git" not in path.parts]
         self._in_dev("shellcheck", "shellcheck", *scripts, ".ci/run")
         self._run("docker compose config", ["docker", "compose", "--profile", "*", "config", "-q"])
+        example = ["docker", "compose", "-f", str(FOLDER / "compose.yaml"), "config", "-q"]
+        self._run("docker compose config, existing app", example)
         self._host_pytest("configuration", "prometheus", "alertmanager/tests", "grafana")
 
     def unit(self) -> None:
@@ -107,8 +111,9 @@ class TestRun:
         self._loadtest_pytest()
 
     def stack(self) -> None:
-        """The whole stack, started as a user would and taken down again."""
+        """The whole stack, started as a user would and taken down again; then the existing app with its own."""
         self._host_pytest("stack", "tests/stack")
+        self._host_pytest("existing-app", "examples/tests")
 
     def full_size(self) -> None:
         """The shape of GTE-large in four workers: how much memory it takes."""
@@ -203,6 +208,7 @@ def main() -> int:
 
 def remove_traces(environ: Mapping[str, str]) -> None:
     """Remove this run's containers, networks, volumes and image tags; layers stay as cache for the next run."""
+    Example(environ).remove()
     subprocess.run(
         [sys.executable, "-m", "launcher", "clean"],
         cwd=ROOT, env={**environ, "CONFIRM": "yes"}, stdout=subprocess.DEVNULL, check=False,
