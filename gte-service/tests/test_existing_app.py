@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from running_app import BIND, EXAMPLE, MEASURED, ONE_LINE, REQUESTS, Clients, RunningApp, Start, source_of, starting
+from running_app import BIND, EXAMPLE, MEASURED, ONE_LINE, Clients, RunningApp, Start, source_of, starting
 
 from conftest import wait_for
 
@@ -74,10 +74,9 @@ def test_no_answered_request_is_missing_or_counted_twice_through_kills_and_reloa
     [
         (("-m", "gunicorn", "-w", "3", *BIND, "own:app"), 3),
         (("-m", "gunicorn", "-w", "3", "--preload", *BIND, "own:app"), 3),
-        (("-m", "flask", "--app", "own", "run", "-p", "{port}"), 1),
         (("-m", "flask", "--app", "own", "run", "--debug", "-p", "{port}"), 1),
     ],
-    ids=["gunicorn", "preload", "flask", "flask-debug"],
+    ids=["gunicorn", "preload", "flask"],
 )
 def test_with_one_line_the_app_itself_shows_the_sum_over_its_workers(
     start: Start, command: tuple[str, ...], workers: int
@@ -125,16 +124,6 @@ def test_counts_go_on_in_the_metrics_of_a_server_that_takes_the_place_of_a_kille
     clients.send(70)
     assert app.counted() == clients.answered
     assert app.metrics()["gte_worker_restarts_total"] == 0
-
-
-def test_counts_begin_anew_only_with_the_folder(start: Start) -> None:
-    app = start(*MEASURED, *BIND, "app:app")
-    clients = Clients(app)
-    clients.send(len(REQUESTS))
-    app.stop()
-    app.start()
-    clients.send(len(REQUESTS))
-    assert app.counted() == clients.answered
 
 
 def readme_examples(name: str) -> list[str]:

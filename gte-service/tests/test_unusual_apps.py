@@ -16,9 +16,8 @@ from running_app import BIND, LINE, MEASURED, ONE_LINE, Clients, Start, source_o
 from conftest import wait_for
 
 PROXIED = (
-    ("from werkzeug.middleware.proxy_fix import ProxyFix", "app.wsgi_app = ProxyFix(app.wsgi_app)"),
-    ("from werkzeug.middleware.proxy_fix import ProxyFix", "app = ProxyFix(ProxyFix(app))"),
-    ("from werkzeug.middleware.proxy_fix import ProxyFix", "app = ProxyFix(app.wsgi_app)"),
+    ("app.wsgi_app = ProxyFix(app.wsgi_app)", "app = ProxyFix(ProxyFix(app))"),
+    ("app = ProxyFix(app.wsgi_app)",),
 )
 OWN_METRICS = source_of(
     "from prometheus_client import Counter, Gauge, Histogram",
@@ -63,9 +62,10 @@ def start(tmp_path: Path) -> Iterator[Start]:
     yield from starting(tmp_path)
 
 
-@pytest.mark.parametrize("wrapped", PROXIED, ids=["in-flask", "around-flask", "around-its-method"])
+@pytest.mark.parametrize("wrapped", PROXIED, ids=["around-flask", "around-its-method"])
 def test_an_app_is_found_in_the_middleware_around_it(start: Start, wrapped: tuple[str, ...]) -> None:
-    app = start(*MEASURED, "-w", "2", *BIND, "own:app", source=source_of(*wrapped))
+    source = source_of("from werkzeug.middleware.proxy_fix import ProxyFix", *wrapped)
+    app = start(*MEASURED, "-w", "2", *BIND, "own:app", source=source)
     clients = Clients(app)
     clients.send(28)
     assert app.counted() == clients.answered
@@ -101,9 +101,10 @@ def test_an_app_keeps_its_own_route_for_metrics_and_the_log_says_what_to_do(star
     assert app.ask("/metrics") == (200, "of my own")
     assert app.ask("/metrics") == (200, "of my own")
     assert app.log.count("a route /metrics of its own") == 1
-    app.stop()
-    # What it says: the monitor's go to another port.
-    measured = start(*MEASURED, *BIND, "own:app", source=source)
+
+
+def test_beside_an_apps_own_route_for_metrics_gunicorns_configuration_shows_the_monitors(start: Start) -> None:
+    measured = start(*MEASURED, *BIND, "own:app", source=source_of(*LINE, *OWN_ROUTE))
     clients = Clients(measured)
     clients.send(28)
     assert measured.ask("/metrics") == (200, "of my own")

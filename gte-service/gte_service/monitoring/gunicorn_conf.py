@@ -28,7 +28,7 @@ _WAITING = ("sync",)
 _WRAPPED = ("app", "wsgi_app", "application", "_app", "__self__")
 _WRAPPERS = 16
 # An exporter that can't live is not started again and again in quick succession.
-_PAUSE_SECONDS = 5.0
+_PAUSE_SECONDS = 3.0
 
 _settings = read_monitoring_settings()
 _directory = _settings.directory or folder_of_port(_settings.port)
