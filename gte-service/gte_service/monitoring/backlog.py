@@ -57,15 +57,23 @@ def read_backlog(listening: Collection[int]) -> Backlog | None:
         # Only Linux has it.
         return None
     try:
-        mine = [each for family in _FAMILIES for each in _sockets(family, _LISTEN) if each.inode in listening]
-        ports = {each.port for each in mine}
-        taken = [each for family in _FAMILIES for each in _sockets(family, _ESTABLISHED) if each.port in ports]
+        mine = {family: [each for each in _sockets(family, _LISTEN) if each.inode in listening] for family in _FAMILIES}
+        # A connection is of its listening socket's family. The kernel looks through all connections of the machine's
+        # namespace for each question, so none is asked in vain.
+        taken = [
+            each
+            for family, sockets in mine.items()
+            if (ports := {each.port for each in sockets})
+            for each in _sockets(family, _ESTABLISHED)
+            if each.port in ports
+        ]
     except OSError:
         return None
-    if not mine:
+    waiting = [each.received for sockets in mine.values() for each in sockets]
+    if not waiting:
         return None
     # A connection that waits to be accepted has no inode yet, and is counted by its listening socket.
-    return Backlog(sum(each.received for each in mine), sum(1 for each in taken if each.received and each.inode))
+    return Backlog(sum(waiting), sum(1 for each in taken if each.received and each.inode))
 
 
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
