@@ -39,12 +39,10 @@ class Container:
 
     Attributes:
         addresses: its addresses in the networks it is in.
-        started: when it was started last, in seconds since 1970.
         log_begin: when the first line was written that the engine still has, None if it has none.
     """
 
     addresses: frozenset[str]
-    started: float
     log_begin: float | None
 
 
@@ -81,7 +79,6 @@ def read_containers(compose: Compose) -> list[Container]:
     return [
         Container(
             addresses=frozenset(network["IPAddress"] for network in one["NetworkSettings"]["Networks"].values()),
-            started=read_moment(one["State"]["StartedAt"]),
             log_begin=_log_begin(one["Id"], compose),
         )
         for one in inspected

@@ -51,10 +51,7 @@ def main(arguments: Sequence[str] | None = None, root: Path = _ROOT, clock: Call
     except KeyboardInterrupt:
         print("reconcile: interrupted", file=sys.stderr)
         return INTERRUPTED
-    if options.json:
-        print(json.dumps(as_json(report), ensure_ascii=False, indent=1))
-    else:
-        print("\n".join(lines(report)))
+    _say(json.dumps(as_json(report), ensure_ascii=False, indent=1) if options.json else "\n".join(lines(report)))
     return 0 if report.comparison.equal else DIFFERENT
 
 
@@ -75,3 +72,11 @@ def reconcile(run: Run, options: Options, now: float) -> Report:
     scrapes = read_scrapes(address, options.since - _EARLIER_SECONDS, min(options.until, now - _SETTLED_SECONDS))
     logged = read_lines(run.compose, options.since - _LATE_SECONDS, options.until + _LATE_SECONDS)
     return judge(options, scrapes, logged, read_containers(run.compose))
+
+
+def _say(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # The reader has seen enough (`| head`). What is left must not be tried once more when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -112,48 +112,37 @@ def compare(lives: Sequence[Life], lines: Sequence[Line], begin: Edge, end: Edge
         end: the second.
         interval: seconds from one scrape to the next.
     """
-    counter, unplaced, caught = _increases(lives, begin, end)
+    counter, unplaced = _increases(lives, begin, end)
     ends = list(_ends(lives, end, interval))
     inside, at_edges, at_ends = _lines(lines, begin, end, ends)
     rows = [
-        Row(
-            key,
-            lines=inside[key],
-            at_edges=at_edges[key],
-            counter=counter[key],
-            unplaced=unplaced[key],
-            at_ends=max(0, at_ends[key] - caught[key]),
-        )
+        Row(key, inside[key], at_edges[key], counter[key], unplaced[key], at_ends[key])
         for key in sorted({*counter, *inside, *at_edges})
     ]
     lossy = [one for one in ends if any(one.holds(line.time) and begin.end < line.time < end.begin for line in lines)]
     return Comparison(begin, end, [row for row in rows if row.lines or row.at_edges or row.counter], lossy)
 
 
-def _increases(lives: Sequence[Life], begin: Edge, end: Edge) -> tuple[Counter[Key], Counter[Key], Counter[Key]]:
-    """The increases, what of them may be older than the range, and what the first scrapes of new lives have caught."""
+def _increases(lives: Sequence[Life], begin: Edge, end: Edge) -> tuple[Counter[Key], Counter[Key]]:
+    """The increases, and what of them may be older than the range."""
     counter: Counter[Key] = Counter()
     unplaced: Counter[Key] = Counter()
-    caught: Counter[Key] = Counter()
-    for number, life in enumerate(lives):
+    for life in lives:
         base, final = life.latest(begin.at), life.latest(end.at)
         if final is None:
             continue
-        counter.update(final.counts or {})
+        counter.update(final.counts)
         if base is not None:
-            counter.subtract(base.counts or {})
+            counter.subtract(base.counts)
         elif life.begun_after is None or life.begun_after < begin.begin:
-            unplaced.update(life.first.counts or {})
-        elif number and lives[number - 1].instance == life.instance:
-            caught.update(life.first.counts or {})
-    return counter, unplaced, caught
+            unplaced.update(life.first.counts)
+    return counter, unplaced
 
 
 def _ends(lives: Sequence[Life], end: Edge, interval: float) -> Iterable[End]:
-    for number, life in enumerate(lives):
-        if life.ended:
-            # What the next process has counted by its first scrape is subtracted again.
-            yield End(life.last.at, lives[number + 1].first.end + MARGIN_SECONDS)
+    for life in lives:
+        if life.ended_by is not None:
+            yield End(life.last.at, life.ended_by + MARGIN_SECONDS)
         elif end.at - life.last.at > GONE_AFTER_INTERVALS * interval:
             yield End(life.last.at, life.last.at + GONE_AFTER_INTERVALS * interval)
 

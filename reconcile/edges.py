@@ -20,7 +20,7 @@ from reconcile.moments import say_moment
 MARGIN_SECONDS = 0.05
 # An edge may move inwards by so much of the range to be exact. Further in, too little would be left of what was asked.
 MOST_MOVED = 0.25
-# Processes that had no scrape for so many intervals are gone.
+# A replica that had no scrape for so many intervals is gone, for the time being at least.
 GONE_AFTER_INTERVALS = 3
 
 
@@ -84,12 +84,15 @@ def _clear(candidates: Iterable[Edge], otherwise: Edge) -> Edge:
 
 def _edge(at: float, lives: Sequence[Life], times: Sequence[float], interval: float) -> Edge:
     # Replicas are scraped at moments of their own: the edge reaches from the first of them to the last.
+    patience = GONE_AFTER_INTERVALS * interval
     latest = [
         scrape
         for life in lives
         for scrape in [life.latest(at)]
-        if scrape and (life.last.at > at or (not life.ended and at - scrape.at <= GONE_AFTER_INTERVALS * interval))
+        if scrape and (life.last.at >= at or (life.ended_by is None and at - scrape.at <= patience))
     ]
-    begin = min((scrape.at for scrape in latest), default=at) - MARGIN_SECONDS
-    end = max((scrape.end for scrape in latest), default=at) + MARGIN_SECONDS
+    # Counters whose first scrape is still to come may be counting already.
+    unseen = [max(life.begun_after or 0.0, life.first.at - patience) for life in lives if life.first.at > at]
+    begin = min(unseen + [scrape.at for scrape in latest]) - MARGIN_SECONDS
+    end = max(scrape.end for scrape in latest) + MARGIN_SECONDS
     return Edge(at, begin, end, bisect_left(times, begin) == bisect_right(times, end))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from reconcile.access_log import Container, Line, log_begin
 from reconcile.comparison import compare
@@ -15,13 +15,13 @@ from reconcile.scrapes import Scrape
 
 
 def judge(
-    options: Options, scrapes: Mapping[str, Sequence[Scrape]], lines: Sequence[Line], containers: Sequence[Container]
+    options: Options, scrapes: Sequence[Scrape], lines: Sequence[Line], containers: Sequence[Container]
 ) -> Report:
     """Compare the lines of the log with the scrapes of a range.
 
     Args:
         options: the range that was asked for.
-        scrapes: those of the range and somewhat before, by instance and in order.
+        scrapes: those of the range and somewhat before, of all replicas in order of time.
         lines: those of the range and somewhat beyond, in order.
         containers: those of the service, looked at after the lines were read: what was rotated away meanwhile must
             not be taken for lines that never were.
@@ -30,8 +30,7 @@ def judge(
         LogError: the log is empty.
         RangeError: the range holds too little to compare.
     """
-    starts = {address: container.started for container in containers for address in container.addresses}
-    lives = find_lives(scrapes, starts)
+    lives = find_lives(scrapes)
     interval = typical_interval(lives)
     begin_of_log = log_begin(containers)
     if begin_of_log is None:
@@ -43,10 +42,11 @@ def judge(
             "There was no task request in this range: the log has none, and no counter has risen. Send some (make "
             "load), wait 10 s for the next scrapes, or choose another range."
         )
-    times = [at for life in lives for at in life.times]
+    addresses = {address for container in containers for address in container.addresses}
+    counted = {scrape.instance for scrape in scrapes if begin.at < scrape.at <= end.at}
     return Report(
         found,
         options,
-        log_begin=begin_of_log if any(options.since <= at < begin_of_log for at in times) else None,
-        vanished=sorted({life.instance for life in lives if life.instance.rpartition(":")[0] not in starts}),
+        log_begin=begin_of_log if any(options.since <= scrape.at < begin_of_log for scrape in scrapes) else None,
+        vanished=sorted(instance for instance in counted if instance.rpartition(":")[0] not in addresses),
     )

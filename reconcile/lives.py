@@ -1,13 +1,14 @@
-"""Splits the scrapes of an instance into lives: from one start of the service's processes to the next.
+"""Splits the scrapes into lives: counters that go on, whatever is restarted meanwhile.
 
-Counters begin at 0 with each life. That a new one has begun is seen when a counter went back, when a scrape found no
-counters at all (the exporter answers before the first worker has made them), or by the container's start.
+The service keeps its counters on a volume, and says since when they count. Scrapes that say the same moment are of one
+life, at whatever address, for a new container may get another one. Only counters that begin anew begin another life.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -16,20 +17,19 @@ from reconcile.scrapes import Scrape
 
 @dataclass(frozen=True)
 class Life:
-    """What one run of the service's processes showed.
+    """What one replica showed as long as its counters went on.
 
     Attributes:
-        instance: host:port as Prometheus calls it.
-        scrapes: its scrapes in order, at least one, all with counters.
-        begun_after: a moment when its counters are known to have been 0 or not there, None if none is known.
-        ended: whether another life of the same instance follows.
+        scrapes: its scrapes in order, at least one.
+        times: their time stamps.
+        begun_after: a moment when its counters are known to have been 0, None if none is known.
+        ended_by: when it had ended at the latest, because other counters took its place; None if it may go on.
     """
 
-    instance: str
     scrapes: Sequence[Scrape]
     times: Sequence[float]
     begun_after: float | None
-    ended: bool
+    ended_by: float | None
 
     @property
     def first(self) -> Scrape:
@@ -47,14 +47,20 @@ class Life:
         return self.scrapes[index - 1] if index else None
 
 
-def find_lives(scrapes: Mapping[str, Sequence[Scrape]], starts: Mapping[str, float]) -> list[Life]:
-    """All lives, instance after instance.
-
-    Args:
-        scrapes: by instance, in order.
-        starts: when a container was started last, by its address.
-    """
-    return [life for instance, own in scrapes.items() for life in _lives(instance, own, starts)]
+def find_lives(scrapes: Sequence[Scrape]) -> list[Life]:
+    """All lives; `scrapes` are those of all replicas, in order of time."""
+    runs: dict[float | str, list[list[Scrape]]] = defaultdict(list)
+    for scrape in scrapes:
+        own = runs[_counters(scrape)]
+        if not own or _went_back(own[-1][-1], scrape):
+            own.append([])
+        own[-1].append(scrape)
+    times = [scrape.at for scrape in scrapes]
+    return [
+        Life(run, [scrape.at for scrape in run], _begun_after(own, number), _ended_by(run[-1], scrapes, times))
+        for own in runs.values()
+        for number, run in enumerate(own)
+    ]
 
 
 def typical_interval(lives: Iterable[Life]) -> float:
@@ -63,23 +69,28 @@ def typical_interval(lives: Iterable[Life]) -> float:
     return median(steps) if steps else 0.0
 
 
-def _lives(instance: str, scrapes: Sequence[Scrape], starts: Mapping[str, float]) -> Iterable[Life]:
-    started = starts.get(instance.rpartition(":")[0])
-    runs: list[tuple[float | None, list[Scrape]]] = []
-    previous: Scrape | None = None
-    for scrape in scrapes:
-        if scrape.counts is not None:
-            since_previous = [] if previous is None else [previous.at]
-            restarted = started is not None and started <= scrape.at and all(at < started for at in since_previous)
-            known = [*since_previous, started] if started is not None and restarted else since_previous
-            if previous is None or previous.counts is None or restarted or _went_back(previous, scrape):
-                runs.append((max(known, default=None), []))
-            runs[-1][1].append(scrape)
-        previous = scrape
-    for number, (begun_after, own) in enumerate(runs):
-        yield Life(instance, own, [scrape.at for scrape in own], begun_after, number + 1 < len(runs))
+def _counters(scrape: Scrape) -> float | str:
+    """What tells the counters of a scrape from others: their start, or where they are if the exporter doesn't say."""
+    return scrape.instance if scrape.counters_start is None else scrape.counters_start
 
 
 def _went_back(earlier: Scrape, later: Scrape) -> bool:
-    before, after = earlier.counts or {}, later.counts or {}
-    return any(after.get(key, 0) < value for key, value in before.items())
+    return any(later.counts.get(key, 0) < value for key, value in earlier.counts.items())
+
+
+def _begun_after(runs: Sequence[Sequence[Scrape]], number: int) -> float | None:
+    start = runs[number][0].counters_start
+    if number == 0:
+        return start
+    # An exporter that doesn't say its start begins at 0 each time; one that does has lost a file, but not all counts.
+    return runs[number - 1][-1].at if start is None else None
+
+
+def _ended_by(last: Scrape, scrapes: Sequence[Scrape], times: Sequence[float]) -> float | None:
+    for number in range(bisect_right(times, last.at), len(scrapes)):
+        later = scrapes[number]
+        if later.instance == last.instance:
+            start = later.counters_start or 0.0
+            # Where new counters begin, the old ones have ended already.
+            return start if start > last.at else later.end
+    return None

@@ -27,7 +27,7 @@ class Report:
         comparison: the figures.
         options: what was asked for.
         log_begin: from when on the log is there, None if it reaches back to the first scrape of the range.
-        vanished: instances that Prometheus counted and that have no container any more.
+        vanished: instances that Prometheus counted in the range and that have no container any more.
     """
 
     comparison: Comparison
@@ -42,7 +42,7 @@ class Report:
         if not found.equal:
             return self._said_different()
         lines, unscraped = found.total("lines"), found.total("unscraped")
-        lost = f"{_number(unscraped)} of {lines}, counted at the end of a process after its last scrape"
+        lost = f"{_number(unscraped)} of {lines}, counted after the last scrape of a process that ended"
         if not found.exact:
             return (
                 "Equal as far as can be told, but not exactly: each counter lies within what the lines at the edges "
@@ -81,13 +81,13 @@ class Report:
             )
         for end in found.ends if found.total("unscraped") or not found.equal else ():
             yield (
-                f"A process ended between its scrape of {say_moment(end.scraped)} and {say_moment(end.until)}: what "
-                "it counted after the scrape is lost to Prometheus."
+                f"A process ended between its scrape of {say_moment(end.scraped)} and {say_moment(end.until)}, and "
+                "nothing has gone on with its counters: what it counted after the scrape is not in Prometheus."
             )
         if unplaced := found.total("unplaced"):
             yield (
-                f"When Prometheus saw an instance for the first time, {_number(unplaced)} had been counted there, and "
-                "whether they lie in the range can't be told."
+                "The counters of a replica were seen for the first time, or had lost some of their counts: "
+                f"{_number(unplaced)} of them may be older than the range."
             )
         if self.vanished and not found.equal:
             yield (

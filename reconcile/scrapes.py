@@ -8,6 +8,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -24,8 +25,8 @@ _COUNTERS: Mapping[str, tuple[str, str]] = {
     "gte_task_errors_total": (ERRORS, "reason"),
     "gte_task_latency_seconds_count": (LATENCY, ""),
 }
-_UP, _DURATION = "up", "scrape_duration_seconds"
-_SELECTOR = f'{{__name__=~"{"|".join((_UP, _DURATION, *_COUNTERS))}",job="gte-service"}}'
+_UP, _DURATION, _COUNTERS_START = "up", "scrape_duration_seconds", "gte_counters_start_time_seconds"
+_SELECTOR = f'{{__name__=~"{"|".join((_UP, _DURATION, _COUNTERS_START, *_COUNTERS))}",job="gte-service"}}'
 
 
 class Key(NamedTuple):
@@ -38,17 +39,21 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True)
 class Scrape:
-    """One successful scrape of one process.
+    """One successful scrape of one replica.
 
     Attributes:
+        instance: host:port as Prometheus calls it.
         at: its time stamp in Prometheus, when it began.
         seconds: how long it took.
-        counts: the counters that are not 0, None when there were none at all.
+        counts: the counters that are not 0.
+        counters_start: when every counter was 0, None from an exporter that doesn't say.
     """
 
+    instance: str
     at: float
     seconds: float
-    counts: Mapping[Key, int] | None
+    counts: Mapping[Key, int]
+    counters_start: float | None = None
 
     @property
     def end(self) -> float:
@@ -60,12 +65,12 @@ class Scrape:
 class _Samples:
     up: float = 0.0
     seconds: float | None = None
-    present: bool = False
+    counters_start: float | None = None
     counts: dict[Key, int] = field(default_factory=dict)
 
 
-def read_scrapes(address: str, begin: float, end: float) -> dict[str, list[Scrape]]:
-    """The scrapes of gte-service in a range, by instance and in order; those that failed are left out.
+def read_scrapes(address: str, begin: float, end: float) -> list[Scrape]:
+    """The scrapes of gte-service in a range, in order of time; those that failed are left out.
 
     Args:
         address: host:port of Prometheus.
@@ -79,21 +84,17 @@ def read_scrapes(address: str, begin: float, end: float) -> dict[str, list[Scrap
         raise PrometheusError(
             "Prometheus publishes no port on this host, so it can't be asked. Give it its `ports` of compose.yaml back."
         )
-    found: dict[str, dict[float, _Samples]] = defaultdict(lambda: defaultdict(_Samples))
+    found: dict[tuple[float, str], _Samples] = defaultdict(_Samples)
     for step_end, length in _steps(begin, end):
         for series in _matrix(address, f"{_SELECTOR}[{length}ms]", step_end / 1000):
             labels = series["metric"]
-            samples = found[labels.get("instance", "")]
             for at, value in series["values"]:
-                _take(samples[float(at)], labels, float(value))
-    return {
-        instance: [
-            Scrape(at, one.seconds, one.counts if one.present else None)
-            for at, one in sorted(samples.items())
-            if one.up and one.seconds is not None
-        ]
-        for instance, samples in sorted(found.items())
-    }
+                _take(found[float(at), labels.get("instance", "")], labels, float(value))
+    return [
+        Scrape(instance, at, one.seconds, one.counts, one.counters_start)
+        for (at, instance), one in sorted(found.items(), key=itemgetter(0))
+        if one.up and one.seconds is not None
+    ]
 
 
 def _steps(begin: float, end: float) -> Iterator[tuple[int, int]]:
@@ -112,11 +113,11 @@ def _take(samples: _Samples, labels: Mapping[str, str], value: float) -> None:
         samples.up = value
     elif name == _DURATION:
         samples.seconds = value
-    elif name in _COUNTERS:
+    elif name == _COUNTERS_START:
+        samples.counters_start = value
+    elif value:
         metric, label = _COUNTERS[name]
-        samples.present = True
-        if value:
-            samples.counts[Key(metric, labels.get("task_type", ""), labels.get(label, ""))] = round(value)
+        samples.counts[Key(metric, labels.get("task_type", ""), labels.get(label, ""))] = round(value)
 
 
 def _matrix(address: str, query: str, at: float) -> Sequence[Any]:

@@ -49,14 +49,16 @@ class FakePrometheus:
         named = {"__name__": name, "job": "gte-service", **labels}
         self.series.setdefault(tuple(sorted(named.items())), {})[at] = value
 
-    def scraped(self, instance: str, scrapes: list[Scrape]) -> None:
+    def scraped(self, scrapes: list[Scrape]) -> None:
         """Add what scrapes leave behind; a counter that is 0 has samples too."""
-        keys = {key for scrape in scrapes for key in scrape.counts or {}}
+        keys = {key for scrape in scrapes for key in scrape.counts}
         for scrape in scrapes:
+            instance = scrape.instance
             self.sample("up", scrape.at, 1, instance=instance)
             self.sample("scrape_duration_seconds", scrape.at, scrape.seconds, instance=instance)
-            if scrape.counts is None:
-                continue
+            if scrape.counters_start is not None:
+                start = scrape.counters_start
+                self.sample("gte_counters_start_time_seconds", scrape.at, start, instance=instance)
             self.sample("gte_task_requests_total", scrape.at, 0, instance=instance, task_type="event", status="error")
             for key in keys:
                 name, label = _SERIES[key.metric]

@@ -17,22 +17,33 @@ from reconcile.scrapes import Key, Scrape
 
 ADDRESS = "172.20.0.5"
 INSTANCE = f"{ADDRESS}:9090"
+OTHER = "172.20.0.6:9090"
 INTERVAL = 5.0
 EARLIER_SECONDS = 20.0
 SCRAPE_SECONDS = 0.02
-# A start takes a moment until the exporter answers, and another until the first worker has made its counters.
+# A start takes a moment until the exporter answers.
 EXPORTER_SECONDS = 1.0
-COUNTERS_SECONDS = 2.0
 
 
-@dataclass
+@dataclass(eq=False)
 class Process:
-    """One run of the service: when it started and when it ended, and where it was."""
+    """One run of the service.
+
+    Attributes:
+        started: when it started.
+        ended: when it ended.
+        instance: where it was.
+        volume: its counters go on from those of earlier runs with the same volume; None: they begin at 0.
+        says_start: whether its exporter says when every counter was 0.
+        lost_before: what the volume held from before this moment was lost when it started.
+    """
 
     started: float
     ended: float = float("inf")
     instance: str = INSTANCE
-    counters_after: float = COUNTERS_SECONDS
+    volume: str | None = "gte-metrics"
+    says_start: bool = True
+    lost_before: float = 0.0
 
 
 @dataclass
@@ -47,8 +58,7 @@ class SimulatedStack:
         unlogged: requests that were counted and have no line.
         uncounted: requests that have a line and were not counted.
         log_begin: when the log begins.
-        container_started: as the engine says it.
-        seen: whether Prometheus has a scrape of an instance.
+        seen: whether Prometheus has a scrape.
     """
 
     begin: float = 1000.0
@@ -58,24 +68,23 @@ class SimulatedStack:
     unlogged: list[Line] = field(default_factory=list)
     uncounted: list[Line] = field(default_factory=list)
     log_begin: float | None = 0.0
-    container_started: float = 0.0
-    seen: Callable[[str, Scrape], bool] = lambda instance, scrape: True
+    seen: Callable[[Scrape], bool] = lambda scrape: True
 
     def request(self, *times: float, task: str = "embedding", status: str = "success", reason: str = "") -> None:
         """Requests that are counted and logged."""
         self.requests += [Line(time, task, status, reason) for time in times]
 
-    def scrapes(self) -> dict[str, list[Scrape]]:
+    def scrapes(self) -> list[Scrape]:
         """What Prometheus has."""
-        found: dict[str, list[Scrape]] = {}
+        found: list[Scrape] = []
+        counted = [(line, self._counted_by(line.time)) for line in (*self.requests, *self.unlogged)]
         for process in self.processes:
-            offset = 0.0 if process.instance == INSTANCE else 2.0
-            at = self.begin + offset - EARLIER_SECONDS
+            at = self.begin - EARLIER_SECONDS + (0.0 if process.instance == INSTANCE else 2.0)
             while at <= self.end:
                 if process.started + EXPORTER_SECONDS <= at < process.ended:
-                    found.setdefault(process.instance, []).append(self._scrape(process, at))
+                    found.append(self._scrape(process, at, counted))
                 at += INTERVAL
-        return found
+        return sorted(filter(self.seen, found), key=lambda scrape: scrape.at)
 
     def lines(self) -> list[Line]:
         """What is in the log."""
@@ -84,27 +93,19 @@ class SimulatedStack:
     def judge(self, since: float | None = None, until: float | None = None) -> Report:
         """Compare both."""
         options = Options(since or self.begin, until or self.end, json=False)
-        scrapes = {
-            instance: [
-                one
-                for one in own
-                if options.since - EARLIER_SECONDS <= one.at <= options.until and self.seen(instance, one)
-            ]
-            for instance, own in self.scrapes().items()
-        }
+        scrapes = [one for one in self.scrapes() if options.since - EARLIER_SECONDS <= one.at <= options.until]
         lines: Sequence[Line] = [line for line in self.lines() if self.log_begin is None or line.time > self.log_begin]
-        container = Container(frozenset({ADDRESS}), self.container_started, self.log_begin)
-        return judge(options, scrapes, lines, [container])
+        return judge(options, scrapes, lines, [Container(frozenset({ADDRESS}), self.log_begin)])
 
-    def _scrape(self, process: Process, at: float) -> Scrape:
-        if at < process.started + process.counters_after:
-            return Scrape(at, SCRAPE_SECONDS, None)
-        read = at + SCRAPE_SECONDS / 2
+    def _scrape(self, process: Process, at: float, counted: Sequence[tuple[Line, Process]]) -> Scrape:
+        own = [one for one in self.processes if one is process or one.volume == process.volume is not None]
+        lost_before = max(one.lost_before for one in own if one.started <= process.started)
         counts: Counter[Key] = Counter()
-        for line in (*self.requests, *self.unlogged):
-            if self._counted_by(line.time) is process and line.time <= read:
+        for line, counted_by in counted:
+            if lost_before <= line.time <= at + SCRAPE_SECONDS / 2 and counted_by in own:
                 counts.update(line.keys())
-        return Scrape(at, SCRAPE_SECONDS, counts)
+        start = min(one.started for one in own) if process.says_start else None
+        return Scrape(process.instance, at, SCRAPE_SECONDS, counts, start)
 
     def _counted_by(self, time: float) -> Process:
         # With two replicas at a time they take turns.

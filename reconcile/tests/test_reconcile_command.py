@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +15,9 @@ import pytest
 from reconcile.command import main
 from reconcile.moments import say_moment
 from reconcile.scrapes import Key, Scrape
-from reconcile.tests.conftest import LoggedBy, needs_engine, written
+from reconcile.tests.conftest import ROOT, LoggedBy, needs_engine, written
 from reconcile.tests.fake_prometheus import FakePrometheus
-from reconcile.tests.simulated_stack import INSTANCE, Process, SimulatedStack
+from reconcile.tests.simulated_stack import INSTANCE, OTHER, Process, SimulatedStack
 
 Compared = Callable[..., int]
 # By then the container has written its log, so that it reaches back to the first scrape.
@@ -26,7 +29,7 @@ def compared(tmp_path: Path, logged_by: LoggedBy, prometheus: FakePrometheus) ->
     """Compare what a made-up stack logs and counts in the minute that follows, as if it were over."""
 
     def compare(stack: SimulatedStack, *arguments: str) -> int:
-        prometheus.scraped(INSTANCE, [scrape for scrape in stack.scrapes()[INSTANCE] if scrape.at >= stack.begin])
+        prometheus.scraped([scrape for scrape in stack.scrapes() if scrape.at >= stack.begin])
         logged_by("".join(map(written, stack.lines())))
         # The engine stamps the lines with the time at which they are really written.
         return main(["--since", say_moment(stack.begin - HENCE), *arguments], tmp_path, lambda: stack.end + 1.5)
@@ -74,10 +77,10 @@ def test_different_figures_end_with_1(
 
 
 @needs_engine
-def test_a_column_tells_of_what_a_restart_cost(
+def test_a_column_tells_of_what_a_lost_volume_cost(
     compared: Compared, stack: SimulatedStack, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stack.processes = [Process(0.0, stack.begin + 9.0), Process(stack.begin + 9.5)]
+    stack.processes = [Process(0.0, stack.begin + 9.0), Process(stack.begin + 9.5, volume=None)]
     assert compared(stack) == 0
     said = capsys.readouterr().out.splitlines()
     assert said[4].split()[-2:] == ["unscraped", "difference"]
@@ -103,8 +106,8 @@ def test_a_scrape_that_is_not_over_for_a_second_is_no_edge(
     compared: Compared, stack: SimulatedStack, prometheus: FakePrometheus, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # Its request may have no line yet.
-    newest = Scrape(stack.end + 1.0, 0.01, {Key("requests", "embedding", "success"): 4})
-    prometheus.scraped(INSTANCE, [newest])
+    newest = Scrape(INSTANCE, stack.end + 1.0, 0.01, {Key("requests", "embedding", "success"): 4}, 0.0)
+    prometheus.scraped([newest])
     assert compared(stack) == 0, capsys.readouterr().out
 
 
@@ -115,7 +118,7 @@ def test_the_minute_before_the_range_is_read_too(
     # Without it, these 5 could be of the range.
     counts = {Key("requests", "qa", "success"): 5}
     moments = (stack.begin - HENCE - 50.0, stack.begin + 4.0, stack.end - 1.0)
-    prometheus.scraped("172.20.0.6:9090", [Scrape(at, 0.01, counts) for at in moments])
+    prometheus.scraped([Scrape(OTHER, at, 0.01, counts, 500.0) for at in moments])
     assert compared(stack) == 0
     assert capsys.readouterr().out.splitlines()[-1].startswith("Equal: ")
 
@@ -137,6 +140,27 @@ def test_a_prometheus_that_is_not_there_ends_with_2(
     prometheus.answer = (502, b"Bad gateway")
     assert compared(stack) == 2
     assert "is not Prometheus (HTTP 502" in capsys.readouterr().err
+
+
+@needs_engine
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_reader_that_stops_reading_ends_it_quietly_with_the_same_status(
+    compared: Compared, stack: SimulatedStack, tmp_path: Path, form: list[str]
+) -> None:
+    assert compared(stack) == 0
+    arguments = ["--since", say_moment(stack.begin - HENCE), *form]
+    program = f"main({arguments}, Path({str(tmp_path)!r}), lambda: {stack.end + 1.5})"
+    program = f"import sys; from pathlib import Path; from reconcile.command import main; sys.exit({program})"
+    # As where nobody set it: what print has not handed on is tried once more when Python ends.
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    reader, writer = os.pipe()
+    os.close(reader)
+    ran = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=environ, stdout=writer, stderr=subprocess.PIPE, text=True,
+        check=False,
+    )  # fmt: skip
+    os.close(writer)
+    assert (ran.returncode, ran.stderr) == (0, "")
 
 
 def test_wrong_options_end_with_2(capsys: pytest.CaptureFixture[str]) -> None:
