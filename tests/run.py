@@ -29,7 +29,7 @@ PYTEST = "pytest==9.2.0"
 PACKAGES: Mapping[str, tuple[str, ...]] = {
     "gte-service": ("gte_service", "evaluation", "tests"),
     "alertmanager/inbox": ("alert_inbox", "tests"),
-    ".": ("--explicit-package-bases", "launcher", "reconcile", "bench", "grafana", "prometheus/tests",
+    ".": ("--explicit-package-bases", "launcher", "reconcile", "bench", "grafana", "prometheus",
           "alertmanager/tests", "tests/run.py", "tests/report.py", "tests/stack", "examples/tests"),
     "examples/existing-app": ("app.py", "stand_in.py"),
     "tests/smoke": ("smoke", "tests"),

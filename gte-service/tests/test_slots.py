@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from gte_service.monitoring.census import expect_workers
+from gte_service.monitoring.census import expect_workers, read_census
 from gte_service.monitoring.process_collector import ProcessCollector
 from gte_service.monitoring.slot_collector import SlotCollector
 from gte_service.monitoring.slots import read_holders
@@ -97,3 +97,17 @@ def test_restarts_and_live_workers_are_counted(tmp_path: Path) -> None:
     finally:
         kill(worker)
     assert [holder.alive for holder in read_holders(tmp_path)] == [False]
+
+
+def test_a_lost_census_says_no_moment_rather_than_a_wrong_one(tmp_path: Path) -> None:
+    expect_workers(tmp_path, 1)
+    begun = read_census(tmp_path).begun
+    assert begun > 0
+    kill(start_worker(tmp_path)[0])
+    assert read_census(tmp_path).begun == begun
+    (tmp_path / "census.json").write_text("")
+    expect_workers(tmp_path, 1)
+    assert read_census(tmp_path).begun == 0
+    shown = {family.name for family in ProcessCollector(tmp_path).collect()}
+    assert "gte_workers" in shown
+    assert "gte_counters_start_time_seconds" not in shown

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -214,8 +214,7 @@ def test_no_answered_request_is_lost_when_the_container_is_killed_under_load_and
         one.start()
     try:
         for _ in range(2):
-            so_far = len(answered)
-            wait_for(lambda goal=so_far + 100: len(answered) > goal, "traffic", 60)
+            wait_for_more(answered, 100)
             stack.must("docker", "compose", "kill", "gte-service")
             stack.must("docker", "compose", "start", "gte-service")
     finally:
@@ -231,6 +230,11 @@ def test_no_answered_request_is_lost_when_the_container_is_killed_under_load_and
         wait_for(lambda: counted(stack) - before == finished, "all of them in Prometheus", 30)
     finally:
         print(f"{len(answered)} answered, {finished} counted and logged, {counted(stack) - before:.0f} in Prometheus")
+
+
+def wait_for_more(answered: Sequence[str], more: int) -> None:
+    goal = len(answered) + more
+    wait_for(lambda: len(answered) > goal, "traffic", 60)
 
 
 def counted(stack: Stack) -> float:

@@ -31,7 +31,7 @@ class Census:
         first_starts: workers still to come that take no other's place.
         restarts: workers that were started in place of others.
         set_aside: metric files that were damaged.
-        begun: when this folder was empty and so every counter 0, in seconds since 1970.
+        begun: when this folder was empty and so every counter 0, in seconds since 1970; 0 if nobody knows any more.
     """
 
     master: int = 0
@@ -61,11 +61,17 @@ def change_census(directory: Path, change: Callable[[Census], Census]) -> Census
     with (directory / "census.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         census = change(read_census(directory))
-        census = replace(census, begun=census.begun or time.time())
+        if not census.begun and not _counted_before(directory):
+            census = replace(census, begun=time.time())
         unfinished = directory / f".{_FILE}"
         unfinished.write_text(json.dumps(asdict(census)))
         unfinished.replace(directory / _FILE)
     return census
+
+
+def _counted_before(directory: Path) -> bool:
+    """Whether there are counts already, as there are when this file was lost, for example in a power failure."""
+    return any(path.name != "counter_carried.db" for path in directory.glob("counter_*.db"))
 
 
 def expect_workers(directory: Path, workers: int) -> None:
