@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from flask import Flask, Response
 
-from gte_service.monitoring.cells import CELL_REQUESTS, CELL_SECONDS, families, labels_of
+from gte_service.monitoring.cells import CELL_REQUESTS, CELL_SECONDS, Cell, families
 from gte_service.monitoring.recorder import Outcome, Recorder
 from gte_service.monitoring.task_monitor import Counted, TaskMonitor
 
@@ -50,8 +50,8 @@ class Watched:
 def counters(recorder: Recorder) -> dict[tuple[str, ...], float]:
     """What has been counted of tasks and is not 0, by its name and labels."""
     samples = [sample for family in recorder.registry.collect() for sample in family.samples if sample.value]
-    requests = {labels_of(each.labels.items()): each.value for each in samples if each.name == CELL_REQUESTS}
-    seconds = {labels_of(each.labels.items()): each.value for each in samples if each.name == CELL_SECONDS}
+    requests = [(Cell(each.labels.items()), each.value) for each in samples if each.name == CELL_REQUESTS]
+    seconds = [(Cell(each.labels.items()), each.value) for each in samples if each.name == CELL_SECONDS]
     samples = [each for each in samples if not each.name.startswith("gte_cell")]
     samples += [sample for family in families(requests, seconds, ()) for sample in family.samples]
     return {

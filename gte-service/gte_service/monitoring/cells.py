@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import bisect
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from functools import cache
 from itertools import accumulate
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client import Metric as Family
 from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.samples import Sample
 from prometheus_client.utils import floatToGoString
 
 from gte_service.monitoring.contract import FLASK_BOUNDS, LATENCY_BOUNDS, REASONS, STATUSES, Metric, metric
@@ -59,20 +62,40 @@ class Cells:
         total.inc()
 
 
-def labels_of(labels: Iterable[tuple[str, str]]) -> Labels:
-    """The label values of a cell in their order, with the bound last where there is one."""
-    found = dict(labels)
-    return tuple(found[name] for name in (*_OF_REQUEST, "le") if name in found)
+class Cell:
+    """What the requests of a cell are counted as: the label values that they have in each metric.
+
+    Attributes:
+        bound: of its span of latency, "" for the seconds of all spans.
+        http: in the counter of HTTP requests.
+        duration: in the histogram of all requests.
+        status: in the counter of a task's requests, None for what is no task.
+        reason: in the counter of a task's errors, None for what is no error.
+        latency: in the histogram of a task's requests, None for what is no task.
+    """
+
+    __slots__ = ("bound", "duration", "http", "latency", "reason", "status")
+
+    def __init__(self, labels: Iterable[tuple[str, str]]) -> None:
+        """Sort the labels that its file gives it."""
+        found = dict(labels)
+        method, path, http_status, task, status, reason = (found[name] for name in _OF_REQUEST)
+        self.bound = found.get("le", "")
+        self.http = method, http_status
+        self.duration = method, path, http_status
+        self.status = (task, status) if status else None
+        self.reason = (task, reason) if reason else None
+        self.latency = (task,) if status else None
 
 
 def families(
-    requests: Mapping[Labels, float], seconds: Mapping[Labels, float], task_types: Iterable[str]
+    requests: Iterable[tuple[Cell, float]], seconds: Iterable[tuple[Cell, float]], task_types: Iterable[str]
 ) -> Iterable[Family]:
     """The contract's metrics that are sums of cells.
 
     Args:
-        requests: how many, by the labels of a cell: method, path, HTTP status, task, status, reason, bound.
-        seconds: their seconds, by the same labels without the bound.
+        requests: how many, by cell.
+        seconds: their seconds, by cell; its bound doesn't matter.
         task_types: tasks whose series exist even if no request came, each status and reason at 0.
     """
     tasks = list(task_types)
@@ -81,18 +104,19 @@ def families(
     by_http: dict[Labels, float] = defaultdict(float)
     latency = _Histograms(metric("gte_task_latency_seconds"), ((task,) for task in tasks))
     duration = _Histograms(metric("flask_http_request_duration_seconds"), ())
-    for (method, path, http_status, task, status, reason, bound), count in requests.items():
-        by_http[method, http_status] += count
-        duration.count((method, path, http_status), bound, count)
-        if status:
-            by_status[task, status] = by_status.get((task, status), 0.0) + count
-            latency.count((task,), bound, count)
-        if reason:
-            by_reason[task, reason] = by_reason.get((task, reason), 0.0) + count
-    for (method, path, http_status, task, status, _), total in seconds.items():
-        duration.add((method, path, http_status), total)
-        if status:
-            latency.add((task,), total)
+    for cell, count in requests:
+        by_http[cell.http] += count
+        duration.count(cell.duration, cell.bound, count)
+        if cell.status:
+            by_status[cell.status] = by_status.get(cell.status, 0.0) + count
+        if cell.latency:
+            latency.count(cell.latency, cell.bound, count)
+        if cell.reason:
+            by_reason[cell.reason] = by_reason.get(cell.reason, 0.0) + count
+    for cell, total in seconds:
+        duration.add(cell.duration, total)
+        if cell.latency:
+            latency.add(cell.latency, total)
     yield counter("gte_task_requests_total", by_status.items())
     yield counter("gte_task_errors_total", by_reason.items())
     yield latency.family()
@@ -105,25 +129,51 @@ class _Histograms:
 
     def __init__(self, entry: Metric, labels: Iterable[Labels]) -> None:
         self._entry = entry
-        bounds = [*entry.bounds, float("inf")]
-        self._le = [floatToGoString(bound) for bound in bounds]  # type: ignore[no-untyped-call]
-        # Which bucket holds a cell.
-        self._bucket = {le: bisect.bisect_left(bounds, upper) for le, upper in _UPPER.items()}
-        self._counts: dict[Labels, list[float]] = {each: [0.0] * len(bounds) for each in labels}
+        self._bounds = _bounds(entry.name)
+        self._counts: dict[Labels, list[float]] = {each: [0.0] * len(self._bounds.le) for each in labels}
         self._sums: dict[Labels, float] = defaultdict(float)
 
     def count(self, labels: Labels, le: str, count: float) -> None:
         counts = self._counts.get(labels)
         if counts is None:
-            counts = self._counts[labels] = [0.0] * len(self._le)
-        counts[self._bucket[le]] += count
+            counts = self._counts[labels] = [0.0] * len(self._bounds.le)
+        counts[self._bounds.bucket[le]] += count
 
     def add(self, labels: Labels, seconds: float) -> None:
         self._sums[labels] += seconds
 
     def family(self) -> HistogramMetricFamily:
-        family = HistogramMetricFamily(self._entry.name, self._entry.help, labels=self._entry.label_names)
+        name = self._entry.name
+        family = HistogramMetricFamily(name, self._entry.help)
         for labels, counts in self._counts.items():
-            buckets = list(zip(self._le, accumulate(counts), strict=True))
-            family.add_metric(labels, buckets, self._sums[labels])
+            own, of_buckets = _sample_labels(name, labels)
+            family.samples += [
+                Sample(f"{name}_bucket", each, count)
+                for each, count in zip(of_buckets, accumulate(counts), strict=True)
+            ]
+            family.samples.append(Sample(f"{name}_count", own, sum(counts)))
+            family.samples.append(Sample(f"{name}_sum", own, self._sums[labels]))
         return family
+
+
+class _Bounds(NamedTuple):
+    """The bounds of a histogram as they are written, and which of its buckets holds a cell."""
+
+    le: list[str]
+    bucket: dict[str, int]
+
+
+@cache
+def _bounds(name: str) -> _Bounds:
+    bounds = [*metric(name).bounds, float("inf")]
+    return _Bounds(
+        [floatToGoString(bound) for bound in bounds],  # type: ignore[no-untyped-call]
+        {le: bisect.bisect_left(bounds, upper) for le, upper in _UPPER.items()},
+    )
+
+
+@cache
+def _sample_labels(name: str, values: Labels) -> tuple[dict[str, str], list[dict[str, str]]]:
+    """The labels of a histogram's sum, and those of its buckets: the same at each scrape."""
+    own = dict(zip(metric(name).label_names, values, strict=True))
+    return own, [own | {"le": le} for le in _bounds(name).le]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -66,6 +67,9 @@ def serve(shown: Exposition, port: int, address: str = "0.0.0.0") -> tuple[WSGIS
     Raises:
         OSError: the port is taken.
     """
+    # What there is now stays: a collection in the middle of a scrape need not go through all modules again.
+    gc.collect()
+    gc.freeze()
     # It asks a registry for nothing but `collect` and `restricted_registry`.
     server, thread = start_http_server(port, addr=address, registry=shown)
     _log.info("metrics on port %d", server.server_port)

@@ -6,27 +6,26 @@ import logging
 import operator
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from prometheus_client import Metric as Family
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, SummaryMetricFamily
 from prometheus_client.mmap_dict import MmapedDict, mmap_key
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 
 from gte_service.monitoring import cells
 from gte_service.monitoring.census import count_set_aside
 from gte_service.monitoring.contract import CONTRACT
+from gte_service.monitoring.file_families import FileFamilies, Values
 from gte_service.monitoring.metric_files import DamagedFileError, Key, MetricFileReader, set_aside
 from gte_service.monitoring.slots import read_holders
-
-Values = Mapping[Key, float]
 
 # What the monitor never leaves in files under these names; an app may have metrics of its own that are called so.
 _MADE_ELSEWHERE = {entry.name.removesuffix("_total") for entry in CONTRACT if entry.origin != "worker"}
 _KINDS = ("counter", "histogram", "summary")
+# The gauges that need nothing but to be added up: those of the contract, and maybe some of an app's own.
+_SUMMED_GAUGES = "gauge_livesum_"
 _log = logging.getLogger(__name__)
 
 
@@ -48,7 +47,8 @@ class SlotCollector(Collector):
         self._alone = alone
         self._reader = MetricFileReader()
         self._last: dict[Path, Values] = {}
-        self._cell_labels: dict[Key, cells.Labels] = {}
+        self._cells: dict[Key, cells.Cell] = {}
+        self._families = FileFamilies()
         self._taken_for_own: set[str] = set()
         self._lock = threading.Lock()
 
@@ -61,31 +61,35 @@ class SlotCollector(Collector):
         sums = {kind: self._sum(kind) for kind in _KINDS}
         yield from self._cell_families(sums["counter"])
         for kind, values in sums.items():
-            by_family: dict[str, dict[Key, float]] = defaultdict(dict)
-            for key, value in values.items():
-                by_family[key.family][key] = value
-            for name, own in by_family.items():
-                if own and not self._is_taken(name):
-                    yield _family(kind, name, own)
-        yield from (family for family in self._gauges() if not self._is_taken(family.name))
+            yield from self._made(kind, values)
+        yield from self._gauges()
 
     def _cell_families(self, counters: dict[Key, float]) -> Iterable[Family]:
-        requests: dict[cells.Labels, float] = {}
-        seconds: dict[cells.Labels, float] = {}
-        labels_of = self._labels_of
-        tasks = [dict(key.labels)["task_type"] for key in counters if key.sample == "gte_input_tokens_total"]
+        requests: list[tuple[cells.Cell, float]] = []
+        seconds: list[tuple[cells.Cell, float]] = []
+        tasks: list[str] = []
         for key in list(counters):
             if key.sample == cells.CELL_REQUESTS:
-                requests[labels_of(key)] = counters.pop(key)
+                requests.append((self._cell(key), counters.pop(key)))
             elif key.sample == cells.CELL_SECONDS:
-                seconds[labels_of(key)] = counters.pop(key)
+                seconds.append((self._cell(key), counters.pop(key)))
+            elif key.sample == "gte_input_tokens_total":
+                tasks.append(dict(key.labels)["task_type"])
         return cells.families(requests, seconds, tasks)
 
-    def _labels_of(self, key: Key) -> cells.Labels:
-        labels = self._cell_labels.get(key)
-        if labels is None:
-            labels = self._cell_labels[key] = cells.labels_of(key.labels)
-        return labels
+    def _cell(self, key: Key) -> cells.Cell:
+        cell = self._cells.get(key)
+        if cell is None:
+            cell = self._cells[key] = cells.Cell(key.labels)
+        return cell
+
+    def _made(self, kind: str, values: Values) -> Iterator[Family]:
+        by_family: dict[str, dict[Key, float]] = defaultdict(dict)
+        for key, value in values.items():
+            by_family[key.family][key] = value
+        for name, own in by_family.items():
+            if not self._is_taken(name):
+                yield self._families.make(kind, name, own)
 
     def _sum(self, kind: str) -> dict[Key, float]:
         """The values of all files of a kind, added up."""
@@ -122,16 +126,26 @@ class SlotCollector(Collector):
             )  # fmt: skip
             return {}
 
-    def _gauges(self) -> Iterable[Family]:
+    def _gauges(self) -> Iterator[Family]:
         live = {str(holder.slot) for holder in read_holders(self._directory) if holder.alive}
-        paths = [path for path in self._directory.glob("gauge_*.db") if path.stem.rpartition("_")[2] in live]
-        sound = [str(path) for path in sorted(paths) if self._read(path)]
+        sums: dict[Key, float] = defaultdict(float)
+        others: list[str] = []
+        for path in sorted(self._directory.glob("gauge_*.db")):
+            if path.stem.rpartition("_")[2] not in live:
+                continue
+            values = self._read(path)
+            if not path.name.startswith(_SUMMED_GAUGES):
+                others += [str(path)] if values else []
+                continue
+            for key, value in values.items():
+                sums[key] += value
+        yield from self._made("gauge", sums)
         try:
-            merged: Iterable[Family] = MultiProcessCollector.merge(sound)  # type: ignore[no-untyped-call]
+            merged: Iterable[Family] = MultiProcessCollector.merge(others)  # type: ignore[no-untyped-call]
         except FileNotFoundError:
             # A worker that took a slot this very moment dropped its gauges.
-            return ()
-        return merged
+            return
+        yield from (family for family in merged if not self._is_taken(family.name))
 
     def _is_taken(self, name: str) -> bool:
         if name in _MADE_ELSEWHERE and name not in self._taken_for_own:
@@ -156,39 +170,3 @@ def _carry_on(path: Path, values: Values) -> None:
         carried, _ = file.read_value(entry)  # type: ignore[no-untyped-call]
         file.write_value(entry, carried + value, 0.0)  # type: ignore[no-untyped-call]
     file.close()  # type: ignore[no-untyped-call]
-
-
-def _family(kind: str, name: str, values: Values) -> Family:
-    text = next(iter(values)).help
-    if kind == "histogram":
-        return _histogram(name, text, values)
-    family = (CounterMetricFamily if kind == "counter" else SummaryMetricFamily)(name, text)
-    for key, value in values.items():
-        family.add_sample(key.sample, dict(key.labels), value)
-    return family
-
-
-def _histogram(name: str, text: str, values: Values) -> HistogramMetricFamily:
-    """A histogram from files, where each bucket holds only what is in no smaller one."""
-    buckets: dict[cells.Labels, dict[float, float]] = defaultdict(dict)
-    sums: dict[cells.Labels, float] = {}
-    labels: dict[cells.Labels, dict[str, str]] = {}
-    for key, value in values.items():
-        own = dict(key.labels)
-        bound = own.pop("le", "")
-        identity = tuple(own.values())
-        labels[identity] = own
-        if bound:
-            buckets[identity][float(bound)] = value
-        else:
-            sums[identity] = value
-    family = HistogramMetricFamily(name, text)
-    for identity, counts in buckets.items():
-        below = 0.0
-        for upper, count in sorted(counts.items()):
-            below += count
-            le = floatToGoString(upper)  # type: ignore[no-untyped-call]
-            family.add_sample(f"{name}_bucket", labels[identity] | {"le": le}, below)
-        family.add_sample(f"{name}_count", labels[identity], below)
-        family.add_sample(f"{name}_sum", labels[identity], sums.get(identity, 0.0))
-    return family
