@@ -70,8 +70,14 @@ class RunningApp:
 
     @property
     def exporter(self) -> int:
-        """Process id of the exporter."""
-        return int((self.metrics_dir / "exporter.lock").read_text())
+        """Process id of the exporter that has the folder; 0 while one takes another's place."""
+        return int((self.metrics_dir / "exporter.lock").read_text() or 0)
+
+    @property
+    def children(self) -> list[int]:
+        """Process ids of what the server has started and what still lives."""
+        pid = self.sessions[-1].pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def start(self) -> None:
         command = [word.format(port=self.port) for word in self.command]
