@@ -164,6 +164,8 @@ def test_requests_of_accepted_connections_that_nobody_reads_are_seen(server: Ser
     try:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert connection.recv(1 << 16)
+        # It is open and says nothing: nobody waits.
+        assert server.metrics()["gte_backlog_connections unread"] == 0
         os.kill(server.worker(), signal.SIGSTOP)
         connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         wait_for(lambda: server.metrics()["gte_backlog_connections unread"] == 1, "a request nobody has read")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from gte_service.monitoring.census import expect_workers, read_census
 from gte_service.monitoring.process_collector import ProcessCollector
@@ -22,6 +26,25 @@ recorder.task_started("embedding")
 recorder.task_finished(Http("POST","/predict",200), 0.3, "embedding", Outcome("success"))
 print(slot, flush=True)
 sys.stdin.read()
+"""
+
+
+FORKING = """
+import os, signal, sys
+from pathlib import Path
+from gte_service.monitoring.worker import join_metrics
+slot = join_metrics(Path(sys.argv[1]))
+from gte_service.monitoring.recorder import Http, Outcome, Recorder
+recorder = Recorder()
+recorder.task_finished(Http("POST", "/predict", 200), 0.3, "embedding", Outcome("success"))
+child = os.fork()
+if child == 0:
+    if sys.argv[2] == "records":
+        recorder.task_finished(Http("POST", "/predict", 200), 0.3, "embedding", Outcome("success"))
+        recorder.task_started("embedding")
+    print("child", os.getpid(), flush=True)
+    signal.pause()
+os.waitpid(child, 0)
 """
 
 
@@ -111,3 +134,25 @@ def test_a_lost_census_says_no_moment_rather_than_a_wrong_one(tmp_path: Path) ->
     shown = {family.name for family in ProcessCollector(tmp_path).collect()}
     assert "gte_workers" in shown
     assert "gte_counters_start_time_seconds" not in shown
+
+
+@pytest.mark.parametrize(("does", "slots", "successes", "active"), [("nothing", [0], 1, 0), ("records", [0, 1], 2, 1)])
+def test_a_process_that_a_worker_forks_counts_in_a_slot_of_its_own_and_holds_none_of_its_parents(
+    tmp_path: Path, does: str, slots: list[int], successes: int, active: int
+) -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", FORKING, str(tmp_path), does], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline().split()[1])
+    try:
+        assert [holder.slot for holder in read_holders(tmp_path)] == slots
+        assert sums(tmp_path)["gte_task_requests_total"] == successes
+        assert sums(tmp_path)["gte_active_requests"] == active
+        kill(parent)
+        # The child lives on, but the parent's slot is free.
+        worker, slot = start_worker(tmp_path)
+        kill(worker)
+        assert slot == 0
+    finally:
+        os.kill(child, signal.SIGKILL)
