@@ -11,6 +11,7 @@ from prometheus_client.mmap_dict import MmapedDict, mmap_key
 
 from conftest import Service
 from gte_service.monitoring.census import read_census
+from gte_service.monitoring.contract import metric
 from gte_service.monitoring.metric_files import DamagedFileError, MetricFileReader, reserve
 from gte_service.monitoring.slot_collector import SlotCollector
 from gte_service.monitoring.slots import read_holders
@@ -59,6 +60,22 @@ def test_another_file_in_the_place_of_a_known_one_is_read_anew(tmp_path: Path) -
     # As long as the first: only the key tells them apart.
     write(path, two=2.0)
     assert [key.family for key in reader.read(path)] == ["two"]
+
+
+def test_a_series_goes_on_when_a_new_version_says_its_help_text_in_other_words(tmp_path: Path) -> None:
+    collector = SlotCollector(tmp_path, alone=True)
+    path = write(tmp_path / "counter_0.db", one=3.0)
+    assert samples(collector) == {"one_total": 3.0}
+    file = MmapedDict(str(path))  # type: ignore[no-untyped-call]
+    file.write_value(mmap_key("one", "one_total", [], [], "Other words."), 2.0, 0.0)  # type: ignore[no-untyped-call]
+    file.close()  # type: ignore[no-untyped-call]
+    assert samples(collector) == {"one_total": 5.0}
+
+
+def test_the_help_text_is_that_of_this_version(tmp_path: Path) -> None:
+    write(tmp_path / "counter_0.db", gte_inference_busy_seconds=3.0)
+    texts = {family.name: family.documentation for family in SlotCollector(tmp_path, alone=True).collect()}
+    assert texts["gte_inference_busy_seconds"] == metric("gte_inference_busy_seconds_total").help
 
 
 @pytest.mark.parametrize("size", [0, 3, 8, 1 << 18])

@@ -76,7 +76,12 @@ class MetricFileReader:
             values = layout.values(data) or ()
         if not path.name.startswith("gauge_") and not math.isfinite(sum(values)):
             raise DamagedFileError("it holds a number that is not finite")
-        return dict(zip(layout.keys, values, strict=True))
+        if layout.unique:
+            return dict(zip(layout.keys, values, strict=True))
+        sums = dict.fromkeys(layout.keys, 0.0)
+        for key, value in zip(layout.keys, values, strict=True):
+            sums[key] += value
+        return sums
 
     def _learn(self, data: bytes, used: int) -> _Layout:
         keys: list[Key] = []
@@ -88,7 +93,7 @@ class MetricFileReader:
                 identity = (str(family), str(sample), tuple(sorted((str(k), str(v)) for k, v in labels.items())))
             except (ValueError, TypeError, AttributeError) as error:
                 raise DamagedFileError(f"the entry at byte {position} has no readable key") from error
-            # Help texts may differ between versions of a program; the series is the same.
+            # A new version of a program may have another help text: then the series goes on in a second entry.
             keys.append(self._keys.setdefault(identity, Key(*identity, str(text))))
             sizes.append(value_at - position)
             position = value_at + _VALUE_AND_TIMESTAMP_BYTES
@@ -101,6 +106,7 @@ class _Layout:
     def __init__(self, used: int, keys: list[Key], entries: Struct, data: bytes) -> None:
         self.used = used
         self.keys = keys
+        self.unique = len(set(keys)) == len(keys)
         self._entries = entries
         self._raw_keys = entries.unpack_from(data, HEADER_BYTES)[::2] if keys else ()
 

@@ -23,6 +23,8 @@ from gte_service.monitoring.slots import read_holders
 
 # What the monitor never leaves in files under these names; an app may have metrics of its own that are called so.
 _MADE_ELSEWHERE = {entry.name.removesuffix("_total") for entry in CONTRACT if entry.origin != "worker"}
+# Files that have gone on since an earlier version hold its texts.
+_HELP = {entry.name.removesuffix("_total"): entry.help for entry in CONTRACT}
 _KINDS = ("counter", "histogram", "summary")
 # The gauges that need nothing but to be added up: those of the contract, and maybe some of an app's own.
 _SUMMED_GAUGES = "gauge_livesum_"
@@ -89,7 +91,9 @@ class SlotCollector(Collector):
             by_family[key.family][key] = value
         for name, own in by_family.items():
             if not self._is_taken(name):
-                yield self._families.make(kind, name, own)
+                family = self._families.make(kind, name, own)
+                family.documentation = _HELP.get(name, family.documentation)
+                yield family
 
     def _sum(self, kind: str) -> dict[Key, float]:
         """The values of all files of a kind, added up."""
