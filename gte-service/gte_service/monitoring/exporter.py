@@ -14,6 +14,7 @@ from prometheus_client import start_http_server
 from prometheus_client.registry import Collector
 
 from gte_service.monitoring.process_collector import ProcessCollector
+from gte_service.monitoring.rendering import exposition_app
 from gte_service.monitoring.slot_collector import SlotCollector
 
 _log = logging.getLogger(__name__)
@@ -72,6 +73,7 @@ def serve(shown: Exposition, port: int, address: str = "0.0.0.0") -> tuple[WSGIS
     gc.freeze()
     # It asks a registry for nothing but `collect` and `restricted_registry`.
     server, thread = start_http_server(port, addr=address, registry=shown)
+    server.set_app(exposition_app(shown))
     _log.info("metrics on port %d", server.server_port)
     return server, thread
 
