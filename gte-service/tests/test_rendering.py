@@ -150,7 +150,7 @@ def test_gzip_holds_the_same() -> None:
 
 def renderers() -> int:
     gc.collect()
-    return sum(isinstance(each, Renderer) for each in gc.get_objects())
+    return sum(type(each) is Renderer for each in gc.get_objects())
 
 
 def test_a_client_that_names_ever_new_versions_is_answered_each_time_and_fills_no_memory() -> None:
