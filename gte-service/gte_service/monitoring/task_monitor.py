@@ -11,13 +11,13 @@ from typing import TypeVar
 
 from flask import Flask, Request, Response, request
 from flask.signals import got_request_exception, request_finished, request_started, request_tearing_down
-from prometheus_client import make_wsgi_app
 from werkzeug.exceptions import HTTPException
 
 from gte_service.monitoring.contract import TASK_TYPES, UNKNOWN_TASK
 from gte_service.monitoring.exporter import exposition
 from gte_service.monitoring.folders import folder_of_server
 from gte_service.monitoring.recorder import Http, Outcome, Recorder
+from gte_service.monitoring.rendering import exposition_app
 from gte_service.monitoring.worker import direct_metrics, metrics_directory
 
 _EXTENSION = "task_monitor"
@@ -294,7 +294,7 @@ def _show_on(app: Flask) -> None:
     """Collect the metrics of all workers of this server in one folder, and show them on the app itself."""
     directory = folder_of_server(app.root_path)
     direct_metrics(directory)
-    shown = make_wsgi_app(exposition(directory, alone=False))
+    shown = exposition_app(exposition(directory, alone=False))
     app.add_url_rule(
         _METRICS_RULE, _METRICS_ENDPOINT, lambda _: Response.from_app(shown, request.environ), methods=["GET"]
     )
