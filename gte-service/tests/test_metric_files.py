@@ -13,6 +13,7 @@ from conftest import Service
 from gte_service.monitoring.census import read_census
 from gte_service.monitoring.contract import metric
 from gte_service.monitoring.metric_files import DamagedFileError, MetricFileReader, reserve
+from gte_service.monitoring.recorder import OWN_PREFIX
 from gte_service.monitoring.slot_collector import SlotCollector
 from gte_service.monitoring.slots import read_holders
 
@@ -71,7 +72,7 @@ def test_a_series_goes_on_when_a_new_version_says_its_help_text_in_other_words(t
 
 
 def test_the_help_text_is_that_of_this_version(tmp_path: Path) -> None:
-    write(tmp_path / "counter_0.db", gte_inference_busy_seconds=3.0)
+    write(tmp_path / "counter_0.db", **{f"{OWN_PREFIX}gte_inference_busy_seconds": 3.0})
     texts = {family.name: family.documentation for family in SlotCollector(tmp_path, alone=True).collect()}
     assert texts["gte_inference_busy_seconds"] == metric("gte_inference_busy_seconds_total").help
 

@@ -12,7 +12,7 @@ import pytest
 from flask import Flask, Response
 
 from gte_service.monitoring.cells import CELL_REQUESTS, CELL_SECONDS, Cell, families
-from gte_service.monitoring.recorder import Outcome, Recorder
+from gte_service.monitoring.recorder import OWN_PREFIX, Outcome, Recorder
 from gte_service.monitoring.task_monitor import Counted, TaskMonitor
 
 
@@ -55,9 +55,9 @@ def counters(recorder: Recorder) -> dict[tuple[str, ...], float]:
     samples = [each for each in samples if not each.name.startswith("gte_cell")]
     samples += [sample for family in families(requests, seconds, ()) for sample in family.samples]
     return {
-        (sample.name, *sample.labels.values()): sample.value
+        (sample.name.removeprefix(OWN_PREFIX), *sample.labels.values()): sample.value
         for sample in samples
-        if sample.name.startswith("gte_")
+        if sample.name.removeprefix(OWN_PREFIX).startswith("gte_")
         and sample.name.endswith(("_total", "_count", "seconds_sum"))
         and "latency" not in sample.name
     }

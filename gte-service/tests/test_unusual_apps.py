@@ -22,10 +22,15 @@ PROXIED = (
     ("app = ProxyFix(app.wsgi_app)",),
 )
 OWN_METRICS = source_of(
+    "from flask import got_request_exception",
     "from prometheus_client import Counter, Gauge, Histogram",
     "Counter('gte_task_requests_total', 'Mine.', ['task_type']).labels('qa').inc(7)",
     "Histogram('gte_task_latency_seconds', 'Mine.').observe(3)",
     "Gauge('gte_workers', 'Mine.').set(99)",
+    "Gauge('gte_active_requests', 'Mine.', ['task_type']).labels('qa').set(99)",
+    "Histogram('gte_phase_seconds', 'Mine.', ['phase']).labels('inference').observe(3)",
+    "failures = Counter('flask_http_request_exceptions_total', 'Mine.', ['method', 'status'])",
+    "got_request_exception.connect(lambda *_, **__: failures.labels('POST', '500').inc(), app, weak=False)",
     "Gauge('flask_exporter_info', 'That of another library.', ['version']).labels('0.23').set(1)",
     "orders = Counter('orders_total', 'Orders.')",
     "@app.post('/orders')",
@@ -91,8 +96,13 @@ def test_metrics_of_the_apps_own_are_shown_and_those_of_a_taken_name_are_left_ou
     assert metrics["gte_workers"] == 3
     assert metrics['gte_task_requests_total{status="success",task_type="qa"}'] == clients.answered["qa", "success"]
     assert "gte_task_latency_seconds_count" not in metrics
-    for name in ("gte_task_requests", "gte_task_latency_seconds", "gte_workers", "flask_exporter_info"):
-        assert app.log.count(f"the app has a metric {name} of its own") == 1
+    assert metrics['gte_active_requests{task_type="qa"}'] == metrics['gte_phase_seconds_count{phase="inference"}'] == 0
+    failed = clients.answered["classification", "error"]
+    assert metrics['flask_http_request_exceptions_total{method="POST",status="500"}'] == failed == 4
+    assert sorted(re.findall(r"has a metric (\w+) of its own: it is left out", app.log)) == [
+        "flask_exporter_info", "flask_http_request_exceptions", "gte_active_requests", "gte_phase_seconds",
+        "gte_task_latency_seconds", "gte_task_requests", "gte_workers",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

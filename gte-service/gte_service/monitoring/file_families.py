@@ -42,7 +42,7 @@ class _Plan:
 
     keys: dict[Key, None]
     histograms: list[_Histogram]
-    others: list[tuple[Key, dict[str, str]]]
+    others: list[tuple[Key, str, dict[str, str]]]
 
 
 class FileFamilies:
@@ -57,24 +57,25 @@ class FileFamilies:
 
         Args:
             kind: `counter`, `gauge`, `histogram` or `summary`.
-            name: the family's.
+            name: what it is to be called, whatever its files call it.
             values: its own, at least one.
         """
         plan = self._plans.get((kind, name))
         if plan is None or plan.keys.keys() != values.keys():
-            plan = self._plans[kind, name] = _plan(kind, values)
+            plan = self._plans[kind, name] = _plan(kind, name, values)
         family: Family = _KINDS[kind](name, next(iter(values)).help)
-        family.samples += [Sample(key.sample, labels, values[key]) for key, labels in plan.others]
+        family.samples += [Sample(sample, labels, values[key]) for key, sample, labels in plan.others]
         for histogram in plan.histograms:
             family.samples += _samples(name, histogram, values)
         return family
 
 
-def _plan(kind: str, keys: Iterable[Key]) -> _Plan:
+def _plan(kind: str, name: str, keys: Iterable[Key]) -> _Plan:
     known = dict.fromkeys(keys)
     if kind == "histogram":
         return _Plan(known, list(_histograms(known)), [])
-    return _Plan(known, [], [(key, dict(key.labels)) for key in known])
+    # What follows the family's name in a file: `_total`, `_created`, or nothing.
+    return _Plan(known, [], [(key, name + key.sample[len(key.family) :], dict(key.labels)) for key in known])
 
 
 def _histograms(keys: Iterable[Key]) -> Iterable[_Histogram]:

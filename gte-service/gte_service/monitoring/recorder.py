@@ -21,6 +21,8 @@ from gte_service.monitoring.contract import (
     Metric,
 )
 
+# In metric files the monitor's own metrics have names that begin so: what an app calls alike stays apart from them.
+OWN_PREFIX = "monitor_"
 _METHODS = frozenset(METHODS)
 _STATUSES = frozenset(STATUSES)
 _REASONS = frozenset(REASONS)
@@ -154,9 +156,10 @@ def _method(method: str) -> str:
 
 
 def _make(entry: Metric, registry: CollectorRegistry) -> Counter | Gauge | Histogram:
+    name = OWN_PREFIX + entry.name
     if entry.kind == "counter":
-        return Counter(entry.name, entry.help, entry.label_names, registry=registry)
+        return Counter(name, entry.help, entry.label_names, registry=registry)
     if entry.kind == "gauge":
         # Only live modes: a sum over workers that are gone would never go down again.
-        return Gauge(entry.name, entry.help, entry.label_names, registry=registry, multiprocess_mode="livesum")
-    return Histogram(entry.name, entry.help, entry.label_names, registry=registry, buckets=entry.bounds)
+        return Gauge(name, entry.help, entry.label_names, registry=registry, multiprocess_mode="livesum")
+    return Histogram(name, entry.help, entry.label_names, registry=registry, buckets=entry.bounds)

@@ -19,10 +19,11 @@ from gte_service.monitoring.census import count_set_aside
 from gte_service.monitoring.contract import CONTRACT
 from gte_service.monitoring.file_families import FileFamilies, Values
 from gte_service.monitoring.metric_files import DamagedFileError, Key, MetricFileReader, set_aside
+from gte_service.monitoring.recorder import OWN_PREFIX
 from gte_service.monitoring.slots import read_holders
 
-# What the monitor never leaves in files under these names; an app may have metrics of its own that are called so.
-_MADE_ELSEWHERE = {entry.name.removesuffix("_total") for entry in CONTRACT if entry.origin != "worker"}
+# What an app calls so is its own: the monitor leaves nothing in files under these names.
+_TAKEN = {entry.name.removesuffix("_total") for entry in CONTRACT}
 # Files that have gone on since an earlier version hold its texts.
 _HELP = {entry.name.removesuffix("_total"): entry.help for entry in CONTRACT}
 _KINDS = ("counter", "histogram", "summary")
@@ -75,7 +76,7 @@ class SlotCollector(Collector):
                 requests.append((self._cell(key), counters.pop(key)))
             elif key.sample == cells.CELL_SECONDS:
                 seconds.append((self._cell(key), counters.pop(key)))
-            elif key.sample == "gte_input_tokens_total":
+            elif key.sample == f"{OWN_PREFIX}gte_input_tokens_total":
                 tasks.append(dict(key.labels)["task_type"])
         return cells.families(requests, seconds, tasks)
 
@@ -90,9 +91,10 @@ class SlotCollector(Collector):
         for key, value in values.items():
             by_family[key.family][key] = value
         for name, own in by_family.items():
-            if not self._is_taken(name):
-                family = self._families.make(kind, name, own)
-                family.documentation = _HELP.get(name, family.documentation)
+            shown = name.removeprefix(OWN_PREFIX)
+            if shown != name or not self._is_taken(name):
+                family = self._families.make(kind, shown, own)
+                family.documentation = _HELP.get(shown, family.documentation)
                 yield family
 
     def _sum(self, kind: str) -> dict[Key, float]:
@@ -152,10 +154,10 @@ class SlotCollector(Collector):
         yield from (family for family in merged if not self._is_taken(family.name))
 
     def _is_taken(self, name: str) -> bool:
-        if name in _MADE_ELSEWHERE and name not in self._taken_for_own:
+        if name in _TAKEN and name not in self._taken_for_own:
             self._taken_for_own.add(name)
             _log.warning("the app has a metric %s of its own: it is left out, the monitor has one of that name", name)
-        return name in _MADE_ELSEWHERE
+        return name in _TAKEN
 
 
 def _went_back(before: Values, now: Values) -> bool:
