@@ -6,7 +6,7 @@ LAUNCHER = @$(PYTHON) -m launcher
 TESTS = @$(PYTHON) -m tests.run
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo prepare down clean logs status smoke load evaluate reconcile bench test check unit test-full-size test-precision
+.PHONY: help up demo prepare down clean logs status smoke load evaluate reconcile bench bench-metrics test check unit test-full-size test-precision
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ clean: ## remove the containers, their data and our images, after asking (CONFIR
 
 bench: ## compare with ModelScope, sentence-transformers, infinity and the machine's limit; its options: make bench ARGS="--help"
 	@$(PYTHON) -m bench $(ARGS)
+
+bench-metrics: ## what the metrics cost: recording, scrapes, restarts, against targets; its options: make bench-metrics ARGS="--help"
+	$(TESTS) bench-metrics $(ARGS)
 
 test: ## run every check there is, on a stack of its own
 	$(TESTS)

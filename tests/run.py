@@ -1,5 +1,7 @@
 """Runs every check there is: `python3 -m tests.run [check|unit|stack|full-size|precision]`, or the first three.
 
+`bench-metrics` measures what the metrics cost, against targets; what follows it is handed on.
+
 What needs the service's libraries runs in its image, without network; what drives containers runs on the host, with
 Python's standard library and pytest.
 """
@@ -12,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from examples.tests.running import FOLDER, Example
@@ -27,7 +29,7 @@ PYTEST = "pytest==9.2.0"
 
 # Folders of Python that stand by themselves, each with what mypy is asked about.
 PACKAGES: Mapping[str, tuple[str, ...]] = {
-    "gte-service": ("gte_service", "evaluation", "tests"),
+    "gte-service": ("gte_service", "evaluation", "metrics_benchmark", "tests"),
     "alertmanager/inbox": ("alert_inbox", "tests"),
     ".": ("--explicit-package-bases", "launcher", "reconcile", "bench", "grafana", "prometheus",
           "alertmanager/tests", "tests/run.py", "tests/report.py", "tests/stack", "examples/tests"),
@@ -40,8 +42,9 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
 class TestRun:
     """One run: its report, its settings and its folder for results."""
 
-    def __init__(self, scratch: Path) -> None:
-        """Use `scratch` for all that is written."""
+    def __init__(self, scratch: Path, arguments: Sequence[str] = ()) -> None:
+        """Use `scratch` for all that is written; hand `arguments` on to what takes some."""
+        self._arguments = arguments
         self.report = Report(scratch / "results")
         self.report.results.mkdir()
         self._tools = scratch / "tools"
@@ -123,6 +126,18 @@ class TestRun:
         """What int8 and bf16 lose on real weights."""
         self._dev_pytest("precision", "gte-service", "-k", "on_real_weights", "-s")
 
+    def bench_metrics(self) -> None:
+        """What the metrics cost; the results' folder is on a disk of the host, as a volume is."""
+        module = ["python", "-m", "metrics_benchmark", "--disk", "/results", *self._arguments]
+        print("\n== metrics", flush=True)
+        status = subprocess.run(
+            self._dev_command("gte-service", *module), cwd=ROOT, env=self.environ, check=False
+        ).returncode
+        if status:
+            self.report.failed.append(f"bench-metrics (exit status {status})")
+        else:
+            self.report.passed += 1
+
     def _run(self, name: str, command: list[str]) -> bool:
         return self.report.run(name, command, ROOT, self.environ)
 
@@ -185,6 +200,7 @@ PARTS: Mapping[str, tuple[Callable[[TestRun], None], ...]] = {
     "stack": (TestRun.stack,),
     "full-size": (TestRun.full_size,),
     "precision": (TestRun.precision,),
+    "bench-metrics": (TestRun.bench_metrics,),
 }
 
 
@@ -192,9 +208,13 @@ def main() -> int:
     """Run what the command line names; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python3 -m tests.run", description="Runs the checks of this project.")
     parser.add_argument("part", nargs="?", choices=PARTS, default="all")
-    parts = PARTS[parser.parse_args().part]
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of bench-metrics")
+    given = parser.parse_args()
+    if given.arguments and given.part != "bench-metrics":
+        parser.error(f"{given.part} takes no arguments")
+    parts = PARTS[given.part]
     with tempfile.TemporaryDirectory(prefix="gte-test-") as scratch:
-        run = TestRun(Path(scratch))
+        run = TestRun(Path(scratch), given.arguments)
         try:
             if run.prepare():
                 for part in parts:
