@@ -163,7 +163,13 @@ def test_the_readmes_callbacks_say_task_and_outcome(start: Start) -> None:
 
 def test_the_environment_says_what_counts_as_a_task(start: Start) -> None:
     source = source_of("@app.post('/v2/predict')", "def second():", "    return 'answer'")
-    app = start(*MEASURED, *BIND, "own:app", source=source, GTE_TASK_RULES="/v2/predict", GTE_TASK_TYPES="summary, qa")
+    # Where the command can't be changed, it brings the configuration too.
+    environ = {
+        "GUNICORN_CMD_ARGS": " ".join(MEASURED[2:]),
+        "GTE_TASK_RULES": "/v2/predict",
+        "GTE_TASK_TYPES": "summary, qa",
+    }
+    app = start("-m", "gunicorn", *BIND, "own:app", source=source, **environ)
     for task in ("summary", "qa", "ner"):
         assert app.ask("/v2/predict", {"task_type": task})[0] == 200
         assert app.predict(task, "a|b") in (200, 400)
