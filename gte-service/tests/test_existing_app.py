@@ -99,6 +99,8 @@ def test_with_one_line_the_app_itself_shows_the_sum_over_its_workers(
 def test_with_one_line_the_counts_of_killed_workers_go_on(start: Start) -> None:
     app = start("-m", "gunicorn", "-w", "2", *BIND, "own:app", source=ONE_LINE, exported=False)
     wait_for(lambda: app.metrics()["gte_workers"] == 2, "two workers")
+    # In the folder that GTE_METRICS_DIR names.
+    assert sorted(app.workers) == sorted(app.children)
     clients = Clients(app)
     clients.send(70)
     for worker in app.children:

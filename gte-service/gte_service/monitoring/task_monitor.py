@@ -18,6 +18,7 @@ from gte_service.monitoring.exporter import exposition
 from gte_service.monitoring.folders import folder_of_server
 from gte_service.monitoring.recorder import Http, Outcome, Recorder
 from gte_service.monitoring.rendering import exposition_app
+from gte_service.monitoring.settings import read_monitoring_settings
 from gte_service.monitoring.worker import direct_metrics, metrics_directory
 
 _EXTENSION = "task_monitor"
@@ -126,8 +127,9 @@ class TaskMonitor:
     ) -> None:
         """Measure `app`.
 
-        Where no gunicorn hook has said where metrics go, they go to a folder that all workers of this server share,
-        and the app gets a route `GET /metrics` that shows the sum over them, unless it has one of its own.
+        Where no gunicorn hook has said where metrics go, they go to a folder that all workers of this server share
+        (`GTE_METRICS_DIR` names another), and the app gets a route `GET /metrics` that shows the sum over them, unless
+        it has one of its own.
 
         Args:
             app: the app; nothing of it changes but that route.
@@ -292,7 +294,7 @@ def _outcome(http_status: int, reason: str) -> Outcome:
 
 def _show_on(app: Flask) -> None:
     """Collect the metrics of all workers of this server in one folder, and show them on the app itself."""
-    directory = folder_of_server(app.root_path)
+    directory = read_monitoring_settings().directory or folder_of_server(app.root_path)
     direct_metrics(directory)
     shown = exposition_app(exposition(directory, alone=False))
     app.add_url_rule(
