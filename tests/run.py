@@ -221,6 +221,8 @@ def main() -> int:
                     part(run)
         except LauncherError as error:
             run.report.failed.append(str(error))
+        except KeyboardInterrupt:
+            run.report.failed.append("interrupted")
         finally:
             remove_traces(run.environ)
         return run.report.close()
