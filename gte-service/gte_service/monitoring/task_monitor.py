@@ -37,6 +37,7 @@ _REASON_OF_STATUS = {
     503: "overloaded",
     504: "deadline",
 }
+_SUCCESS, _NO_TASK = Outcome("success"), Outcome("")
 _log = logging.getLogger(__name__)
 _Asked = TypeVar("_Asked")
 _Said = TypeVar("_Said")
@@ -220,7 +221,7 @@ class TaskMonitor:
         measured.done = True
         seconds = measured.seconds
         http = Http(request.method, request.url_rule.rule if request.url_rule else None, http_status)
-        outcome = (outcome or _outcome(http_status, measured.reason)) if measured.is_task else Outcome("")
+        outcome = (outcome or _outcome(http_status, measured.reason)) if measured.is_task else _NO_TASK
         try:
             outcome = self._record(http, seconds, measured, outcome)
         except OSError as error:
@@ -287,7 +288,7 @@ def has_monitor(app: Flask) -> bool:
 
 def _outcome(http_status: int, reason: str) -> Outcome:
     if http_status < 400:
-        return Outcome("success")
+        return _SUCCESS
     status, default = ("invalid", "invalid_input") if http_status < 500 else ("error", "internal")
     return Outcome(status, reason or _REASON_OF_STATUS.get(http_status, default))
 
