@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from gte_service.monitoring.contract import metric
 
+_Family = TypeVar("_Family", CounterMetricFamily, GaugeMetricFamily)
 Samples = Iterable[tuple[Sequence[str], float]]
 
 
@@ -18,17 +20,17 @@ def gauge(name: str, value: float) -> GaugeMetricFamily:
 
 def gauges(name: str, samples: Samples) -> GaugeMetricFamily:
     """A gauge of the contract, from label values and values."""
-    entry = metric(name)
-    family = GaugeMetricFamily(name, entry.help, labels=entry.label_names)
-    for labels, value in samples:
-        family.add_metric(labels, value)
-    return family
+    return _filled(GaugeMetricFamily, name, samples)
 
 
 def counter(name: str, samples: Samples) -> CounterMetricFamily:
     """A counter of the contract, from label values and values."""
+    return _filled(CounterMetricFamily, name, samples)
+
+
+def _filled(kind: type[_Family], name: str, samples: Samples) -> _Family:
     entry = metric(name)
-    family = CounterMetricFamily(name, entry.help, labels=entry.label_names)
+    family = kind(name, entry.help, labels=entry.label_names)
     for labels, value in samples:
         family.add_metric(labels, value)
     return family
