@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from prometheus_client.mmap_dict import mmap_key
 
-from gte_service.monitoring.metric_files import HEADER_BYTES, encoded_entry, entries, reserve
+from gte_service.monitoring.metric_files import HEADER_BYTES, encoded_entry, entries, give_space, reserve
 
 _NUMBER_BYTES = 8
 
@@ -50,8 +50,7 @@ class MappedFile:
             entry = encoded_entry(raw)
             used = self._integers[0]
             if used + len(entry) > len(self._mapped):
-                # Not by truncate: where the disk is full, a store into a hole ends the process.
-                os.posix_fallocate(self._handle, 0, 2 * len(self._mapped))
+                give_space(self._handle, 2 * len(self._mapped))
                 self._map(2 * len(self._mapped))
             self._mapped[used : used + len(entry)] = entry
             self._integers[0] = used + len(entry)

@@ -19,8 +19,7 @@ from struct import Struct
 _INT = Struct("i")
 HEADER_BYTES = 8
 _VALUE_AND_TIMESTAMP_BYTES = 16
-# Beyond what the contract and many metrics of one's own need, so that the file never grows while it is written:
-# a file that grows on a full disk ends the process that writes.
+# Beyond what the contract and many metrics of one's own need, so that files seldom grow.
 _RESERVED_BYTES = 1 << 18
 # Most files are read in one piece.
 _FIRST_PIECE_BYTES = 1 << 16
@@ -162,9 +161,22 @@ def reserve(path: Path) -> None:
     try:
         if os.fstat(handle).st_size < HEADER_BYTES:
             os.ftruncate(handle, 0)
-            os.posix_fallocate(handle, 0, _RESERVED_BYTES)
+            give_space(handle, _RESERVED_BYTES)
     finally:
         os.close(handle)
+
+
+def give_space(handle: int, size: int) -> None:
+    """Make an open file that long, with disk space for all of it: a store into a hole of a full disk ends the process.
+
+    Raises:
+        OSError: there is no space.
+    """
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(handle, 0, size)
+    else:
+        # Not on macOS; holes are the lesser evil there.
+        os.ftruncate(handle, size)
 
 
 def set_aside(path: Path) -> Path:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from prometheus_client import Metric as Family
-from prometheus_client.mmap_dict import MmapedDict, mmap_key
+from prometheus_client.mmap_dict import mmap_key
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
@@ -18,6 +18,7 @@ from gte_service.monitoring import cells
 from gte_service.monitoring.census import count_set_aside
 from gte_service.monitoring.contract import CONTRACT
 from gte_service.monitoring.file_families import FileFamilies, Values
+from gte_service.monitoring.mapped_values import MappedFile
 from gte_service.monitoring.metric_files import DamagedFileError, Key, MetricFileReader, set_aside
 from gte_service.monitoring.recorder import OWN_PREFIX
 from gte_service.monitoring.slots import read_holders
@@ -169,10 +170,10 @@ def _went_back(before: Values, now: Values) -> bool:
 
 
 def _carry_on(path: Path, values: Values) -> None:
-    file = MmapedDict(str(path))  # type: ignore[no-untyped-call]
+    file = MappedFile(path)
     for key, value in values.items():
         names, own = [name for name, _ in key.labels], [text for _, text in key.labels]
         entry = mmap_key(key.family, key.sample, names, own, key.help)
-        carried, _ = file.read_value(entry)  # type: ignore[no-untyped-call]
-        file.write_value(entry, carried + value, 0.0)  # type: ignore[no-untyped-call]
-    file.close()  # type: ignore[no-untyped-call]
+        numbers, position = file.place(entry)
+        numbers[position] += value
+    file.close()
