@@ -1,8 +1,8 @@
-# The verbs of this project: `make` lists them. What they do is in launcher/ and tests/.
+# The verbs of this project: `make` lists them. What they do is in tools/ and tests/.
 # A setting of .env can be given for one call: make up GTE_PORT=5050
 
 PYTHON ?= python3
-LAUNCHER = @$(PYTHON) -m launcher
+LAUNCHER = @$(PYTHON) -m tools.launcher
 TESTS = @$(PYTHON) -m tests.run
 
 .DEFAULT_GOAL := help
@@ -33,7 +33,7 @@ load: ## measure the running stack under load; its options: make load ARGS="--he
 	$(LAUNCHER) load $(ARGS)
 
 evaluate: ## what each task gets right on labelled sets, with the model that is loaded; its options: make evaluate ARGS="--help"
-	@PYTHONPATH=gte-service $(PYTHON) -m evaluation $(ARGS)
+	@$(PYTHON) -m tools.evaluation $(ARGS)
 
 reconcile: ## do log and Prometheus say the same? its options: make reconcile ARGS="--help"
 	@$(PYTHON) -m reconcile $(ARGS)

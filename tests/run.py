@@ -17,22 +17,23 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from examples.tests.running import FOLDER, Example
-from launcher.errors import LauncherError
-from launcher.settings import read_settings
-from launcher.wheels import find_wheels
 from tests.report import Report
 from tests.stack.running import PROJECT
+from tests.stack.running_example import FOLDER, Example
+from tools.launcher.errors import LauncherError
+from tools.launcher.settings import read_settings
+from tools.launcher.wheels import find_wheels
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTEST = "pytest==9.2.0"
 
 # Folders of Python that stand by themselves, each with what mypy is asked about.
 PACKAGES: Mapping[str, tuple[str, ...]] = {
-    "gte-service": ("gte_service", "evaluation", "metrics_benchmark", "tests"),
+    "gte-monitoring": ("gte_monitoring", "tests"),
+    "gte-service": ("gte_service", "tests"),
     "alertmanager/inbox": ("alert_inbox", "tests"),
-    ".": ("--explicit-package-bases", "launcher", "reconcile", "bench", "grafana", "prometheus",
-          "alertmanager/tests", "tests/run.py", "tests/report.py", "tests/stack", "examples/tests"),
+    ".": ("--explicit-package-bases", "tools", "grafana/boards", "tests/run.py", "tests/report.py", "tests/stack",
+          "tests/config"),
     "examples/existing-app": ("app.py", "stand_in.py"),
     "tests/smoke": ("smoke", "tests"),
     "loadtest": ("loadtest", "tests"),
@@ -83,7 +84,7 @@ class TestRun:
         found = self._run("pytest for this Python", [*install, "--target", str(self._tools), PYTEST])
         self.environ["PYTHONPATH"] = str(self._tools)
         if subprocess.run(
-            [sys.executable, "-m", "launcher", "prepare"], cwd=ROOT, env=self.environ, check=False
+            [sys.executable, "-m", "tools.launcher", "prepare"], cwd=ROOT, env=self.environ, check=False
         ).returncode:
             self.report.failed.append("make prepare: the images could not be made")
             return False
@@ -104,19 +105,19 @@ class TestRun:
         self._run("docker compose config", ["docker", "compose", "--profile", "*", "config", "-q"])
         example = ["docker", "compose", "-f", str(FOLDER / "compose.yaml"), "config", "-q"]
         self._run("docker compose config, existing app", example)
-        self._host_pytest("configuration", "prometheus", "alertmanager/tests", "grafana")
+        self._host_pytest("configuration", "tests/config")
 
     def unit(self) -> None:
         """Tests of single parts."""
+        self._dev_pytest("gte-monitoring", "gte-monitoring")
         self._dev_pytest("gte-service", "gte-service")
         self._dev_pytest("alert-inbox", "alertmanager/inbox")
-        self._host_pytest("tools", "launcher", "reconcile", "tests/smoke", "bench")
+        self._host_pytest("tools", "tools/launcher", "tools/reconcile", "tests/smoke", "tools/bench")
         self._loadtest_pytest()
 
     def stack(self) -> None:
         """The whole stack, started as a user would and taken down again; then the existing app with its own."""
         self._host_pytest("stack", "tests/stack")
-        self._host_pytest("existing-app", "examples/tests")
 
     def full_size(self) -> None:
         """The shape of GTE-large in four workers: how much memory it takes."""
@@ -232,7 +233,7 @@ def remove_traces(environ: Mapping[str, str]) -> None:
     """Remove this run's containers, networks, volumes and image tags; layers stay as cache for the next run."""
     Example(environ).remove()
     subprocess.run(
-        [sys.executable, "-m", "launcher", "clean"],
+        [sys.executable, "-m", "tools.launcher", "clean"],
         cwd=ROOT, env={**environ, "CONFIRM": "yes"}, stdout=subprocess.DEVNULL, check=False,
     )  # fmt: skip
     subprocess.run(

@@ -52,17 +52,17 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(settings: Settings, options: argparse.Namespace) -> int:
-    from gte_service.server.logs import configure
-    from gte_service.server.supervisor import Supervisor
+    from gte_service.serving.logs import configure
+    from gte_service.serving.supervisor import Supervisor
 
     configure()
     return Supervisor(settings).run()
 
 
 def _exporter(settings: Settings, options: argparse.Namespace) -> int:
-    from gte_service.monitoring.exporter import exposition, serve
-    from gte_service.server.logs import configure
-    from gte_service.server.model_collector import ModelCollector
+    from gte_monitoring.exposition.exporter import exposition, serve
+    from gte_service.serving.logs import configure
+    from gte_service.serving.model_collector import ModelCollector
 
     configure()
     model = ModelCollector(settings.run_dir, settings.computations)
@@ -78,8 +78,8 @@ def _exporter(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _prepare(settings: Settings, options: argparse.Namespace) -> int:
-    from gte_service.server.logs import configure
-    from gte_service.server.preparer import run
+    from gte_service.serving.logs import configure
+    from gte_service.serving.preparer import run
 
     configure()
     run(settings)
@@ -87,7 +87,7 @@ def _prepare(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _health(settings: Settings, options: argparse.Namespace) -> int:
-    from gte_service.server.health import check
+    from gte_service.serving.health import check
 
     ready, said = check(settings)
     print(said)
@@ -96,7 +96,7 @@ def _health(settings: Settings, options: argparse.Namespace) -> int:
 
 def _model_present(settings: Settings, options: argparse.Namespace) -> int:
     from gte_service.engine.store.obtain import cached
-    from gte_service.server.preparer import source_of
+    from gte_service.serving.preparer import source_of
 
     if settings.is_demo or settings.model_dir:
         return 0
@@ -105,8 +105,8 @@ def _model_present(settings: Settings, options: argparse.Namespace) -> int:
 
 def _update_model(settings: Settings, options: argparse.Namespace) -> int:
     from gte_service.engine.store.obtain import cached, update
-    from gte_service.server.logs import configure
-    from gte_service.server.preparer import LogReport, source_of
+    from gte_service.serving.logs import configure
+    from gte_service.serving.preparer import LogReport, source_of
 
     if settings.is_demo or settings.model_dir:
         raise SettingsError(

@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 
 from conftest import Service, wait_for
-from gte_service.monitoring.cells import CELL_REQUESTS
-from gte_service.monitoring.contract import TASK_TYPES
-from gte_service.monitoring.metric_files import MetricFileReader
-from gte_service.monitoring.slots import SlotHolder, read_holders
+from gte_monitoring.contract import TASK_TYPES
+from gte_monitoring.exposition.metric_files import MetricFileReader
+from gte_monitoring.processes.slots import SlotHolder, read_holders
+from gte_monitoring.recording.cells import CELL_REQUESTS
 
 TASKS: dict[str, dict[str, object]] = {
     "embedding": {"input_text": "今天天气很好"},

@@ -10,12 +10,12 @@ import pytest
 from prometheus_client.mmap_dict import MmapedDict, mmap_key
 
 from conftest import Service
-from gte_service.monitoring.census import read_census
-from gte_service.monitoring.contract import metric
-from gte_service.monitoring.metric_files import DamagedFileError, MetricFileReader, reserve
-from gte_service.monitoring.recorder import OWN_PREFIX
-from gte_service.monitoring.slot_collector import SlotCollector
-from gte_service.monitoring.slots import read_holders
+from gte_monitoring.contract import metric
+from gte_monitoring.exposition.metric_files import DamagedFileError, MetricFileReader, reserve
+from gte_monitoring.exposition.slot_collector import SlotCollector
+from gte_monitoring.processes.slots import read_holders
+from gte_monitoring.processes.worker_starts import read_census
+from gte_monitoring.recording.recorder import OWN_PREFIX
 
 SUCCESSES = 'gte_task_requests_total{status="success",task_type="embedding"}'
 FIRST_ENTRY = 8

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from conftest import Service
-from gte_service.server.metrics_folder import claim
+from gte_service.serving.metrics_folder import claim
 
 
 def test_replicas_at_the_same_time_have_folders_of_their_own_and_find_them_again(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
 from conftest import Service, wait_for
-from gte_service.status import ModelStatus, write_model_status
+from gte_service.serving.status import ModelStatus, write_model_status
 from gte_service.tasks.registry import TASKS
 
 FLAGS = (

@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from conftest import Service, wait_for
-from gte_service.monitoring.slots import SlotHolder, read_holders
-from gte_service.server.health import check
+from gte_monitoring.processes.slots import SlotHolder, read_holders
+from gte_service.serving.health import check
+from gte_service.serving.status import read_readiness
 from gte_service.settings import read_settings
-from gte_service.status import read_readiness
 
 SUCCESSES = 'gte_task_requests_total{status="success",task_type="embedding"}'
 

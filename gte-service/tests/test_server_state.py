@@ -20,7 +20,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from conftest import free_port, wait_for
-from gte_service.monitoring.slots import read_holders
+from gte_monitoring.processes.slots import read_holders
 
 # PyDLL keeps the interpreter's lock during the call: no thread of the worker goes on, as when a library hangs.
 APP = """
@@ -75,7 +75,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
     settings = {"GTE_METRICS_LISTEN_PORT": str(metrics_port), "GTE_METRICS_DIR": str(tmp_path / "metrics")}
     options = [
         "-c",
-        "python:gte_service.monitoring.gunicorn_conf",
+        "python:gte_monitoring.gunicorn_conf",
         "-k",
         "gthread",
         "--threads",
@@ -200,4 +200,4 @@ def exports(process: Path, server: Server) -> bool:
         words = (process / "cmdline").read_text().split("\0")
     except OSError:
         return False
-    return "gte_service.monitoring" in words and str(server.metrics_port) in words
+    return "gte_monitoring" in words and str(server.metrics_port) in words

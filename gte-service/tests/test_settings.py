@@ -11,7 +11,7 @@ import pytest
 from gunicorn.config import KNOWN_SETTINGS  # type: ignore[import-untyped]
 
 from gte_service.errors import SettingsError
-from gte_service.server import gunicorn_conf
+from gte_service.serving import gunicorn_conf
 from gte_service.settings import read_settings
 
 

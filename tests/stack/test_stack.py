@@ -115,7 +115,7 @@ def test_a_request_is_counted_in_prometheus_by_task(stack: Stack) -> None:
 
 def test_log_and_prometheus_count_the_same_and_a_false_line_is_noticed(stack: Stack) -> None:
     def reconciled() -> tuple[int, dict[str, Any]]:
-        done = stack.run(sys.executable, "-m", "reconcile", "--since", "8m", "--json")
+        done = stack.run(sys.executable, "-m", "tools.reconcile", "--since", "8m", "--json")
         return done.returncode, json.loads(done.stdout) if done.stdout.startswith("{") else {}
 
     # The load test has sent thousands, and the last of them must have been scraped.

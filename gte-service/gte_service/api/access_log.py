@@ -13,9 +13,9 @@ from typing import Any
 
 from flask import request
 
+from gte_monitoring.contract import PHASES
+from gte_monitoring.task_monitor import Counted
 from gte_service.api.headers import request_id
-from gte_service.monitoring.contract import PHASES
-from gte_service.monitoring.task_monitor import Counted
 
 # Probes and parts of the page come often and would bury the rest.
 _SILENT_PATHS = frozenset({"/healthz", "/readyz"})

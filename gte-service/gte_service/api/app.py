@@ -6,12 +6,12 @@ from pathlib import Path
 
 from flask import Flask
 
+from gte_monitoring.recording.recorder import Recorder
+from gte_monitoring.task_monitor import TaskMonitor
 from gte_service.api import cross_origin, errors, headers, keys, openai_api, openapi, page, predict, probes
 from gte_service.api.access_log import AccessLog
 from gte_service.api.json_provider import ReadableJson
-from gte_service.api.model_holder import ModelHolder
-from gte_service.monitoring.recorder import Recorder
-from gte_service.monitoring.task_monitor import TaskMonitor
+from gte_service.serving.model_holder import ModelHolder
 from gte_service.settings import Settings
 from gte_service.tasks.registry import TASKS
 

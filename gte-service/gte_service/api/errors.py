@@ -8,9 +8,9 @@ import re
 from flask import Flask, Response, current_app, jsonify, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
+from gte_monitoring.task_monitor import current
 from gte_service.api.headers import request_id
 from gte_service.errors import RequestError
-from gte_service.monitoring.task_monitor import current
 
 RETRY_AFTER_SECONDS = 5
 _CONVERTER = re.compile(r"<\w+:")

@@ -7,8 +7,8 @@ import uuid
 
 from flask import Flask, Response, g, request
 
-from gte_service.monitoring.contract import PHASES
-from gte_service.monitoring.task_monitor import current
+from gte_monitoring.contract import PHASES
+from gte_monitoring.task_monitor import current
 
 REQUEST_ID = "X-Request-ID"
 SERVER_TIMING = "Server-Timing"

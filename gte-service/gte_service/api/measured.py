@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from gte_monitoring.task_monitor import TaskMonitor, current
 from gte_service.engine.encoder import Encoded
-from gte_service.monitoring.task_monitor import TaskMonitor, current
 
 
 def record(monitor: TaskMonitor, encoded: Encoded) -> Encoded:

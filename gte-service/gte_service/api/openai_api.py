@@ -11,13 +11,13 @@ from typing import Any
 from flask import Blueprint, Response, jsonify
 from werkzeug.routing import BaseConverter
 
+from gte_monitoring.task_monitor import TaskMonitor
 from gte_service.api.body import check_names, read_object
 from gte_service.api.measured import record, record_rest
-from gte_service.api.model_holder import ModelHolder
 from gte_service.errors import InvalidInput, UnknownModel
-from gte_service.monitoring.task_monitor import TaskMonitor
+from gte_service.serving.model_holder import ModelHolder
+from gte_service.serving.status import read_model_status
 from gte_service.settings import Settings
-from gte_service.status import read_model_status
 from gte_service.tasks.fields import kind_of, required, text_of, texts_of
 
 EMBEDDINGS = "/v1/embeddings"

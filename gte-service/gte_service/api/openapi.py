@@ -10,9 +10,9 @@ from flask import Blueprint, Response, jsonify
 
 from gte_service import errors
 from gte_service.api import openai_api
-from gte_service.api.model_holder import ModelHolder
+from gte_service.serving.model_holder import ModelHolder
+from gte_service.serving.status import State
 from gte_service.settings import Settings
-from gte_service.status import State
 from gte_service.tasks.protocol import Schema, Task
 from gte_service.tasks.registry import TASKS
 from gte_service.tasks.schemas import TEXT, object_of

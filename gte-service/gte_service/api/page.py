@@ -8,8 +8,8 @@ from typing import Any
 from flask import Blueprint, Response, make_response, render_template, request
 from markupsafe import Markup
 
+from gte_service.serving.status import read_readiness
 from gte_service.settings import Settings
-from gte_service.status import read_readiness
 from gte_service.tasks.protocol import Task
 from gte_service.tasks.registry import TASKS
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 from flask import Blueprint, Response, jsonify
 
+from gte_monitoring.task_monitor import TaskMonitor, current
 from gte_service.api.body import check_names, read_object
 from gte_service.api.headers import request_id
 from gte_service.api.measured import record, record_rest
-from gte_service.api.model_holder import ModelHolder
 from gte_service.engine.encoder import Encoded
-from gte_service.monitoring.task_monitor import TaskMonitor, current
+from gte_service.serving.model_holder import ModelHolder
 from gte_service.settings import Settings
 from gte_service.tasks.fields import required
 from gte_service.tasks.model import Model

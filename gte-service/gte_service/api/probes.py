@@ -5,8 +5,8 @@ from __future__ import annotations
 from flask import Blueprint, Response, jsonify
 
 from gte_service.api.errors import RETRY_AFTER_SECONDS
+from gte_service.serving.status import read_readiness
 from gte_service.settings import Settings
-from gte_service.status import read_readiness
 
 
 def blueprint(settings: Settings) -> Blueprint:

@@ -9,8 +9,8 @@ Nothing here knows of HTTP, of tasks or of metrics, so it can be used without th
 """
 
 from gte_service.engine.batcher import Batch, Limits, Watcher
+from gte_service.engine.compute_lock import Turns
 from gte_service.engine.encoder import Encoded, Encoder, TokenVectors, load_encoder
 from gte_service.engine.precision import PRECISIONS
-from gte_service.engine.turns import Turns
 
 __all__ = ["PRECISIONS", "Batch", "Encoded", "Encoder", "Limits", "TokenVectors", "Turns", "Watcher", "load_encoder"]

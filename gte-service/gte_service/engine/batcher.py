@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from gte_service.engine.turns import Turns
+from gte_service.engine.compute_lock import Turns
 from gte_service.errors import DeadlineExceeded, InferenceFailed, Overloaded, RequestError
 
 _log = logging.getLogger(__name__)

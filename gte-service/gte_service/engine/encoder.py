@@ -18,12 +18,12 @@ from torch.nn import functional
 
 from gte_service.engine.batcher import Batcher, Limits, Watcher
 from gte_service.engine.bert import Bert, BertShape
+from gte_service.engine.compute_lock import Turns
 from gte_service.engine.pooling import read_pooling
 from gte_service.engine.precision import precision_named
 from gte_service.engine.store.checkpoint import map_safetensors
 from gte_service.engine.store.prepared import WEIGHTS_FILE, prepare, read_prepared
 from gte_service.engine.tokens import BertTokenizer
-from gte_service.engine.turns import Turns
 from gte_service.errors import ModelFilesError
 
 PROBE_TEXT = "模型已经可以回答。"

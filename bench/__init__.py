@@ -1,1 +1,0 @@
-"""Measures this service beside its rivals, in turns, on the same weights and texts: `python3 -m bench --help`."""

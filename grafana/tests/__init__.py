@@ -1,1 +1,0 @@
-"""Tests of what Grafana is told."""

@@ -1,0 +1,10 @@
+"""Metrics of a text service, exact over several gunicorn workers.
+
+Knows nothing of models or tasks: task types come in as words, so any Flask app can use it. `TaskMonitor(app)` is all
+that an app needs; `gunicorn -c python:gte_monitoring.gunicorn_conf` needs no change to it at all.
+"""
+
+from gte_monitoring.recording.recorder import Outcome, Recorder
+from gte_monitoring.task_monitor import TaskMonitor
+
+__all__ = ["Outcome", "Recorder", "TaskMonitor"]

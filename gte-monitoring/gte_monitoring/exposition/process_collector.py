@@ -1,0 +1,152 @@
+"""The figures of the server's processes, which prometheus_client leaves out with several workers."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from prometheus_client import Metric as Family
+from prometheus_client.registry import Collector
+
+from gte_monitoring.exposition.families import counter, gauge, gauges
+from gte_monitoring.processes.backlog import read_backlog
+from gte_monitoring.processes.heartbeat import heartbeat_age
+from gte_monitoring.processes.procfs import ProcessFigures, proportional_bytes, read_figures
+from gte_monitoring.processes.slots import read_holders
+from gte_monitoring.processes.worker_starts import read_census
+
+_PSS_SECONDS = 30.0
+
+
+class ProcessCollector(Collector):
+    """How many workers there are, whether they answer, what waits for them, and what each process uses."""
+
+    def __init__(self, directory: Path, others: Mapping[str, int] | None = None) -> None:
+        """Look at the workers that hold slots in `directory`, at their master, and at this process.
+
+        Args:
+            directory: where the slots are.
+            others: process ids of what else belongs to the server, by name.
+        """
+        self._directory = directory
+        self._others = {"exporter": os.getpid(), **(others or {})}
+        self._memory = _Memory()
+
+    def collect(self) -> Iterable[Family]:
+        """The server's state first, then each process's figures."""
+        census = read_census(self._directory)
+        figures = self._figures(census.living_master)
+        ages = {
+            process: age
+            for process, (pid, of_process) in figures.items()
+            if _is_worker(process) and (age := heartbeat_age(pid, of_process)) is not None
+        }
+        yield gauge("gte_workers", sum(map(_is_worker, figures)))
+        yield gauge("gte_server_up", float(_answers(figures, ages, census.patience_seconds)))
+        yield gauges("gte_worker_heartbeat_age_seconds", [((process,), age) for process, age in ages.items()])
+        yield counter("gte_worker_restarts_total", [((), census.restarts)])
+        yield counter("gte_metric_files_set_aside_total", [((), census.set_aside)])
+        if census.begun:
+            yield gauge("gte_counters_start_time_seconds", census.begun)
+        yield gauges("gte_backlog_connections", _waiting(figures))
+        yield gauges("flask_exporter_info", [((_package_version(),), 1.0)])
+        yield from self._process_families(figures)
+
+    def _process_families(self, figures: Mapping[str, tuple[int, ProcessFigures]]) -> Iterable[Family]:
+        memory = self._memory.look({process: pid for process, (pid, _) in figures.items()})
+        yield gauges("gte_process_proportional_memory_bytes", [((process,), size) for process, size in memory.items()])
+        of_each = [((process,), of_process) for process, (_, of_process) in figures.items()]
+        yield gauges("gte_process_resident_memory_bytes", [(label, each.resident_bytes) for label, each in of_each])
+        yield gauges("gte_process_open_fds", [(label, len(each.open_files)) for label, each in of_each])
+        yield gauges("gte_process_threads", [(label, each.threads) for label, each in of_each])
+        yield gauges("gte_process_start_time_seconds", [(label, each.started) for label, each in of_each])
+        yield counter("gte_process_cpu_seconds_total", [(label, each.cpu_seconds) for label, each in of_each])
+
+    def _figures(self, master: int) -> dict[str, tuple[int, ProcessFigures]]:
+        pids = {f"worker-{holder.slot}": holder.pid for holder in read_holders(self._directory) if holder.alive}
+        # A worker may serve its own metrics.
+        pids |= {process: pid for process, pid in self._others.items() if pid not in pids.values()}
+        if master:
+            pids["master"] = master
+        found = {process: (pid, figures) for process, pid in pids.items() if (figures := read_figures(pid))}
+        # An app that gunicorn loads before it forks makes the master hold a slot.
+        parents = {figures.parent for process, (_, figures) in found.items() if _is_worker(process)}
+        return {
+            process: (pid, figures)
+            for process, (pid, figures) in found.items()
+            if pid not in parents or not _is_worker(process)
+        }
+
+
+class _Memory:
+    """PSS by process. The first time a scrape waits for it, later it shows what a thread has found out meanwhile.
+
+    The kernel walks all pages for it: some 50 ms for a worker with the large model.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[float, int]] = {}
+        self._lock = threading.Lock()
+        self._looking = threading.Lock()
+
+    def look(self, pids: Mapping[str, int]) -> dict[str, int]:
+        with self._lock:
+            self._known = {pid: known for pid, known in self._known.items() if pid in pids.values()}
+            unseen = [pid for pid in pids.values() if pid not in self._known]
+            stale = any(time.monotonic() - at > _PSS_SECONDS for at, _ in self._known.values())
+        for pid in unseen:
+            self._read(pid)
+        if stale and self._looking.acquire(blocking=False):
+            threading.Thread(target=self._look_again, args=(list(pids.values()),), name="pss", daemon=True).start()
+        with self._lock:
+            return {process: self._known[pid][1] for process, pid in pids.items() if pid in self._known}
+
+    def _look_again(self, pids: list[int]) -> None:
+        try:
+            for pid in pids:
+                self._read(pid)
+        finally:
+            self._looking.release()
+
+    def _read(self, pid: int) -> None:
+        if (size := proportional_bytes(pid)) is not None:
+            with self._lock:
+                self._known[pid] = (time.monotonic(), size)
+
+
+def _is_worker(process: str) -> bool:
+    return process.startswith("worker-")
+
+
+def _answers(
+    figures: Mapping[str, tuple[int, ProcessFigures]], ages: Mapping[str, float], patience_seconds: float
+) -> bool:
+    """Whether some worker is neither stopped nor behind with its heartbeat, where it has one."""
+    return any(
+        not of_process.stopped and ages.get(process, 0.0) <= patience_seconds
+        for process, (_, of_process) in figures.items()
+        if _is_worker(process)
+    )
+
+
+def _waiting(figures: Mapping[str, tuple[int, ProcessFigures]]) -> list[tuple[tuple[str], float]]:
+    inodes = {
+        int(target.removeprefix("socket:[").removesuffix("]"))
+        for process, (_, of_process) in figures.items()
+        if process == "master" or _is_worker(process)
+        for target in of_process.open_files.values()
+        if target.startswith("socket:[")
+    }
+    backlog = read_backlog(inodes)
+    return [(("accept",), backlog.accept), (("unread",), backlog.unread)] if backlog else []
+
+
+def _package_version() -> str:
+    try:
+        return version("gte-service")
+    except PackageNotFoundError:
+        return "unknown"

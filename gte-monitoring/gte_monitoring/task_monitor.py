@@ -1,0 +1,303 @@
+"""Measures a Flask app: every HTTP request, and on the task routes every task."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from flask import Flask, Request, Response, request
+from flask.signals import got_request_exception, request_finished, request_started, request_tearing_down
+from werkzeug.exceptions import HTTPException
+
+from gte_monitoring.contract import TASK_TYPES, UNKNOWN_TASK
+from gte_monitoring.exposition.exporter import exposition
+from gte_monitoring.exposition.rendering import exposition_app
+from gte_monitoring.processes.folders import folder_of_server
+from gte_monitoring.processes.slot_setup import direct_metrics, metrics_directory
+from gte_monitoring.recording.recorder import Http, Outcome, Recorder
+from gte_monitoring.settings import read_monitoring_settings
+
+_EXTENSION = "task_monitor"
+_METRICS_PATH = "/metrics"
+# The same path, but a variable in it makes it give way to a rule without any, even to one that the app makes later.
+_METRICS_RULE = "/metric<any(s):_>"
+_METRICS_ENDPOINT = "task_monitor_metrics"
+# Where a request's WSGI environment holds what is known of it.
+_MEASURED = "gte_service.measured"
+# The reason of a request that was refused before anybody named one.
+_REASON_OF_STATUS = {
+    401: "unauthorized",
+    403: "unauthorized",
+    413: "too_large",
+    429: "overloaded",
+    503: "overloaded",
+    504: "deadline",
+}
+_SUCCESS, _NO_TASK = Outcome("success"), Outcome("")
+_log = logging.getLogger(__name__)
+_Asked = TypeVar("_Asked")
+_Said = TypeVar("_Said")
+
+
+@dataclass(slots=True)
+class Measured:
+    """What is known of the request in hand.
+
+    Attributes:
+        begun: `time.perf_counter()` at its arrival.
+        is_task: whether it is counted as a task.
+        task_type: label value of its task.
+        reason: why it has no result, "" while nothing is wrong.
+        active: whether it is counted in `gte_active_requests`.
+        done: whether it has been counted.
+        phases: seconds by phase.
+        tokens: tokens computed for it, special ones included.
+        truncated: texts of it that were cut.
+        batch_tokens: tokens of the computations that held a text of it, those of other requests included.
+    """
+
+    begun: float
+    is_task: bool
+    task_type: str = UNKNOWN_TASK
+    reason: str = ""
+    active: bool = False
+    done: bool = False
+    phases: dict[str, float] = field(default_factory=dict)
+    tokens: int = 0
+    truncated: int = 0
+    batch_tokens: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the request arrived."""
+        return time.perf_counter() - self.begun
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A request at the moment it was counted, with the very values it was counted with.
+
+    Attributes:
+        time: when, in UTC.
+        http_status: what it was answered with.
+        seconds: from its arrival to its answer.
+        status: `success`, `error` or `invalid`; "" for what is no task.
+        reason: why it has no result, one of the contract's reasons; "" for a success and for what is no task.
+        measured: what else is known of it.
+    """
+
+    time: datetime
+    http_status: int
+    seconds: float
+    status: str
+    reason: str
+    measured: Measured
+
+
+def task_in_body(request: Request) -> object:
+    """The task a request names in the field `task_type` of its JSON body, of its form or of its query; or None."""
+    try:
+        body = request.get_json(silent=True)
+        return body.get("task_type") if isinstance(body, dict) else request.values.get("task_type")
+    except HTTPException:
+        # A body that can't be read, for example a too large one: the app will say so itself.
+        return None
+
+
+class TaskMonitor:
+    """Records each request of a Flask app exactly once.
+
+    It listens to Flask's signals, not hooks, so the order in which an app registers its own doesn't matter: a request
+    that another hook answers is counted as well, with the status that the client gets.
+    """
+
+    def __init__(
+        self,
+        app: Flask,
+        task_rules: Mapping[str, str] | None = None,
+        recorder: Recorder | None = None,
+        on_counted: Callable[[Counted], None] | None = None,
+        *,
+        task_types: Iterable[str] = TASK_TYPES,
+        task_of: Callable[[Request], object] | None = task_in_body,
+        outcome_of: Callable[[Response], Outcome | None] | None = None,
+    ) -> None:
+        """Measure `app`.
+
+        Where no gunicorn hook has said where metrics go, they go to a folder that all workers of this server share
+        (`GTE_METRICS_DIR` names another), and the app gets a route `GET /metrics` that shows the sum over them, unless
+        it has one of its own.
+
+        Args:
+            app: the app; nothing of it changes but that route.
+            task_rules: URL rules whose POST requests are tasks, each with its task, or "" where `task_of` or `task_is`
+                says which; by default only `/predict`.
+            recorder: where to record; by default a new one.
+            on_counted: is called once for each request, right after it was counted and inside its context. What it
+                raises fails the request.
+            task_types: the app's tasks; any other is counted as `unknown`. Not used with a `recorder`.
+            task_of: says which task a request is; None if the app will say it by `task_is`.
+            outcome_of: says from the response how a task ended; where it gives None, the HTTP status does: under 400
+                `success`, under 500 `invalid`, else `error`.
+        """
+        app.extensions[_EXTENSION] = self
+        self._task_rules = {"/predict": ""} if task_rules is None else dict(task_rules)
+        self._on_counted = on_counted
+        self._task_of = task_of
+        self._outcome_of = outcome_of
+        self._said: set[str] = set()
+        self._shown = recorder is None and metrics_directory() is None
+        if self._shown:
+            _show_on(app)
+        self.recorder = recorder or Recorder(tuple(task_types))
+        request_started.connect(self._begin, app)
+        request_finished.connect(self._finish, app)
+        request_tearing_down.connect(self._make_sure, app)
+        got_request_exception.connect(self._note_exception, app)
+
+    def task_is(self, task_type: object) -> None:
+        """Say which task the request in hand is; an unknown word is counted as `unknown`."""
+        self._name(current(), task_type)
+
+    def phase(self, phase: str, seconds: float) -> None:
+        """Add to a part of the request in hand; it is recorded when the request is counted."""
+        phases = current().phases
+        phases[phase] = phases.get(phase, 0.0) + seconds
+
+    def volume(self, tokens: int, truncated: int, batch_tokens: int = 0) -> None:
+        """Add to what was computed for the request in hand; it is recorded when the request is counted.
+
+        Args:
+            tokens: of its texts, special ones included.
+            truncated: texts that were cut.
+            batch_tokens: of the computations that held its texts.
+        """
+        measured = current()
+        measured.tokens += tokens
+        measured.truncated += truncated
+        measured.batch_tokens += batch_tokens
+
+    def _begin(self, sender: Flask) -> None:
+        begun = time.perf_counter()
+        request = _request()
+        if request.endpoint == _METRICS_ENDPOINT:
+            return
+        rule = request.url_rule.rule if request.url_rule else ""
+        if rule == _METRICS_PATH and self._shown:
+            self._shown = False
+            _log.warning(
+                "the app has a route %s of its own, so the monitor's metrics are not shown there. Start it with "
+                "`gunicorn -c python:gte_monitoring.gunicorn_conf`, which serves them on a port of their own.",
+                _METRICS_PATH,
+            )
+        measured = Measured(begun, rule in self._task_rules and request.method == "POST")
+        request.environ[_MEASURED] = measured
+        if not measured.is_task:
+            return
+        if fixed := self._task_rules[rule]:
+            self._name(measured, fixed)
+        elif self._task_of:
+            self._name(measured, self._asked(self._task_of, request))
+
+    def _finish(self, sender: Flask, response: Response) -> None:
+        request = _request()
+        measured = request.environ.get(_MEASURED)
+        if measured and not measured.done:
+            outcome = self._asked(self._outcome_of, response) if self._outcome_of else None
+            self._count(request, measured, response.status_code, outcome)
+
+    def _make_sure(self, sender: Flask, exc: BaseException | None = None) -> None:
+        # A hook failed, and so did the answer to that: the server answers 500.
+        request = _request()
+        measured = request.environ.get(_MEASURED)
+        if measured and not measured.done:
+            self._count(request, measured, 500, None)
+
+    def _count(self, request: Request, measured: Measured, http_status: int, outcome: Outcome | None) -> None:
+        measured.done = True
+        seconds = measured.seconds
+        http = Http(request.method, request.url_rule.rule if request.url_rule else None, http_status)
+        outcome = (outcome or _outcome(http_status, measured.reason)) if measured.is_task else _NO_TASK
+        try:
+            outcome = self._record(http, seconds, measured, outcome)
+        except OSError as error:
+            # A new series needs room in a file. The client's answer does not.
+            self._say_once("a request was not counted: %s", error)
+        self._leave(measured)
+        if self._on_counted:
+            now = datetime.now(UTC)
+            self._on_counted(Counted(now, http_status, seconds, outcome.status, outcome.reason, measured))
+
+    def _record(self, http: Http, seconds: float, measured: Measured, outcome: Outcome) -> Outcome:
+        for phase, part in measured.phases.items():
+            self.recorder.phase(phase, part)
+        if not measured.is_task:
+            self.recorder.http_finished(http, seconds)
+            return outcome
+        self.recorder.volume(measured.task_type, measured.tokens, measured.truncated)
+        return self.recorder.task_finished(http, seconds, measured.task_type, outcome)
+
+    def _asked(self, callback: Callable[[_Asked], _Said], about: _Asked) -> _Said | None:
+        """What a callback of the app says, None where it fails: that must not cost a client the answer."""
+        try:
+            return callback(about)
+        except Exception as error:  # noqa: BLE001 (it is the app's code)
+            self._say_once(f"{callback!r} failed, so a request is counted as if it were not there: %r", error)
+            return None
+
+    def _say_once(self, words: str, error: Exception) -> None:
+        if words not in self._said:
+            self._said.add(words)
+            _log.error(words, error, exc_info=error)
+
+    def _name(self, measured: Measured, task_type: object) -> None:
+        self._leave(measured)
+        measured.task_type = self.recorder.task_label(task_type)
+        self.recorder.task_started(measured.task_type)
+        measured.active = True
+
+    def _leave(self, measured: Measured) -> None:
+        if measured.active:
+            self.recorder.task_ended(measured.task_type)
+            measured.active = False
+
+    def _note_exception(self, sender: Flask, exception: BaseException) -> None:
+        self.recorder.http_exception(request.method)
+
+
+def current() -> Measured:
+    """What is known of the request in hand."""
+    measured: Measured = _request().environ[_MEASURED]
+    return measured
+
+
+def _request() -> Request:
+    # Not the proxy: each use of one takes as long as a store in a metric file.
+    found: Request = request._get_current_object()  # type: ignore[attr-defined]
+    return found
+
+
+def has_monitor(app: Flask) -> bool:
+    """Whether an app is measured already."""
+    return _EXTENSION in app.extensions
+
+
+def _outcome(http_status: int, reason: str) -> Outcome:
+    if http_status < 400:
+        return _SUCCESS
+    status, default = ("invalid", "invalid_input") if http_status < 500 else ("error", "internal")
+    return Outcome(status, reason or _REASON_OF_STATUS.get(http_status, default))
+
+
+def _show_on(app: Flask) -> None:
+    """Collect the metrics of all workers of this server in one folder, and show them on the app itself."""
+    directory = read_monitoring_settings().directory or folder_of_server(app.root_path)
+    direct_metrics(directory)
+    shown = exposition_app(exposition(directory, alone=False))
+    app.add_url_rule(
+        _METRICS_RULE, _METRICS_ENDPOINT, lambda _: Response.from_app(shown, request.environ), methods=["GET"]
+    )

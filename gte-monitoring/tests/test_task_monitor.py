@@ -1,0 +1,162 @@
+"""The monitor counts each request once, however it ends, and tells of it with the same values."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from flask import Flask, Response
+
+from gte_monitoring.recording.cells import CELL_REQUESTS, CELL_SECONDS, Cell, families
+from gte_monitoring.recording.recorder import OWN_PREFIX, Outcome, Recorder
+from gte_monitoring.task_monitor import Counted, TaskMonitor
+
+
+class Watched:
+    """An app with a monitor, and what the monitor told of its requests."""
+
+    def __init__(self) -> None:
+        self.app = Flask("watched")
+        self.told: list[Counted] = []
+        self.monitor = TaskMonitor(
+            self.app, {"/predict": "", "/fixed": "embedding"}, Recorder(), self.told.append, task_of=None
+        )
+
+        @self.app.post("/predict")
+        def predict() -> str:
+            self.monitor.task_is("qa")
+            for _ in range(2):
+                self.monitor.phase("inference", 0.25)
+                self.monitor.volume(10, 1, 40)
+            return "answer"
+
+        @self.app.post("/fixed")
+        def fixed() -> str:
+            raise ValueError("a defect")
+
+        @self.app.get("/other")
+        def other() -> str:
+            return "other"
+
+    def only(self) -> Counted:
+        assert len(self.told) == 1
+        return self.told[0]
+
+
+def counters(recorder: Recorder) -> dict[tuple[str, ...], float]:
+    """What has been counted of tasks and is not 0, by its name and labels."""
+    samples = [sample for family in recorder.registry.collect() for sample in family.samples if sample.value]
+    requests = [(Cell(each.labels.items()), each.value) for each in samples if each.name == CELL_REQUESTS]
+    seconds = [(Cell(each.labels.items()), each.value) for each in samples if each.name == CELL_SECONDS]
+    samples = [each for each in samples if not each.name.startswith("gte_cell")]
+    samples += [sample for family in families(requests, seconds, ()) for sample in family.samples]
+    return {
+        (sample.name.removeprefix(OWN_PREFIX), *sample.labels.values()): sample.value
+        for sample in samples
+        if sample.name.removeprefix(OWN_PREFIX).startswith("gte_")
+        and sample.name.endswith(("_total", "_count", "seconds_sum"))
+        and "latency" not in sample.name
+    }
+
+
+def test_parts_of_a_request_add_up_and_are_recorded_once() -> None:
+    watched = Watched()
+    watched.app.test_client().post("/predict")
+    counted = watched.only()
+    assert (counted.status, counted.reason, counted.http_status) == ("success", "", 200)
+    assert counted.measured.task_type == "qa"
+    assert counters(watched.monitor.recorder) == {
+        ("gte_task_requests_total", "qa", "success"): 1,
+        ("gte_input_tokens_total", "qa"): 20,
+        ("gte_truncated_inputs_total", "qa"): 2,
+        ("gte_phase_seconds_count", "inference"): 1,
+        ("gte_phase_seconds_sum", "inference"): 0.5,
+    }
+    assert counted.measured.batch_tokens == 80
+
+
+def test_a_request_that_fails_in_another_hook_is_counted_and_told_of() -> None:
+    watched = Watched()
+
+    @watched.app.after_request
+    def fail(response: Response) -> Response:
+        raise RuntimeError("another hook")
+
+    assert watched.app.test_client().post("/predict").status_code == 500
+    counted = watched.only()
+    assert (counted.status, counted.reason, counted.http_status) == ("error", "internal", 500)
+    assert counters(watched.monitor.recorder)["gte_task_requests_total", "qa", "error"] == 1
+
+
+def test_a_route_of_one_task_counts_as_that_task_whatever_happens() -> None:
+    watched = Watched()
+    assert watched.app.test_client().post("/fixed").status_code == 500
+    counted = watched.only()
+    assert (counted.measured.task_type, counted.status, counted.reason) == ("embedding", "error", "internal")
+    assert counters(watched.monitor.recorder) == {
+        ("gte_task_requests_total", "embedding", "error"): 1,
+        ("gte_task_errors_total", "embedding", "internal"): 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "http_status"),
+    [("GET", "/other", 200), ("GET", "/nowhere", 404), ("GET", "/predict", 405), ("OPTIONS", "/predict", 200)],
+)
+def test_what_is_no_task_is_told_of_without_a_status(method: str, path: str, http_status: int) -> None:
+    watched = Watched()
+    watched.app.test_client().open(path, method=method)
+    counted = watched.only()
+    assert (counted.status, counted.reason, counted.http_status) == ("", "", http_status)
+    assert not counted.measured.is_task
+    assert counters(watched.monitor.recorder) == {}
+
+
+def test_a_callback_that_fails_costs_no_client_the_answer(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(about: object) -> Outcome:
+        raise LookupError("a defect of the callback")
+
+    app = Flask("callbacks")
+    app.add_url_rule("/predict", view_func=lambda: "answer", methods=["POST"])
+    recorder = Recorder()
+    TaskMonitor(app, recorder=recorder, task_of=fail, outcome_of=fail)
+    for _ in range(2):
+        assert app.test_client().post("/predict", json={"task_type": "qa"}).text == "answer"
+    assert counters(recorder) == {("gte_task_requests_total", "unknown", "success"): 2}
+    assert [record.getMessage().count("a defect of the callback") for record in caplog.records] == [1]
+
+
+def test_a_full_disk_costs_no_client_the_answer(small_disk: Path) -> None:
+    script = """
+        import os, sys
+        from pathlib import Path
+        from gte_monitoring.processes.slot_setup import join_metrics
+        disk = Path(sys.argv[1])
+        join_metrics(disk / "metrics")
+        from flask import Flask, abort
+        from gte_monitoring import TaskMonitor
+        app = Flask("full")
+        app.add_url_rule("/<int:status>", view_func=lambda status: ("answer", status))
+        for number in range(400):
+            app.add_url_rule(f"/{'long' * 50}/{number}", f"route{number}", lambda: "answer")
+        TaskMonitor(app)
+        free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
+        (disk / "ballast").write_bytes(bytes(free))
+        client = app.test_client()
+        answers = {client.get(f"/{'long' * 50}/{number}").text for number in range(400)}
+        print(answers)
+    """
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(script), str(small_disk)],
+            capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+    finally:
+        (small_disk / "ballast").unlink(missing_ok=True)
+        shutil.rmtree(small_disk / "metrics", ignore_errors=True)
+    assert done.stdout == "{'answer'}\n", done.stderr
+    assert done.stderr.count("a request was not counted: [Errno 28]") == 1

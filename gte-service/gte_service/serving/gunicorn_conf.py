@@ -1,0 +1,43 @@
+"""gunicorn's configuration. Every lower-case name here is a setting of gunicorn; it ignores unknown ones silently."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gte_monitoring.processes.slot_setup import join_metrics
+from gte_monitoring.processes.worker_starts import master_is_this_process
+from gte_service.settings import read_settings
+from gte_service.tasks.spans.segmenter import load_dictionary
+
+_settings = read_settings()
+
+bind = f"0.0.0.0:{_settings.port}"
+workers = _settings.workers
+threads = _settings.threads
+worker_class = "gte_service.serving.draining_worker.DrainingThreadWorker"
+# The model is loaded after the fork: torch's threads don't survive one.
+preload_app = False
+max_requests = _settings.max_requests
+max_requests_jitter = _settings.max_requests // 10
+# Seconds. Compose waits 45 s, so that the requests in flight can end before the container is killed.
+graceful_timeout = 30
+timeout = 60
+keepalive = 15
+# The heartbeat must not wait for a disk.
+worker_tmp_dir = "/dev/shm"  # noqa: S108
+# It would want a writable home, and nothing here uses it.
+control_socket_disable = True
+accesslog = None
+errorlog = "-"
+loglevel = "warning"
+
+
+def on_starting(server: Any) -> None:
+    """Be known as the master; load the segmenter's dictionary before the fork: the workers share its memory."""
+    master_is_this_process(_settings.metrics_dir)
+    load_dictionary()
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """Give the new worker its slot before it makes its first metric."""
+    join_metrics(_settings.metrics_dir)

@@ -1,0 +1,58 @@
+"""The folder of this replica's metric files: the same after a restart, and no other replica's."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from gte_monitoring.exposition.metric_files import reserve
+
+_MOST_REPLICAS = 256
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class MetricsFolder:
+    """A folder that is this process's as long as `lock` is open."""
+
+    path: Path
+    lock: IO[str]
+
+
+def claim(home: Path, fallback: Path) -> MetricsFolder:
+    """Take the first `replica-<n>` in `home` that no live replica holds; a container that was killed finds its own.
+
+    Args:
+        home: where the folders of all replicas are, on a volume that outlives containers.
+        fallback: taken where `home` can't be used; what is counted there ends with the container.
+
+    Raises:
+        OSError: the fallback can't be used either.
+    """
+    try:
+        return _claim(home)
+    except OSError as error:
+        _log.error(
+            "%s can't hold the metric files (%s). They are in %s now: Prometheus will see counters begin anew when "
+            "this container is started again.", home, error, fallback,
+        )  # fmt: skip
+        return _claim(fallback)
+
+
+def _claim(home: Path) -> MetricsFolder:
+    for number in range(_MOST_REPLICAS):
+        path = home / f"replica-{number}"
+        path.mkdir(parents=True, exist_ok=True)
+        lock = (path / "replica.lock").open("a")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            continue
+        # A full disk shows here, not when a worker writes and is killed for it.
+        reserve(path / "counter_carried.db")
+        return MetricsFolder(path, lock)
+    raise OSError(f"all {_MOST_REPLICAS} folders are taken")

@@ -1,1 +1,0 @@
-"""Makes the tests beside the configuration importable; Prometheus itself reads only the YAML files."""

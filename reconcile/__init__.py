@@ -1,1 +1,0 @@
-"""Proves that the access log of gte-service and the counters in Prometheus say the same: `python3 -m reconcile`."""

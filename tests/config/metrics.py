@@ -1,0 +1,116 @@
+"""Which metrics rules and dashboards may ask for: the service's contract, and those of upstream programs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+
+from tests.config.containers import ROOT
+from tests.config.patterns import IntricateError, overlap, paths, written
+from tests.config.server import Server, groupings, made_labels, selectors
+from tools.metric_contract import CONTRACT, Label, bound_label
+
+# What a label of a series can be: of a recorded series, what any of its sources says; nothing where nobody knows.
+Labels = Mapping[str, tuple[Label, ...]]
+Matcher = tuple[str, str, str]
+
+# Made by Prometheus itself, or by programs that are not ours.
+_UPSTREAM = {"up", "ALERTS", "ALERTS_FOR_STATE"}
+_UPSTREAM_PREFIXES = ("node_", "prometheus_", "alertmanager_", "grafana_")
+
+
+def _target_labels() -> Labels:
+    """What Prometheus gives to each target."""
+    jobs = re.findall(r"^ *- job_name: (\S+)$", (ROOT / "prometheus" / "prometheus.yml").read_text(), re.M)
+    return {"job": (Label("job", tuple(jobs)),), "instance": ()}
+
+
+def _contract_series() -> dict[str, Labels]:
+    series: dict[str, Labels] = {}
+    for metric in CONTRACT:
+        labels = {label.name: (label,) for label in metric.labels} | dict(_target_labels())
+        if metric.kind == "histogram":
+            series[f"{metric.name}_bucket"] = labels | {"le": (bound_label(metric),)}
+            series |= {f"{metric.name}_sum": labels, f"{metric.name}_count": labels}
+        else:
+            series[metric.name] = labels
+    return series
+
+
+CONTRACT_SERIES = _contract_series()
+
+
+def faults(server: Server, expression: str) -> list[str]:
+    """What is wrong with the metrics, labels and label values that an expression asks for; empty if nothing is.
+
+    Raises:
+        ValueError: it is no PromQL.
+    """
+    parsed = server.parse(expression)
+    recorded = recorded_series(server)
+    found: list[str] = []
+    known_labels = set(made_labels(parsed))
+    upstream = False
+    for selector in selectors(parsed):
+        labels = CONTRACT_SERIES.get(selector.metric) or recorded.get(selector.metric)
+        if labels is None:
+            upstream = True
+            if selector.metric not in _UPSTREAM and not selector.metric.startswith(_UPSTREAM_PREFIXES):
+                found.append(f"{selector.metric or selector.matchers} is in no contract and recorded by no rule")
+            continue
+        known_labels |= labels.keys()
+        found += matcher_faults(selector.metric, labels, selector.matchers)
+    if not upstream:
+        found += [f"no metric here has a label {name}" for name in groupings(parsed) if name not in known_labels]
+    return found
+
+
+def matcher_faults(metric: str, labels: Labels, matchers: tuple[Matcher, ...]) -> Iterator[str]:
+    """What is wrong with the matchers on a metric.
+
+    Args:
+        metric: its name.
+        labels: what its labels can be.
+        matchers: label, operator and value of each.
+    """
+    for name, operator, value in matchers:
+        if name not in labels:
+            yield f"{metric} has no label {name}"
+        elif operator in ("=~", "!~"):
+            yield from (f"{metric}: no {name} matches {each}" for each in _matching_nothing(labels[name], value))
+        elif labels[name] and not any(label.allows(value) for label in labels[name]):
+            yield f"{metric}: {name} is never {value!r}"
+
+
+def _matching_nothing(labels: tuple[Label, ...], pattern: str) -> Iterator[str]:
+    """The alternatives of a pattern that match no value a label can have."""
+    if not labels:
+        return
+    values = {value for label in labels for value in label.values}
+    possible = [path for label in labels if label.pattern for path in paths(label.pattern)]
+    possible += [path for value in values for path in paths(re.escape(value))]
+    try:
+        asked = paths(pattern)
+    except IntricateError as error:
+        yield str(error)
+        return
+    yield from (repr(written(path)) for path in asked if not any(overlap(path, each) for each in possible))
+
+
+@cache
+def recorded_series(server: Server) -> dict[str, Labels]:
+    """The labels of each series that the rules record, by name; a quantile uses up `le`."""
+    queries = {rule["name"]: server.parse(rule["query"]) for rule in server.recordings()}
+
+    def labels_of(metric: str) -> Labels:
+        if metric not in queries:
+            return CONTRACT_SERIES.get(metric, {})
+        sources = [labels_of(selector.metric) for selector in selectors(queries[metric]) if selector.metric != metric]
+        return {
+            name: tuple(dict.fromkeys(label for source in sources for label in source.get(name, ())))
+            for name in groupings(queries[metric])
+            if name != "le"
+        }
+
+    return {name: labels_of(name) for name in queries}

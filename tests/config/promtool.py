@@ -1,0 +1,68 @@
+"""Runs promtool from Prometheus' own image on the rules and their tests, as the user that Prometheus runs as."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.config.containers import ROOT, docker, image_of
+
+FOLDER = ROOT / "prometheus"
+# Both by their paths in the project.
+RULES = sorted(path.relative_to(ROOT).as_posix() for path in FOLDER.glob("rules/*.yml"))
+TESTS = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("tests/config/rules/*.yml"))
+ALERTS = [name for path in RULES for name in re.findall(r"^ *- alert: (\w+)$", (ROOT / path).read_text(), re.M)]
+
+
+def promtool(*arguments: str, folder: Path = FOLDER) -> str:
+    """Run promtool in `folder`, mounted as compose.yaml mounts prometheus/, and return its standard output."""
+    return docker(*_container("promtool", "/etc/prometheus", {folder: "/etc/prometheus"}), *arguments)
+
+
+def failures(tests: str) -> dict[str, str]:
+    """Run a file of rule tests.
+
+    Args:
+        tests: path of the file in the project.
+
+    Returns:
+        for each test, by name, what failed in it; "" if nothing did.
+    """
+    script = 'promtool test rules --junit=/tmp/junit.xml "$1" >/tmp/log 2>&1; cat /tmp/junit.xml || cat /tmp/log >&2'
+    folders = {FOLDER: "/project/prometheus", ROOT / "tests/config/rules": "/project/tests/config/rules"}
+    report = docker(*_container("sh", "/project", folders), "-c", script, "sh", tests)
+    # The report was written by promtool a moment ago, it is nobody's input.
+    cases = ET.fromstring(report).iter("testcase")  # noqa: S314
+    return {case.attrib["name"]: "\n".join(failure.text or "?" for failure in case.iter("failure")) for case in cases}
+
+
+def verdicts(variants: Path) -> dict[str, str]:
+    """Run all rule tests on variants of the rules, in one container because they are many.
+
+    Args:
+        variants: a folder of folders, each with `prometheus/rules` and `tests/config/rules` like the project.
+
+    Returns:
+        for each variant, by its folder's name: `passed`, `failed`, or `invalid` when promtool refuses the rules.
+    """
+    script = """
+        for variant in *; do
+          cd "/variants/$variant"
+          if ! promtool check rules --lint=none prometheus/rules/*.yml >/dev/null 2>&1; then echo "$variant invalid"
+          elif promtool test rules tests/config/rules/*.yml >/dev/null 2>&1; then echo "$variant passed"
+          else echo "$variant failed"
+          fi
+        done"""
+    said = docker(*_container("sh", "/variants", {variants: "/variants"}), "-c", script, seconds=600)
+    words = (line.rpartition(" ") for line in said.splitlines())
+    return {variant: verdict for variant, _, verdict in words}
+
+
+def _container(entrypoint: str, workdir: str, folders: Mapping[Path, str]) -> list[str]:
+    return [
+        "run", "--rm", "--network=none", "--read-only", "--tmpfs=/tmp", "--user=65534:65534",
+        *(f"--volume={folder}:{target}:ro" for folder, target in folders.items()),
+        f"--workdir={workdir}", f"--entrypoint={entrypoint}", image_of("prometheus"),
+    ]  # fmt: skip

@@ -1,0 +1,186 @@
+"""The existing app's stack: what was sent is what Prometheus has, also after the app's container was killed."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.stack.running import wait_for
+from tests.stack.running_example import FOLDER, PROJECT, README, ROOT, Example
+
+SENTENCE = "张三在北京参加了奥运会"
+PAIR = f"{SENTENCE}。李四在上海。|李四在哪里"
+# What is sent, how often, what it is answered with, and under which status it must be counted.
+REQUESTS = (
+    ("embedding", SENTENCE, 13, 200, "success"),
+    ("similarity", PAIR, 11, 200, "success"),
+    ("sentiment", SENTENCE, 7, 200, "success"),
+    ("classification", SENTENCE, 6, 200, "success"),
+    ("qa", PAIR, 5, 200, "success"),
+    ("ner", SENTENCE, 4, 200, "success"),
+    ("relation", SENTENCE, 3, 200, "success"),
+    ("event", SENTENCE, 2, 200, "success"),
+    ("qa", SENTENCE, 3, 400, "invalid"),
+    ("embedding", "", 2, 400, "invalid"),
+    ("unknown", SENTENCE, 5, 400, "invalid"),
+    ("classification", "故障演练", 4, 500, "error"),
+)
+SENT = sum(times for _, _, times, _, _ in REQUESTS)
+OWN_METRICS = """
+from app import app
+from prometheus_client import Counter, Gauge
+Counter("gte_task_requests_total", "Mine.", ["task_type"]).labels("qa").inc()
+Gauge("gte_workers", "Mine.").set(99)
+Counter("orders_total", "Orders.").inc()
+"""
+# A scrape every 5 s; the rest is room for a busy machine.
+SCRAPED_SECONDS = 60
+
+
+@pytest.fixture(scope="module")
+def example() -> Iterator[Example]:
+    """The running stack; gone, whatever happens, after the last test."""
+    started = Example()
+    # What an earlier run left when it was killed.
+    started.remove()
+    try:
+        started.up()
+        yield started
+    finally:
+        started.remove()
+    assert started.left() == []
+
+
+def expected(rounds: int) -> Counter[tuple[str, str]]:
+    tally: Counter[tuple[str, str]] = Counter()
+    for task_type, _, times, _, status in REQUESTS:
+        tally[task_type, status] += rounds * times
+    return tally
+
+
+def send_all(example: Example) -> None:
+    single = [request for request in REQUESTS for _ in range(request[2])]
+    with ThreadPoolExecutor(8) as clients:
+        statuses = list(clients.map(lambda request: example.post(request[0], request[1]), single))
+    assert statuses == [request[3] for request in single]
+
+
+def counted(example: Example) -> Counter[tuple[str, str]]:
+    """What Prometheus has, by task and status."""
+    samples = example.query("sum by (task_type, status) (gte_task_requests_total) > 0")
+    return Counter({(one["metric"]["task_type"], one["metric"]["status"]): int(one["value"][1]) for one in samples})
+
+
+def value(example: Example, expression: str) -> float:
+    (sample,) = example.query(expression)
+    return float(sample["value"][1])
+
+
+def test_the_image_holds_flask_and_what_measures_it_and_no_torch(example: Example) -> None:
+    run = ("docker", "run", "--rm", "--network", "none", example.image)
+    listed = json.loads(example.must(*run, "pip", "list", "--format", "json", "--disable-pip-version-check"))
+    installed = {package["name"].lower(): package["version"] for package in listed}
+    assert {"flask", "gunicorn", "prometheus_client", "gte-service"} <= installed.keys()
+    assert {"torch", "numpy", "tokenizers", "transformers", "modelscope"} & installed.keys() == set()
+    assert example.run(*run, "python", "-c", "import torch").returncode == 1
+    lines = (ROOT / "gte-service" / "requirements.txt").read_text().splitlines()
+    pinned = dict(line.lower().split("==") for line in lines if line and not line.startswith("#"))
+    assert {name: version for name, version in installed.items() if pinned.get(name, version) != version} == {}
+
+
+def test_the_containers_are_healthy_locked_down_and_only_on_this_host(example: Example) -> None:
+    containers = example.containers()
+    assert {"gte-service", "prometheus", "alertmanager", "alert-inbox", "node-exporter"} <= containers.keys()
+    assert {one["State"]["Health"]["Status"] for one in containers.values()} == {"healthy"}
+    bindings = [
+        port for one in containers.values() for ports in one["HostConfig"]["PortBindings"].values() for port in ports
+    ]
+    assert {binding["HostIp"] for binding in bindings} == {"127.0.0.1"}
+    app = containers["gte-service"]
+    assert app["Config"]["User"] not in {"", "0", "root"}
+    assert app["HostConfig"]["ReadonlyRootfs"] is True
+    assert app["HostConfig"]["CapDrop"] == ["ALL"]
+    assert app["HostConfig"]["Memory"] > 0
+
+
+def test_prometheus_has_exactly_what_was_sent(example: Example) -> None:
+    # The next test asks for rates: they are made from what a scrape finds more than the one before it.
+    wait_for(lambda: example.query("gte_workers"), "the first scrape", SCRAPED_SECONDS)
+    send_all(example)
+    wait_for(lambda: sum(counted(example).values()) >= SENT, "the requests in Prometheus", SCRAPED_SECONDS)
+    assert counted(example) == expected(1)
+    assert value(example, "gte_workers") == 4
+    assert value(example, "gte_server_up") == 1
+    assert value(example, 'sum(flask_http_request_total{method="POST"})') == SENT
+    assert value(example, 'sum(flask_http_request_total{method="POST",status="500"})') == 4
+    assert value(example, "sum(gte_task_latency_seconds_count)") == SENT
+
+
+def test_the_projects_rules_work_on_it(example: Example) -> None:
+    recorded = "task_type:gte_task_requests:rate1m > 0"
+    wait_for(lambda: len(example.query(recorded)) == 9, "the rate of each task and of unknown", SCRAPED_SECONDS)
+
+
+def promtool_says(example: Example, port: int) -> str:
+    check = f"wget -q -O - http://gte-service:{port}/metrics | promtool check metrics"
+    return example.must("docker", "compose", "exec", "-T", "prometheus", "sh", "-c", check)
+
+
+def test_prometheus_own_checker_has_nothing_to_say_of_its_metrics(example: Example) -> None:
+    assert promtool_says(example, 9090) == ""
+
+
+def test_prometheus_own_checker_has_nothing_to_say_where_the_app_has_metrics_of_the_same_names(
+    example: Example,
+) -> None:
+    start = (
+        f"printf %s {shlex.quote(OWN_METRICS)} > /tmp/own.py; cd /tmp; PYTHONPATH=/app exec "
+        "gunicorn -c python:gte_monitoring.gunicorn_conf -b 127.0.0.1:5001 own:app"
+    )
+    variables = ("-e", "GTE_METRICS_DIR=/tmp/own", "-e", "GTE_METRICS_LISTEN_PORT=9191")
+    example.must("docker", "compose", "exec", "-d", *variables, "gte-service", "sh", "-c", start)
+    shown = (
+        "docker",
+        "compose",
+        "exec",
+        "-T",
+        "prometheus",
+        "wget",
+        "-q",
+        "-O",
+        "-",
+        "http://gte-service:9191/metrics",
+    )
+    wait_for(lambda: "\norders_total 1.0" in example.run(*shown).stdout, "its metrics", SCRAPED_SECONDS)
+    assert promtool_says(example, 9191) == ""
+
+
+def test_counts_go_on_after_the_container_was_killed(example: Example) -> None:
+    example.must("docker", "kill", f"{PROJECT}-gte-service-1")
+    example.must("docker", "start", f"{PROJECT}-gte-service-1")
+    wait_for(lambda: answers(example), "the app again", SCRAPED_SECONDS)
+    send_all(example)
+    wait_for(lambda: sum(counted(example).values()) >= 2 * SENT, "the requests in Prometheus", SCRAPED_SECONDS)
+    assert counted(example) == expected(2)
+    assert value(example, "sum(resets(gte_task_requests_total[10m]))") == 0
+    assert value(example, "gte_workers") == 4
+
+
+def answers(example: Example) -> bool:
+    try:
+        return bool(example.get("GTE_PORT", "/health"))
+    except OSError:
+        return False
+
+
+def test_its_readmes_name_the_same_commands(example: Example) -> None:
+    chinese = (FOLDER / "README.zh-CN.md").read_text(encoding="utf-8")
+    commands = [re.findall(r"```bash\n(.*?)```", text, re.S) for text in (README, chinese)]
+    assert commands[0] == commands[1]
+    assert len(commands[0]) > 4

@@ -1,0 +1,44 @@
+"""Prints what matters of the machine as the containers see it, as one JSON line."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from pathlib import Path
+
+import torch
+
+from gte_service.engine.precision import has_bf16
+from tools.bench.candidates.turns import available_cpus
+
+
+def main() -> None:
+    """Read /proc and the cgroup, and ask torch."""
+    lines = [line.partition(":") for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()]
+    seen = {name.strip(): value.strip() for name, _, value in lines}
+    facts = {
+        "cpu": seen.get("model name", platform.machine()),
+        "cpus": os.cpu_count(),
+        "cpus_available": available_cpus(),
+        "cgroup_cpu_max": _read("/sys/fs/cgroup/cpu.max"),
+        "cgroup_memory_max": _read("/sys/fs/cgroup/memory.max"),
+        "memory_kib": _read("/proc/meminfo").split()[1:2],
+        "has_bf16": has_bf16(),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "torch_cpu_capability": torch.backends.cpu.get_cpu_capability(),
+    }
+    print(json.dumps(facts))
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""The eight tasks: where their examples are, how they are asked, and how the answers are judged."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from tools.evaluation import data, judging
+from tools.evaluation.client import Service, describe
+from tools.evaluation.errors import AnswerError
+from tools.evaluation.judging import Judgement
+
+# Examples of one request: few enough that a slow machine answers within the service's deadline.
+BATCH = 8
+
+_Example = TypeVar("_Example", bound=data.Example)
+
+
+@dataclass(frozen=True)
+class Task(Generic[_Example]):
+    """One task of the service.
+
+    Attributes:
+        name: its `task_type`.
+        form: reads a line of its set.
+        ask: the results for examples, in their order, as the service gave them.
+        judge: what to make of them.
+    """
+
+    name: str
+    form: Callable[[data.Line], _Example]
+    ask: Callable[[Service, Sequence[_Example]], Iterator[Any]]
+    judge: Callable[[Sequence[_Example], Sequence[Any]], Judgement]
+
+    def examples(self) -> list[_Example]:
+        """Its labelled set; raises DataError."""
+        return data.read(data.SETS / f"{self.name}.jsonl", self.form)
+
+    def evaluate(self, service: Service, examples: Sequence[_Example]) -> Judgement:
+        """Ask all examples and judge the answers.
+
+        Raises:
+            AnswerError: an example got an error or no usable answer.
+            ServiceError: the service can't be reached any more, or has changed its model.
+        """
+        return self.judge(examples, list(self.ask(service, examples)))
+
+
+def _in_batches(name: str) -> Callable[[Service, Sequence[data.Example]], Iterator[Any]]:
+    def ask(service: Service, examples: Sequence[data.Example]) -> Iterator[Any]:
+        for batch in _batches(examples):
+            yield from _results(service, batch, 1, task_type=name, input_text=[example.text for example in batch])
+
+    return ask
+
+
+def _ask_neighbours(service: Service, examples: Sequence[data.Neighbour]) -> Iterator[Any]:
+    # Of one length within a batch, so that the flat list of vectors can be cut again.
+    for length, alike in itertools.groupby(examples, lambda example: 2 + len(example.far)):
+        for batch in _batches(list(alike)):
+            texts = [text for example in batch for text in (example.text, example.near, *example.far)]
+            vectors = list(_results(service, batch, length, task_type="embedding", input_text=texts))
+            yield from (vectors[start : start + length] for start in range(0, len(vectors), length))
+
+
+def _ask_rankings(service: Service, examples: Sequence[data.Ranking]) -> Iterator[Any]:
+    for example in examples:
+        yield _result(
+            service, example, task_type="similarity", input_text=example.text, candidates=list(example.candidates)
+        )
+
+
+def _ask_labels(service: Service, examples: Sequence[data.Labelled]) -> Iterator[Any]:
+    for labels, alike in itertools.groupby(examples, lambda example: example.labels):
+        own = {"labels": list(labels)} if labels else {}
+        for batch in _batches(list(alike)):
+            texts = [example.text for example in batch]
+            yield from _results(service, batch, 1, task_type="classification", input_text=texts, **own)
+
+
+def _ask_questions(service: Service, examples: Sequence[data.Question]) -> Iterator[Any]:
+    for example in examples:
+        yield _result(service, example, task_type="qa", context=example.text, question=example.question)
+
+
+TASKS: Mapping[str, Task[Any]] = {
+    task.name: task
+    for task in (
+        Task("embedding", data.neighbour, _ask_neighbours, judging.neighbours),
+        Task("similarity", data.ranking, _ask_rankings, judging.rankings),
+        Task("sentiment", data.sentiment, _in_batches("sentiment"), judging.labels),
+        Task("classification", data.classification, _ask_labels, judging.labels),
+        Task("qa", data.question, _ask_questions, judging.questions),
+        Task("ner", data.named, _in_batches("ner"), judging.names),
+        Task("relation", data.related, _in_batches("relation"), judging.relations),
+        Task("event", data.eventful, _in_batches("event"), judging.events),
+    )
+}
+
+
+def _batches(examples: Sequence[_Example]) -> Iterator[Sequence[_Example]]:
+    return (examples[start : start + BATCH] for start in range(0, len(examples), BATCH))
+
+
+def _result(service: Service, example: data.Example, **request: Any) -> Any:
+    try:
+        return service.predict(**request)
+    except AnswerError as error:
+        raise AnswerError(f"{example.where}: {error}") from error
+
+
+def _results(service: Service, batch: Sequence[data.Example], each: int, **request: Any) -> Iterator[Any]:
+    """The results of a batch in which every example has `each` items."""
+    span = batch[0].where if len(batch) == 1 else f"{batch[0].where} to {batch[-1].where.rpartition(':')[2]}"
+    try:
+        results = service.predict(**request)
+    except AnswerError as error:
+        raise AnswerError(f"{span}: {error}") from error
+    if not isinstance(results, list) or len(results) != each * len(batch):
+        raise AnswerError(f"{span}: {each * len(batch)} items were sent, and the result is no list of as many.")
+    for number, result in enumerate(results):
+        if isinstance(result, dict) and "error" in result:
+            raise AnswerError(f"{batch[number // each].where}: {describe(result['error'])}")
+        yield result
+
+
+def chosen(names: Collection[str]) -> list[Task[Any]]:
+    """The tasks of these names, in the usual order; all where there are none."""
+    return [task for task in TASKS.values() if not names or task.name in names]

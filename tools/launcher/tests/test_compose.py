@@ -1,0 +1,96 @@
+"""What is read from Compose, with the project's own compose.yaml."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from tools.launcher.compose import Compose, Port, Stack, names, parse_rows, parse_stack
+from tools.launcher.errors import SettingsError, StackError
+from tools.launcher.tests.conftest import ROOT
+
+needs_docker = pytest.mark.skipif(shutil.which("docker") is None, reason="no docker program on this host")
+SETTINGS = {
+    "COMPOSE_PROJECT_NAME": "one",
+    "GTE_PORT": "15000",
+    "BIND_ADDRESS": "0.0.0.0",
+    "IMAGE_REGISTRY": "mirror.example",
+    "IMAGE_TAG": "t",
+    "GTE_MODEL": "a/b",
+    "DEBIAN_MIRROR": "",
+}
+
+
+@pytest.fixture(scope="module")
+def stack() -> Stack:
+    return Compose(ROOT, SETTINGS).read()
+
+
+@needs_docker
+def test_the_project_and_its_services_are_read(stack: Stack) -> None:
+    assert stack.project == "one"
+    assert {"gte-service", "prometheus", "grafana"} <= set(names(stack.active()))
+
+
+@needs_docker
+def test_checks_belong_to_their_profiles_only(stack: Stack) -> None:
+    assert names(stack.active("smoke-test")) == ["smoke-test"]
+    assert names(stack.active("loadtest")) == ["loadtest"]
+    assert not {"smoke-test", "loadtest"} & set(names(stack.active()))
+
+
+@needs_docker
+def test_our_images_carry_the_tag_and_upstreams_the_registry(stack: Stack) -> None:
+    service, prometheus = stack.services["gte-service"], stack.services["prometheus"]
+    assert service.built
+    assert service.image.endswith(":t")
+    assert service.base_image.startswith("mirror.example/library/python:")
+    assert not prometheus.built
+    assert prometheus.image.startswith("mirror.example/prom/prometheus:v")
+    assert prometheus.base_image == ""
+
+
+@needs_docker
+def test_settings_reach_the_service(stack: Stack) -> None:
+    service = stack.services["gte-service"]
+    assert service.environment["GTE_MODEL"] == "a/b"
+    assert service.address(5000) == "127.0.0.1:15000"
+    assert service.address(1) == ""
+    assert "wheels" in service.build_contexts
+
+
+@needs_docker
+def test_a_setting_that_compose_refuses_is_shown_in_its_words() -> None:
+    with pytest.raises(SettingsError, match="Invalid hostPort: many"):
+        Compose(ROOT, {"GTE_PORT": "many"}).read()
+
+
+@needs_docker
+def test_a_program_that_hangs_is_given_up() -> None:
+    with pytest.raises(StackError, match="has not ended after 0 s"):
+        Compose(ROOT).capture("config", timeout=0.001)
+
+
+@pytest.mark.parametrize("host_ip", ["", "0.0.0.0", "::", "127.0.0.1"])
+def test_a_port_open_to_all_is_reached_on_loopback(host_ip: str) -> None:
+    assert Port(host_ip, 5000, 5000).address == "127.0.0.1:5000"
+
+
+def test_a_port_of_one_address_is_reached_there() -> None:
+    assert Port("192.0.2.7", 5000, 80).address == "192.0.2.7:5000"
+
+
+def test_a_service_without_anything_is_read() -> None:
+    stack = parse_stack({"name": "p", "services": {"a": {"image": "a:1", "environment": None, "ports": None}}})
+    assert stack.services["a"].ports == ()
+    assert names(stack.active()) == ["a"]
+
+
+@pytest.mark.parametrize("text", ['{"a": 1}\n{"a": 2}\n', '[{"a": 1}, {"a": 2}]'])
+def test_rows_are_read_in_both_forms_that_compose_has(text: str) -> None:
+    assert parse_rows(text) == [{"a": 1}, {"a": 2}]
+
+
+def test_no_rows_are_no_rows() -> None:
+    assert parse_rows("\n") == []

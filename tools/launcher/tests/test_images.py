@@ -1,0 +1,165 @@
+"""Which images are needed, and which service may be left out."""
+
+from __future__ import annotations
+
+import subprocess
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tools.launcher.cleanup import remove_containers
+from tools.launcher.compose import Compose, Service, names
+from tools.launcher.errors import ImageError
+from tools.launcher.images import Needed, is_present, is_standin, left_out_services, needed_images, prepare_images
+from tools.launcher.offline import NO_STANDIN, STANDIN_LABEL
+from tools.launcher.pull import Pulled, pull
+from tools.launcher.tests.conftest import ROOT, needs_engine
+
+SERVICES = [
+    Service("grafana", "grafana/grafana:1"),
+    Service("gte-service", "gte:local", built=True, base_image="python:3"),
+    Service("inbox", "inbox:local", built=True, base_image="python:3"),
+    Service("prometheus", "prom/prometheus:1"),
+]
+
+
+def test_each_upstream_image_is_needed_once_with_what_it_is_for() -> None:
+    assert needed_images(SERVICES) == [
+        Needed("prom/prometheus:1", ("prometheus",), ()),
+        Needed("python:3", (), ("gte-service", "inbox")),
+        Needed("grafana/grafana:1", ("grafana",), ()),
+    ]
+
+
+def test_our_own_images_are_never_fetched() -> None:
+    assert not {"gte:local", "inbox:local"} & {item.image for item in needed_images(SERVICES)}
+
+
+def test_only_grafana_can_be_left_out() -> None:
+    assert [item.image for item in needed_images(SERVICES) if item.optional] == ["grafana/grafana:1"]
+
+
+def test_an_image_that_a_build_needs_too_can_not_be_left_out() -> None:
+    assert not Needed("grafana/grafana:1", ("grafana",), ("smoke-test",)).optional
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Iterator[str]:
+    """The name of a tiny image that is here."""
+    name = f"launcher-test/{uuid.uuid4().hex[:8]}:1"
+    (tmp_path / "rootfs").mkdir()
+    archive = subprocess.run(["tar", "-C", str(tmp_path / "rootfs"), "-c", "."], capture_output=True, check=True).stdout
+    command = ["docker", "import", "--change", f"LABEL {STANDIN_LABEL}=key", "-", name]
+    subprocess.run(command, input=archive, capture_output=True, check=True)
+    yield name
+    subprocess.run(["docker", "image", "rm", "--force", name], capture_output=True, check=False)
+
+
+@needs_engine
+def test_an_image_is_known_to_be_here_or_not(image: str) -> None:
+    assert is_present(image)
+    assert is_standin(image)
+    assert not is_present(f"{image}-not")
+    assert not is_standin(f"{image}-not")
+
+
+@needs_engine
+def test_grafana_without_an_image_is_left_out(project: Callable[[str], Compose]) -> None:
+    compose = project(
+        "services:\n  grafana:\n    image: launcher-test/none:1\n  other:\n    image: launcher-test/none:1\n"
+    )
+    assert names(left_out_services(compose, compose.read())) == ["grafana"]
+
+
+@needs_engine
+def test_grafana_whose_image_is_here_is_not_left_out_running_or_not(
+    project: Callable[[str], Compose], image: str
+) -> None:
+    compose = project(f"services:\n  grafana:\n    image: {image}\n    command: [absent]\n")
+    assert left_out_services(compose, compose.read()) == []
+    assert compose.capture("up", "--detach", "--pull", "never").returncode != 0
+    assert left_out_services(compose, compose.read()) == []
+
+
+@needs_engine
+def test_grafana_that_failed_is_not_left_out_though_its_image_is_gone_until_its_container_is_removed(
+    project: Callable[[str], Compose], image: str
+) -> None:
+    compose = project(f"services:\n  grafana:\n    image: {image}\n    command: [absent]\n")
+    assert compose.capture("create", "--pull", "never").returncode == 0
+    subprocess.run(["docker", "image", "rm", "--force", image], capture_output=True, check=True)
+    assert not is_present(image)
+    assert left_out_services(compose, compose.read()) == []
+    remove_containers(compose, compose.read().active())
+    assert names(left_out_services(compose, compose.read())) == ["grafana"]
+
+
+@pytest.fixture
+def unreachable(project: Callable[[str], Compose]) -> Callable[..., Compose]:
+    """A project whose images would come from a registry that is not there."""
+
+    def write(*services: str) -> Compose:
+        lines = "".join(f"  {name}:\n    image: 127.0.0.1:9/{name}/{name}:1\n" for name in services)
+        compose = project(f"services:\n{lines}")
+        (compose.root / "offline").symlink_to(ROOT / "offline")
+        return compose
+
+    return write
+
+
+@needs_engine
+def test_the_stack_goes_on_without_grafana_only(
+    unreachable: Callable[..., Compose], capfd: pytest.CaptureFixture[str]
+) -> None:
+    compose = unreachable("grafana")
+    assert prepare_images(compose, compose.read(), [""], {}) == []
+    said = capfd.readouterr().out
+    assert "connection refused" in said
+    assert "Going on without grafana" in said
+
+
+@needs_engine
+def test_it_stops_without_an_image_that_is_needed_and_says_what_to_do(unreachable: Callable[..., Compose]) -> None:
+    compose = unreachable("grafana", "other")
+    with pytest.raises(ImageError, match=r"127\.0\.0\.1:9/other/other:1 \(for other\)") as raised:
+        prepare_images(compose, compose.read(), [""], {})
+    assert "IMAGE_REGISTRY" in str(raised.value)
+
+
+@needs_engine
+def test_a_silent_registry_is_asked_once(
+    unreachable: Callable[..., Compose], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def count(image: str) -> Pulled:
+        asked.append(image)
+        return pull(image)
+
+    monkeypatch.setattr("tools.launcher.images.pull", count)
+    compose = unreachable("other", "another", "grafana")
+    with pytest.raises(ImageError):
+        prepare_images(compose, compose.read(), [""], {})
+    assert len(asked) == 1
+    assert capfd.readouterr().out.count("not to be had") == 3
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "grafana/grafana:12.4.0",
+        "mirror.example/grafana/grafana:12.4.0",
+        "somebody/python:3.11-slim-bookworm",
+        "prom/prometheus",
+    ],
+)
+def test_there_is_no_standin_for_others(name: str) -> None:
+    ran = subprocess.run([str(ROOT / "offline/standins.sh"), name], capture_output=True, text=True, check=False)
+    assert ran.returncode == NO_STANDIN
+    assert f"no stand-in exists for {name}" in ran.stderr
+
+
+def test_the_label_is_the_one_that_offline_writes() -> None:
+    assert f"STANDIN_LABEL={STANDIN_LABEL}\n" in (ROOT / "offline/lib/image.sh").read_text(encoding="utf-8")

@@ -1,0 +1,76 @@
+"""The list that ends `make up`, and what it says loudly."""
+
+from __future__ import annotations
+
+import pytest
+
+from tools.launcher.compose import Port, Service, Stack
+from tools.launcher.console import table
+from tools.launcher.readiness import ModelState
+from tools.launcher.start import Container
+from tools.launcher.summary import print_left_out, print_model, status_rows
+
+STACK = Stack(
+    "p",
+    {
+        "grafana": Service("grafana", "grafana:1", ports=(Port("127.0.0.1", 3000, 3000),)),
+        "gte-service": Service(
+            "gte-service", "gte:1", ports=(Port("0.0.0.0", 15000, 5000), Port("0.0.0.0", 19090, 9090))
+        ),
+        "prometheus": Service("prometheus", "prometheus:1", ports=(Port("127.0.0.1", 9091, 9090),)),
+        "smoke-test": Service("smoke-test", "smoke:1", profiles=frozenset({"smoke-test"})),
+    },
+)
+
+
+def test_each_address_has_a_row_with_its_state_the_service_first() -> None:
+    now = {"gte-service": Container("running", "healthy"), "prometheus": Container("exited", "")}
+    assert [row[:3] for row in status_rows(STACK, now, ["grafana"])[1:]] == [
+        ["gte-service", "http://127.0.0.1:15000", "healthy"],
+        ["gte-service", "http://127.0.0.1:19090/metrics", "healthy"],
+        ["prometheus", "http://127.0.0.1:9091", "exited"],
+        ["grafana", "-", "LEFT OUT"],
+    ]
+
+
+def test_a_service_without_a_container_does_not_run() -> None:
+    assert {row[2] for row in status_rows(STACK, {}, [])[1:]} == {"not running"}
+
+
+def test_columns_stand_below_each_other() -> None:
+    assert table([["a", "bb", ""], ["ccc", "d", "e"]]) == "a    bb\nccc  d   e"
+
+
+def test_the_demo_model_is_said_loudly(capsys: pytest.CaptureFixture[str]) -> None:
+    print_model(ModelState("ready", "", "builtin:lexical", "abc", demo=True))
+    assert "!!  DEMO MODEL: builtin:lexical, revision abc" in capsys.readouterr().out
+
+
+def test_another_model_is_named_with_its_revision(capsys: pytest.CaptureFixture[str]) -> None:
+    print_model(ModelState("ready", "", "a/b", "abc"))
+    said = capsys.readouterr().out
+    assert "Model: a/b, revision abc" in said
+    assert "DEMO" not in said
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [(ModelState(), "gives no answer"), (ModelState("loading", "loading it", demo=True), "loading it")],
+)
+def test_a_model_that_is_not_ready_is_not_called_ready(
+    state: ModelState, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_model(state)
+    assert said in capsys.readouterr().out
+
+
+def test_what_is_left_out_is_named_with_its_image(capsys: pytest.CaptureFixture[str]) -> None:
+    print_left_out([STACK.services["grafana"]])
+    said = capsys.readouterr().out
+    assert "!!  LEFT OUT: grafana" in said
+    assert "grafana:1" in said
+
+
+def test_nothing_left_out_is_not_mentioned(capsys: pytest.CaptureFixture[str]) -> None:
+    print_left_out([])
+    assert capsys.readouterr().out == ""
