@@ -1,24 +1,14 @@
-"""The tasks of this service, by name: the `TASK` of each module of this folder that has one."""
+"""The tasks of this service, by name: the `TASK` of each module of `types/`."""
 
 from __future__ import annotations
 
-import pkgutil
-from collections.abc import Iterator
 from importlib import import_module
 
-import gte_service.tasks as folder
 from gte_service.errors import InvalidInput, UnknownTask
 from gte_service.tasks.protocol import Task
+from gte_service.tasks.types import TASK_TYPES
 
-
-def _found() -> Iterator[Task]:
-    for module in pkgutil.iter_modules(folder.__path__, f"{folder.__name__}."):
-        # Not this module itself, which is being imported.
-        if module.name != __name__ and (task := getattr(import_module(module.name), "TASK", None)):
-            yield task
-
-
-TASKS: dict[str, Task] = {task.name: task for task in _found()}
+TASKS: dict[str, Task] = {name: import_module(f"gte_service.tasks.types.{name}").TASK for name in TASK_TYPES}
 
 
 def find_task(name: object) -> Task:
