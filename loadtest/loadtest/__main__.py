@@ -1,4 +1,4 @@
-"""Lets the package be started as `python -m loadtest`."""
+"""Starts the load test: `python -m loadtest --help`."""
 
 import sys
 

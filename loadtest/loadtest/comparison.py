@@ -1,4 +1,4 @@
-"""Judges whether the client and Prometheus tell of the same requests."""
+"""Compares what the client and Prometheus counted: requests by task and status, and how many were slow."""
 
 from __future__ import annotations
 

@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from loadtest.errors import WrkError
-
 
 @dataclass(frozen=True)
 class Latencies:
@@ -24,7 +22,7 @@ class Latencies:
         """The latency in microseconds that `share` (0 to 1) of all don't exceed: the nearest rank.
 
         Raises:
-            WrkError: there are no latencies.
+            ValueError: there are no latencies.
         """
         rank = max(1, -int(-share * self.total // 1))
         seen = 0
@@ -32,7 +30,7 @@ class Latencies:
             seen += self.counts[value]
             if seen >= rank:
                 return value
-        raise WrkError("wrk measured no latency: no request was answered in time")
+        raise ValueError("wrk measured no latency: no request was answered in time")
 
     def above(self, value: float) -> int:
         """How many latencies are longer than `value` microseconds."""
@@ -40,7 +38,7 @@ class Latencies:
 
 
 def as_measured(corrected: Latencies, interval: int) -> Latencies:
-    """Takes out the samples that wrk adds to what it measured.
+    """Take out the samples that wrk adds to what it measured.
 
     wrk guards against coordinated omission: for a latency n of at least twice the mean time between two requests
     of a connection (`interval`), it adds samples n - interval, n - 2·interval … down to the interval, as if
@@ -53,7 +51,7 @@ def as_measured(corrected: Latencies, interval: int) -> Latencies:
         interval: microseconds between two requests of a connection, as wrk computes it.
 
     Raises:
-        WrkError: the latencies can't have come about in this way.
+        ValueError: the latencies can't have come about in this way.
     """
     counts = Counter(corrected.counts)
     for value in sorted(corrected.counts, reverse=True):
@@ -64,5 +62,5 @@ def as_measured(corrected: Latencies, interval: int) -> Latencies:
             counts[added] -= counts[value]
             added -= interval
     if min(counts.values(), default=0) < 0:
-        raise WrkError("wrk's latencies aren't corrected as expected; is it the wrk 4 that the image installs?")
+        raise ValueError("wrk's latencies aren't corrected as expected; is it the wrk 4 that the image installs?")
     return Latencies({value: count for value, count in counts.items() if count})

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import loadtest
-from loadtest.errors import UsageError
+from loadtest import wrk
+from tools import cli
+from tools.cli import UsageError, whole_number
 
-ROOT = Path(__file__).resolve().parent.parent
-SCENARIOS = tuple(sorted(path.stem for path in (ROOT / "scenarios").glob("*.lua") if path.stem != "scenario"))
+SCENARIOS = tuple(sorted(path.stem for path in wrk.SCENARIOS.glob("*.lua") if path.stem != "scenario"))
 # A run is bounded in time and size whatever it is asked for.
 LONGEST_SECONDS = 600
 MOST_CONNECTIONS = 256
@@ -21,40 +22,26 @@ EPILOG = """\
 Settings (environment): LOADTEST_TARGET_URL is gte-service, http://127.0.0.1:5000 by default;
 LOADTEST_PROMETHEUS_URL is Prometheus, http://prometheus:9090 by default; LOADTEST_API_KEYS_FILE is a file of API
 keys, of which the first is sent.
-Exit status: 0 the figures agree and the limits are met, 1 they don't, 2 wrong usage, 3 there are no figures."""
+""" + cli.EXIT_STATUS.format(good="the figures agree and the limits are met", bad="they don't")
 
 
-@dataclass(frozen=True)
-class Options:
+@dataclass(frozen=True, kw_only=True)
+class Options(wrk.Load):
     """What a run is.
 
     Attributes:
-        scenario: name of the scenario.
-        seconds: how long requests are sent.
-        connections: connections that are kept busy, each with one request at a time.
-        threads: threads of wrk; `connections` is a multiple of it.
-        timeout: seconds after which an answer counts as lost.
-        target_url: the service.
         prometheus_url: Prometheus.
         allowed: HTTP statuses other than 2xx that are no failure.
         max_p95_ms: limit of the client's P95 in milliseconds, None for no limit.
         min_qps: limit of requests per second, None for no limit.
         json_file: where to write the figures, None for nowhere, `-` for standard output.
-        api_key: what the service asks for, "" for nothing; not part of the repr.
     """
 
-    scenario: str
-    seconds: int
-    connections: int
-    threads: int
-    timeout: int
-    target_url: str
     prometheus_url: str
     allowed: frozenset[int]
     max_p95_ms: float | None
     min_qps: float | None
     json_file: str | None
-    api_key: str = field(default="", repr=False)
 
 
 def read_options(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> Options:
@@ -101,52 +88,20 @@ def _first_key(path: str | None) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="loadtest",
-        description=loadtest.__doc__,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = cli.parser("loadtest", str(loadtest.__doc__), EPILOG)
     add = parser.add_argument
     add("scenario", nargs="?", choices=SCENARIOS, default="mixed", help="what is sent (default: %(default)s)")
-    add(
-        "-d",
-        "--duration",
-        type=_between(1, LONGEST_SECONDS),
-        default=20,
-        metavar="SECONDS",
-        help="default: 20",
-    )
-    add("-c", "--connections", type=_between(1, MOST_CONNECTIONS), default=8, metavar="N", help="default: 8")
-    add("-t", "--threads", type=_between(1, MOST_THREADS), default=1, metavar="N", help="of wrk; default: 1")
-    add(
-        "--timeout",
-        type=_between(1, 120),
-        default=30,
-        metavar="SECONDS",
-        help="an answer that takes longer counts as lost; default: 30",
-    )
-    add(
-        "--allow-status",
-        type=_between(300, 599),
-        action="append",
-        metavar="STATUS",
-        help="an HTTP status that is no failure, for example 503 in a test of overload; may be given several times",
-    )
+    add("-d", "--duration", type=whole_number(1, LONGEST_SECONDS), default=20, metavar="SECONDS", help="default: 20")
+    add("-c", "--connections", type=whole_number(1, MOST_CONNECTIONS), default=8, metavar="N", help="default: 8")
+    add("-t", "--threads", type=whole_number(1, MOST_THREADS), default=1, metavar="N", help="of wrk; default: 1")
+    add("--timeout", type=whole_number(1, 120), default=30, metavar="SECONDS",
+        help="an answer that takes longer counts as lost; default: 30")  # fmt: skip
+    add("--allow-status", type=whole_number(300, 599), action="append", metavar="STATUS",
+        help="an HTTP status that is not a failure, such as 503 in a test of overload; may be repeated")  # fmt: skip
     add("--max-p95", type=_positive, metavar="MS", help="fail if the client's P95 is higher")
     add("--min-qps", type=_positive, metavar="QPS", help="fail if fewer requests per second are answered")
     add("--json", metavar="FILE", help="write the figures as JSON too; - is standard output")
     return parser
-
-
-def _between(least: int, most: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        number = int(text) if text.isascii() and text.isdigit() else least - 1
-        if not least <= number <= most:
-            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least} to {most}")
-        return number
-
-    return read
 
 
 def _positive(text: str) -> float:
@@ -155,5 +110,5 @@ def _positive(text: str) -> float:
     except ValueError:
         number = 0.0
     if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
     return number

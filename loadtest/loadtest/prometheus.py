@@ -9,15 +9,18 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
-from loadtest.errors import NotSettledError, StackError
 from loadtest.histogram import Histogram
-from loadtest.http import ask
+from tools.cli import ToolError, ask
 
 JOB = 'job="gte-service"'
 REQUESTS = f"gte_task_requests_total{{{JOB}}}"
 # The service may count a request a moment after it has answered it.
 COUNTED_LATE_SECONDS = 0.5
 POLL_SECONDS = 0.5
+
+
+class NotSettledError(ToolError):
+    """Prometheus' figures don't come to rest: not yet, or something else sends requests."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Prometheus:
         self._url = url
 
     def clock(self) -> float:
-        """The time now in seconds by Prometheus' own clock, with which it stamps its samples; raises StackError."""
+        """The time now in seconds by Prometheus' own clock, with which it stamps its samples."""
         return self._one("vector(time())", None)
 
     def read(self) -> Reading:
@@ -58,7 +61,7 @@ class Prometheus:
 
         Raises:
             NotSettledError: there is none, for example after a scrape that failed.
-            StackError: Prometheus doesn't answer.
+            ToolError: Prometheus doesn't answer.
         """
         now = self.clock()
         # The time stamp first: a scrape between the queries makes the rest younger than it says, never older.
@@ -82,7 +85,7 @@ class Prometheus:
 
         Raises:
             NotSettledError: the figures didn't come to rest within `seconds`.
-            StackError: Prometheus doesn't answer.
+            ToolError: Prometheus doesn't answer.
         """
         earlier: list[Reading] = []
 
@@ -108,7 +111,7 @@ class Prometheus:
         """Requests per second from the scrapes that lie in a span of time; None when there are fewer than two.
 
         Raises:
-            StackError: Prometheus doesn't answer.
+            ToolError: Prometheus doesn't answer.
         """
         span = max(1, round(end - begin))
         found = self._data("/api/v1/query", {"query": f"{REQUESTS}[{span}s]", "time": f"{end:.3f}"})
@@ -141,7 +144,7 @@ class Prometheus:
     def _data(self, path: str, asked: Mapping[str, str]) -> Any:
         status, answer = ask(f"{self._url}{path}?{urlencode(asked)}")
         if status != 200 or answer.get("status") != "success":
-            raise StackError(f"Prometheus answers {asked['query']} with status {status}: {str(answer)[:200]}")
+            raise ToolError(f"Prometheus answers {asked['query']} with status {status}: {str(answer)[:200]}")
         return answer["data"]
 
 

@@ -1,4 +1,4 @@
-"""Tells of a run: a table for people, the same figures for programs."""
+"""The report of a run: a table for people, the same figures as JSON for programs."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from loadtest.comparison import SHARES, rise, unread
+from loadtest.comparison import SHARES, Count, rise, unread
 from loadtest.histogram import Estimate, Histogram
-from loadtest.judgement import Judgement
 from loadtest.latency import Latencies
 from loadtest.options import Options
 from loadtest.run import Figures
+from loadtest.verdict import Verdict
 
 
-def lines(figures: Figures, judgement: Judgement, options: Options) -> Iterator[str]:
+def lines(figures: Figures, verdict: Verdict, options: Options) -> Iterator[str]:
     """The report for people, line by line."""
     client, model = figures.client, figures.model
     yield f"{options.scenario}: {options.connections} connections, {client.seconds:.1f} s, {client.requests} answers"
@@ -23,33 +23,33 @@ def lines(figures: Figures, judgement: Judgement, options: Options) -> Iterator[
         yield "The demo model only compares characters: these figures say nothing about the speed of GTE."
     yield ""
     yield _row("", "client (wrk)", "server (Prometheus)")
-    for count in judgement.counts:
-        verdict = f"agrees ({count.client} to {count.most})" if count.agrees else "DISAGREES"
-        yield _row(f"{count.task} {count.status}", str(count.client), f"{count.server:g}", verdict)
+    for count in verdict.counts:
+        result = f"agrees ({count.client} to {count.most})" if count.agrees else "DISAGREES"
+        yield _row(f"{count.task} {count.status}", str(count.client), f"{count.server:g}", result)
     server_qps = "-" if figures.server_qps is None else f"{figures.server_qps:.1f}"
     yield _row("requests per second", f"{client.qps:.1f}", server_qps)
-    verdicts = {tail.share: "agrees" if tail.agrees else "DISAGREES" for tail in judgement.tails}
+    results = {tail.share: "agrees" if tail.agrees else "DISAGREES" for tail in verdict.tails}
     for share in SHARES:
-        server = _estimate(judgement.all_latency.percentile(share))
-        yield _row(f"P{100 * share:g}", _measured(client.measured, share), server, verdicts.get(share, ""))
-    for task, histogram in sorted(judgement.latency.items()):
+        server = _estimate(verdict.all_latency.percentile(share))
+        yield _row(f"P{100 * share:g}", _measured(client.measured, share), server, results.get(share, ""))
+    for task, histogram in sorted(verdict.latency.items()):
         yield _row(f"P95 of {task}", "", _estimate(histogram.percentile(0.95)))
     for (task, reason), errors in sorted(rise(figures.before.errors, figures.after.errors).items()):
         yield _row(f"{task} {reason}", "", f"{errors:g}")
     yield ""
-    yield from _notes(figures, judgement, options)
+    yield from _notes(figures, verdict, options)
     yield ""
-    for problem in judgement.problems:
+    for problem in verdict.problems:
         yield f"FAIL {problem}"
-    if not judgement.problems:
+    if not verdict.problems:
         yield "The figures agree."
 
 
-def _notes(figures: Figures, judgement: Judgement, options: Options) -> Iterator[str]:
+def _notes(figures: Figures, verdict: Verdict, options: Options) -> Iterator[str]:
     client = figures.client
     yield (
         f"Counts: when the time is up wrk leaves without reading the answers to what is in flight, at most one request "
-        f"on each of {options.connections} connections; the server counted {unread(judgement.counts):g} of them."
+        f"on each of {options.connections} connections; the server counted {unread(verdict.counts):g} of them."
     )
     if figures.server_qps is None:
         yield "Requests per second by Prometheus: fewer than two scrapes lie inside the run; let it run longer."
@@ -68,8 +68,8 @@ def _notes(figures: Figures, judgement: Judgement, options: Options) -> Iterator
     )
 
 
-def _row(name: str, client: str, server: str, verdict: str = "") -> str:
-    return f"  {name:<26}{client:>14}  {server:>30}  {verdict}".rstrip()
+def _row(name: str, client: str, server: str, result: str = "") -> str:
+    return f"  {name:<26}{client:>14}  {server:>30}  {result}".rstrip()
 
 
 def _measured(latencies: Latencies, share: float) -> str:
@@ -84,7 +84,7 @@ def _estimate(estimate: Estimate | None) -> str:
     return f"{1000 * estimate.low:g} to {1000 * estimate.high:g} ms, {1000 * estimate.value:.1f} ms"
 
 
-def as_json(figures: Figures, judgement: Judgement, options: Options) -> dict[str, Any]:
+def as_json(figures: Figures, verdict: Verdict, options: Options) -> dict[str, Any]:
     """The run for programs; times in seconds."""
     client = figures.client
     return {
@@ -92,17 +92,7 @@ def as_json(figures: Figures, judgement: Judgement, options: Options) -> dict[st
         "connections": options.connections,
         "seconds": client.seconds,
         "model": vars(figures.model),
-        "counts": [
-            {
-                "task_type": count.task,
-                "status": count.status,
-                "client": count.client,
-                "server": count.server,
-                "server_at_most": count.most,
-                "agrees": count.agrees,
-            }
-            for count in judgement.counts
-        ],
+        "counts": [_count(count) for count in verdict.counts],
         "client": {
             "qps": client.qps,
             "answers": {f"{task} {outcome}": count for (task, outcome), count in client.completed.items()},
@@ -113,11 +103,22 @@ def as_json(figures: Figures, judgement: Judgement, options: Options) -> dict[st
         },
         "server": {
             "qps": figures.server_qps,
-            "percentiles": _server_percentiles(judgement.all_latency),
-            "percentiles_by_task": {task: _server_percentiles(seen) for task, seen in judgement.latency.items()},
+            "percentiles": _server_percentiles(verdict.all_latency),
+            "percentiles_by_task": {task: _server_percentiles(seen) for task, seen in verdict.latency.items()},
         },
-        "problems": judgement.problems,
-        "agrees": not judgement.problems,
+        "problems": verdict.problems,
+        "agrees": not verdict.problems,
+    }
+
+
+def _count(count: Count) -> dict[str, str | float | bool]:
+    return {
+        "task_type": count.task,
+        "status": count.status,
+        "client": count.client,
+        "server": count.server,
+        "server_at_most": count.most,
+        "agrees": count.agrees,
     }
 
 

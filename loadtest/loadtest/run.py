@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from loadtest.errors import StackError
-from loadtest.http import ask
 from loadtest.options import Options
 from loadtest.prometheus import Prometheus, Reading
 from loadtest.target import check_target
-from loadtest.wrk import ClientFigures
+from loadtest.wrk import ClientFigures, Load
+from tools.cli import ToolError, ask, say
 
 # Two scrapes and room for one that fails.
 REST_BEFORE_SECONDS = 30.0
@@ -46,27 +45,26 @@ class Figures:
     server_qps: float | None
 
 
-def run(options: Options, send: Callable[[Options], ClientFigures], say: Callable[[str], None]) -> Figures:
-    """Makes one run.
+def run(options: Options, send: Callable[[Load], ClientFigures]) -> Figures:
+    """Make one run.
 
     Args:
         options: what it is.
         send: sends the load and returns when it is over.
-        say: is told what is going on, since a run takes its time.
 
     Raises:
-        LoadTestError: there are no figures, and why.
+        ToolError: there are no figures, and why.
     """
     check_target(options.target_url)
     model = _ready_model(options.target_url)
     prometheus = Prometheus(options.prometheus_url)
-    say("waiting for Prometheus to have read what was counted before")
+    say("Waiting for Prometheus to have read what was counted before")
     before = prometheus.settled(prometheus.clock(), REST_BEFORE_SECONDS)
-    say(f"sending for {options.seconds} s")
+    say(f"Sending for {options.seconds} s")
     begin = prometheus.clock()
     client = send(options)
     end = prometheus.clock()
-    say("waiting for Prometheus to have read all that was sent")
+    say("Waiting for Prometheus to have read all that was sent")
     after = prometheus.settled(end, REST_AFTER_SECONDS)
     return Figures(model, client, before, after, prometheus.qps_inside(begin, end))
 
@@ -74,8 +72,8 @@ def run(options: Options, send: Callable[[Options], ClientFigures], say: Callabl
 def _ready_model(url: str) -> Model:
     status, answer = ask(f"{url}/readyz")
     if status != 200:
-        raise StackError(f"{url} is not ready: {answer}; wait for it, or look at: docker compose logs gte-service")
+        raise ToolError(f"{url} is not ready: {answer}; wait for it, or look at: docker compose logs gte-service")
     try:
         return Model(str(answer["model"]), str(answer["revision"]), bool(answer["demo"]))
     except (KeyError, TypeError):
-        raise StackError(f"{url}/readyz names no model and revision: {answer}") from None
+        raise ToolError(f"{url}/readyz names no model and revision: {answer}") from None

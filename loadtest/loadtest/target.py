@@ -7,7 +7,7 @@ import re
 import socket
 from urllib.parse import urlsplit
 
-from loadtest.errors import UsageError
+from tools.cli import UsageError
 
 # A name of the Compose network: one label, no dot. It begins with a letter, since `134744072` and `0x08080808`
 # are addresses to a resolver.
@@ -15,7 +15,7 @@ _SERVICE_NAME = re.compile(r"[a-z][a-z0-9_-]*", re.IGNORECASE)
 
 
 def check_target(url: str) -> None:
-    """Checks that load may be sent to `url`.
+    """Check that load may be sent to `url`.
 
     Raises:
         UsageError: it is no plain HTTP address, or neither loopback nor a host of the Compose network.

@@ -6,17 +6,52 @@ import json
 import os
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from loadtest.errors import WrkError
 from loadtest.latency import Latencies, as_measured
-from loadtest.options import ROOT, Options
+from tools.cli import ToolError
 
+SCENARIOS = Path(__file__).resolve().parent.parent / "scenarios"
 MARK = "loadtest-figures "
 KEY_VARIABLE = "LOADTEST_API_KEY"
 # What wrk may take longer than the run itself: for its threads, and for counting up.
 GRACE_SECONDS = 60
+
+
+class WrkError(ToolError):
+    """wrk didn't run, or its figures can't be understood."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """What wrk sends.
+
+    Attributes:
+        scenario: name of the scenario.
+        seconds: how long requests are sent.
+        connections: connections that are kept busy, each with one request at a time.
+        threads: threads of wrk; `connections` is a multiple of it.
+        timeout: seconds after which an answer counts as lost.
+        target_url: the service.
+        path: where requests go.
+        requests: so many are sent, with each text in turn, and the run ends with the last answer; 0: as many as fit
+            into the time, with texts at random.
+        texts: the file of the texts, "" for the load test's own.
+        api_key: what the service asks for, "" for nothing; not part of the repr.
+    """
+
+    scenario: str
+    seconds: int
+    connections: int
+    threads: int
+    timeout: int
+    target_url: str
+    path: str = "/predict"
+    requests: int = 0
+    texts: str = ""
+    api_key: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -48,27 +83,32 @@ class ClientFigures:
         return self.requests / self.seconds
 
 
-def run_wrk(options: Options) -> ClientFigures:
-    """Sends the load; returns when it is over.
+def run_wrk(load: Load) -> ClientFigures:
+    """Send the load; returns when it is over.
 
     Raises:
         WrkError: wrk isn't there, fails, or its figures can't be understood.
     """
     command = [
-        *("wrk", "--threads", str(options.threads), "--connections", str(options.connections)),
-        *("--duration", f"{options.seconds}s", "--timeout", f"{options.timeout}s"),
-        *("--script", f"{options.scenario}.lua", f"{options.target_url}/predict"),
+        *("wrk", "--threads", str(load.threads), "--connections", str(load.connections)),
+        *("--duration", f"{load.seconds}s", "--timeout", f"{load.timeout}s"),
+        *("--script", f"{load.scenario}.lua", f"{load.target_url}{load.path}"),
     ]
     try:
         ended = subprocess.run(
             command,
-            cwd=ROOT / "scenarios",
+            cwd=SCENARIOS,
             # Not an argument: those can be seen by every user of the machine.
-            env={**os.environ, KEY_VARIABLE: options.api_key},
+            env={
+                **os.environ,
+                KEY_VARIABLE: load.api_key,
+                "LOADTEST_REQUESTS": str(load.requests),
+                "LOADTEST_TEXTS": load.texts,
+            },
             capture_output=True,
             text=True,
             check=False,
-            timeout=options.seconds + GRACE_SECONDS,
+            timeout=load.seconds + GRACE_SECONDS,
         )
     except FileNotFoundError:
         raise WrkError(
@@ -79,11 +119,11 @@ def run_wrk(options: Options) -> ClientFigures:
         raise WrkError(f"wrk didn't end within {GRACE_SECONDS} s after the run") from None
     if ended.returncode:
         raise WrkError(f"wrk ended with status {ended.returncode}: {(ended.stderr or ended.stdout).strip()[:500]}")
-    return read_figures(ended.stdout, ended.stderr, options.connections)
+    return read_figures(ended.stdout, ended.stderr, load.connections)
 
 
 def read_figures(output: str, complaints: str, connections: int) -> ClientFigures:
-    """Reads what a scenario printed.
+    """Read what a scenario printed.
 
     Args:
         output: wrk's standard output.
@@ -111,13 +151,13 @@ def _figures(read: Mapping[str, Any], connections: int) -> ClientFigures:
     # As wrk itself computes it, in whole numbers.
     measured = as_measured(corrected, microseconds // rounds) if rounds else corrected
     refused = sum(count for (_, outcome), count in completed.items() if int(outcome.split(maxsplit=1)[0]) > 399)
-    for name, one, other in (
+    for name, counted, reported in (
         ("answers", sum(completed.values()), requests),
         ("statuses above 399", refused, errors.pop("status", 0)),
         ("latencies", measured.total + errors.get("timeout", 0), requests),
     ):
-        if one != other:
-            raise WrkError(f"wrk's figures contradict each other: {one} {name} here, {other} there")
+        if counted != reported:
+            raise WrkError(f"wrk's figures contradict each other: {counted} {name} here, {reported} there")
     return ClientFigures(microseconds / 1e6, completed, errors, measured, corrected)
 
 

@@ -3,10 +3,17 @@
 -- wrk runs a script once in each of its threads, and once more for setup() and done(). What a thread counts
 -- lies in its global `counts`; done() adds the threads up and prints all figures as one line of JSON.
 
-local TEXTS = "../texts/sentences.txt"
+local function setting(name, default)
+  local value = os.getenv("LOADTEST_" .. name) or ""
+  return value ~= "" and value or default
+end
+
+local TEXTS = setting("TEXTS", "../texts/sentences.txt")
+-- Over 0: so many requests are sent, with each text in turn, and the run ends with the last answer.
+local REQUESTS = tonumber(setting("REQUESTS", "0"))
 local MARK = "loadtest-figures "
 local REQUEST_ID = "X-Request-ID"
-local KEY = os.getenv("LOADTEST_API_KEY") or ""
+local KEY = setting("API_KEY", "")
 
 local function read_texts()
   local texts = {}
@@ -45,28 +52,52 @@ local function json_latency(latency)
   return "[" .. table.concat(items, ",") .. "]"
 end
 
-local BODIES = {
-  embedding = function(texts)
-    return json_string(texts[math.random(#texts)])
+-- The JSON of each task's `input_text`; `text` gives the next text as JSON.
+local INPUTS = {
+  embedding = function(text)
+    return text()
   end,
-  similarity = function(texts)
-    return "[" .. json_string(texts[math.random(#texts)]) .. "," .. json_string(texts[math.random(#texts)]) .. "]"
+  similarity = function(text)
+    return "[" .. text() .. "," .. text() .. "]"
   end,
 }
 
--- Defines the functions that wrk calls. `shares` says how many requests of each task are sent in turn.
-return function(shares)
+-- The form of a request's body, and what every right answer holds.
+local PREDICT = {
+  body = function(task, input)
+    return '{"task_type":"' .. task .. '","input_text":' .. input .. "}"
+  end,
+  result = '"result"',
+}
+
+-- wrk's main thread sleeps until the time is up, whatever its threads do; SIGINT wakes it, as Ctrl-C does.
+local function stop()
+  local ffi = require("ffi")
+  ffi.cdef("int getpid(void); int kill(int, int);")
+  wrk.thread:stop()
+  ffi.C.kill(ffi.C.getpid(), 2)
+end
+
+-- Defines the functions that wrk calls. `shares` says how many requests of each task are sent in the mean; `form` is
+-- that of their bodies, PREDICT by default.
+return function(shares, form)
+  form = form or PREDICT
   local texts = read_texts()
-  local turns = {}
+  local tasks = {}
   for task, share in pairs(shares) do
     for _ = 1, share do
-      turns[#turns + 1] = task
+      tasks[#tasks + 1] = task
     end
   end
-  table.sort(turns)
+  table.sort(tasks)
   local threads = {}
-  local sent = 0
+  local sent, taken, received, allowed = 0, 0, 0, 0
   counts = {}
+
+  local function text()
+    taken = taken + 1
+    return json_string(texts[REQUESTS > 0 and (taken - 1) % #texts + 1 or math.random(#texts)])
+  end
 
   function setup(thread)
     thread:set("thread_number", #threads + 1)
@@ -78,26 +109,37 @@ return function(shares)
     math.randomseed(thread_number)
   end
 
+  if REQUESTS > 0 then
+    -- Milliseconds until a connection sends its next request: for ever where all are on their way.
+    function delay()
+      allowed = allowed + 1
+      return allowed > REQUESTS and 1e9 or 0
+    end
+  end
+
   function request()
-    local task = turns[math.random(#turns)]
+    local task = tasks[math.random(#tasks)]
     sent = sent + 1
     -- The service sends the id back, with errors too: so each answer is known to be of this task.
     local headers = { ["Content-Type"] = "application/json", [REQUEST_ID] = task .. "." .. thread_number .. "." .. sent }
     if KEY ~= "" then
       headers["Authorization"] = "Bearer " .. KEY
     end
-    local body = '{"task_type":"' .. task .. '","input_text":' .. BODIES[task](texts) .. "}"
-    return wrk.format("POST", nil, headers, body)
+    return wrk.format("POST", nil, headers, form.body(task, INPUTS[task](text)))
   end
 
   function response(status, headers, body)
     local task = (headers[REQUEST_ID] or ""):match("^%a+") or "untold"
     local outcome = tostring(status)
-    if status == 200 and not body:find('"result"', 1, true) then
+    if status == 200 and not body:find(form.result, 1, true) then
       outcome = "200 without a result"
     end
     local name = task .. " " .. outcome
     counts[name] = (counts[name] or 0) + 1
+    received = received + 1
+    if received == REQUESTS then
+      stop()
+    end
   end
 
   function done(summary, latency)

@@ -13,12 +13,11 @@ from fake_stack_under_load import FakeStack
 import loadtest.prometheus
 import loadtest.run
 from loadtest.command import main
-from loadtest.http import ask
 from loadtest.latency import Latencies
-from loadtest.options import Options
-from loadtest.wrk import ClientFigures
+from loadtest.wrk import ClientFigures, Load
+from tools.cli import ask
 
-Send = Callable[[Options], ClientFigures]
+Send = Callable[[Load], ClientFigures]
 
 
 @pytest.fixture
@@ -35,11 +34,11 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeStack]:
 def sends(count: int, unread: int = 0, latency_us: int = 40_000) -> Send:
     """A client that sends `count` requests, and some more whose answers it doesn't read."""
 
-    def send(options: Options) -> ClientFigures:
+    def send(load: Load) -> ClientFigures:
         completed: Counter[tuple[str, str]] = Counter()
         for number in range(count + unread):
             task = ("embedding", "embedding", "embedding", "similarity")[number % 4]
-            status, _ = ask(f"{options.target_url}/predict", {"task_type": task, "input_text": "文"})
+            status, _ = ask(f"{load.target_url}/predict", {"task_type": task, "input_text": "文"})
             if number < count:
                 completed[task, str(status)] += 1
         latencies = Latencies({latency_us: count} if count else {})
@@ -77,33 +76,33 @@ def problems(stack: FakeStack, capsys: pytest.CaptureFixture[str], send: Send, *
 
 
 def test_more_than_was_in_flight_fails(stack: FakeStack, capsys: pytest.CaptureFixture[str]) -> None:
-    said = problems(stack, capsys, sends(40, unread=20))
-    assert "30 answers for embedding with the status success, Prometheus shows 45" in said
-    assert "run again without other traffic" in said
+    message = problems(stack, capsys, sends(40, unread=20))
+    assert "30 answers for embedding with the status success, Prometheus shows 45" in message
+    assert "run again without other traffic" in message
 
 
 def test_a_little_more_of_each_task_than_was_in_flight_fails(
     stack: FakeStack, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = problems(stack, capsys, sends(40, unread=10))
-    assert "the server counted 10 requests more" in said
-    assert "only 8 can have been in flight" in said
+    message = problems(stack, capsys, sends(40, unread=10))
+    assert "the server counted 10 requests more" in message
+    assert "only 8 can have been in flight" in message
 
 
 def test_one_request_that_was_not_counted_fails(stack: FakeStack, capsys: pytest.CaptureFixture[str]) -> None:
-    def send(options: Options) -> ClientFigures:
-        figures = sends(40)(options)
+    def send(load: Load) -> ClientFigures:
+        figures = sends(40)(load)
         stack.requests["embedding", "success"] -= 1
         return figures
 
-    said = problems(stack, capsys, send)
-    assert "30 answers for embedding with the status success, Prometheus shows 29 more" in said
-    assert "gte_task_latency_seconds counted 40 requests, gte_task_requests_total 39" in said
+    message = problems(stack, capsys, send)
+    assert "30 answers for embedding with the status success, Prometheus shows 29 more" in message
+    assert "gte_task_latency_seconds counted 40 requests, gte_task_requests_total 39" in message
 
 
 def test_a_request_of_a_task_that_was_not_sent_fails(stack: FakeStack, capsys: pytest.CaptureFixture[str]) -> None:
-    def send(options: Options) -> ClientFigures:
-        figures = sends(40)(options)
+    def send(load: Load) -> ClientFigures:
+        figures = sends(40)(load)
         stack.count("unknown", 400, 0.001)
         return figures
 
@@ -113,8 +112,8 @@ def test_a_request_of_a_task_that_was_not_sent_fails(stack: FakeStack, capsys: p
 def test_a_request_that_was_counted_under_another_status_fails(
     stack: FakeStack, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def send(options: Options) -> ClientFigures:
-        figures = sends(40)(options)
+    def send(load: Load) -> ClientFigures:
+        figures = sends(40)(load)
         stack.requests["similarity", "success"] -= 1
         stack.requests["similarity", "error"] += 1
         return figures
@@ -123,16 +122,16 @@ def test_a_request_that_was_counted_under_another_status_fails(
 
 
 def test_a_counter_that_goes_back_is_named(stack: FakeStack, capsys: pytest.CaptureFixture[str]) -> None:
-    def send(options: Options) -> ClientFigures:
+    def send(load: Load) -> ClientFigures:
         stack.requests.clear()
-        return sends(40)(options)
+        return sends(40)(load)
 
     assert "started anew" in problems(stack, capsys, send)
 
 
 def test_a_histogram_slower_than_the_client_fails(stack: FakeStack, capsys: pytest.CaptureFixture[str]) -> None:
-    def send(options: Options) -> ClientFigures:
-        figures = sends(36)(options)
+    def send(load: Load) -> ClientFigures:
+        figures = sends(36)(load)
         for _ in range(4):
             stack.count("embedding", 200, 1.5)
         completed = Counter(figures.completed)
@@ -140,16 +139,16 @@ def test_a_histogram_slower_than_the_client_fails(stack: FakeStack, capsys: pyte
         latencies = Latencies({40_000: 40})
         return ClientFigures(2.0, completed, {}, latencies, latencies)
 
-    said = problems(stack, capsys, send)
-    assert "4 requests took the server longer than 0.05 s, but only 0 can have" in said
+    message = problems(stack, capsys, send)
+    assert "4 requests took the server longer than 0.05 s, but only 0 can have" in message
 
 
 def test_an_answer_that_is_an_error_fails_though_the_figures_agree(
     stack: FakeStack, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stack.status = lambda number: 500 if number == 3 else 200
-    said = problems(stack, capsys, sends(40))
-    assert said == "FAIL 1 answers for embedding had the status 500"
+    message = problems(stack, capsys, sends(40))
+    assert message == "FAIL 1 answers for embedding had the status 500"
 
 
 def test_a_status_that_is_allowed_is_no_failure(stack: FakeStack, capsys: pytest.CaptureFixture[str]) -> None:
@@ -167,16 +166,16 @@ def test_a_refused_request_counts_as_invalid(stack: FakeStack, capsys: pytest.Ca
 def test_a_request_that_was_lost_with_its_connection_may_be_counted(
     stack: FakeStack, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def send(options: Options) -> ClientFigures:
-        figures = sends(40, unread=10)(options)
+    def send(load: Load) -> ClientFigures:
+        figures = sends(40, unread=10)(load)
         return ClientFigures(2.0, figures.completed, {"read": 2}, figures.measured, figures.corrected)
 
     assert problems(stack, capsys, send) == "FAIL 2 requests broke off at read"
 
 
 def test_a_socket_error_fails(stack: FakeStack, capsys: pytest.CaptureFixture[str]) -> None:
-    def send(options: Options) -> ClientFigures:
-        figures = sends(40)(options)
+    def send(load: Load) -> ClientFigures:
+        figures = sends(40)(load)
         return ClientFigures(2.0, figures.completed, {"timeout": 2}, figures.measured, figures.corrected)
 
     assert "2 requests took longer than 30 s" in problems(stack, capsys, send)
@@ -187,9 +186,9 @@ def test_a_run_without_an_answer_fails(stack: FakeStack, capsys: pytest.CaptureF
 
 
 def test_limits_that_are_missed_fail(stack: FakeStack, capsys: pytest.CaptureFixture[str]) -> None:
-    said = problems(stack, capsys, sends(40), "--max-p95", "39", "--min-qps", "21")
-    assert "P95 is 40.0 ms, the limit is 39 ms" in said
-    assert "20.0 requests per second were answered, the limit is 21" in said
+    message = problems(stack, capsys, sends(40), "--max-p95", "39", "--min-qps", "21")
+    assert "P95 is 40.0 ms, the limit is 39 ms" in message
+    assert "20.0 requests per second were answered, the limit is 21" in message
 
 
 def test_limits_that_are_met_pass(stack: FakeStack) -> None:
@@ -243,8 +242,8 @@ def test_other_traffic_before_the_run_is_noticed(
 
 
 def test_what_is_in_flight_is_waited_for(stack: FakeStack) -> None:
-    def send(options: Options) -> ClientFigures:
-        figures = sends(40)(options)
+    def send(load: Load) -> ClientFigures:
+        figures = sends(40)(load)
         stack.active = 1
         scrapes: list[int] = []
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from loadtest.errors import UsageError
 from loadtest.options import SCENARIOS, read_options
 from loadtest.target import check_target
+from tools.cli import UsageError
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_a_short_name_of_a_public_address_is_refused(
         check_target("http://server:80")
 
 
-def test_an_unknown_name_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_name_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(*_: object, **__: object) -> None:
         raise socket.gaierror("Name or service not known")
 
@@ -128,7 +128,7 @@ def test_connections_that_threads_cant_share_are_refused() -> None:
 
 
 @pytest.mark.parametrize("text", [None, "", "# only a comment\n"])
-def test_a_file_without_a_key_is_said(tmp_path: Path, text: str | None) -> None:
+def test_a_file_without_a_key_is_refused(tmp_path: Path, text: str | None) -> None:
     file = tmp_path / "keys"
     if text is not None:
         file.write_text(text)

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from fake_stack_under_load import FakeStack
 
-from loadtest.errors import WrkError
-from loadtest.options import ROOT, SCENARIOS, Options, read_options
-from loadtest.wrk import MARK, read_figures, run_wrk
+from loadtest import send, wrk
+from loadtest.options import SCENARIOS, Options, read_options
+from loadtest.wrk import MARK, WrkError, read_figures, run_wrk
 
 FIGURES: dict[str, Any] = {
     "duration_us": 2_000_000,
@@ -108,7 +108,7 @@ def test_a_scenario_sends_what_its_name_says(scenario: str, stack: FakeStack) ->
     figures = run_wrk(options(stack.url, scenario, "--connections", "2", "--threads", "2"))
     tasks = Counter(body["task_type"] for body in stack.bodies)
     assert set(tasks) == ({"embedding", "similarity"} if scenario == "mixed" else {scenario})
-    texts = set((ROOT / "texts" / "sentences.txt").read_text(encoding="utf-8").splitlines())
+    texts = set((wrk.SCENARIOS.parent / "texts/sentences.txt").read_text(encoding="utf-8").splitlines())
     for body in stack.bodies:
         sent = body["input_text"]
         pair = [sent] if body["task_type"] == "embedding" else sent
@@ -166,3 +166,20 @@ def test_an_answer_without_a_result_is_told_apart(stack: FakeStack, monkeypatch:
 def test_a_target_that_refuses_is_an_error() -> None:
     with pytest.raises(WrkError, match="unable to connect"):
         run_wrk(options("http://127.0.0.1:9"))
+
+
+@needs_wrk
+def test_so_many_requests_hold_each_text_once_and_the_run_ends_with_the_last_answer(
+    stack: FakeStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack.delay = lambda number: 1.0 if number == 12 else 0.01
+    texts = [f"第{number}" for number in range(12)]
+    (tmp_path / "texts").write_text("\n".join(texts), encoding="utf-8")
+    arguments = ["embedding", f"{stack.url}/predict", "--requests", "12", "--connections", "4"]
+    monkeypatch.setattr("sys.argv", ["send", *arguments, "--texts", str(tmp_path / "texts"), "--seconds", "30"])
+    assert send.main() == 0
+    assert Counter(body["input_text"] for body in stack.bodies) == Counter(texts)
+    seen = json.loads(capsys.readouterr().out)
+    assert (seen["answers"], seen["errors"]) == ({"200": 12}, {})
+    assert sum(count for _, count in seen["latency_us"]) == 12
+    assert 1 <= seen["seconds"] < 10

@@ -1,4 +1,4 @@
-"""Says what is wrong with a run: figures that disagree, answers that are failures, limits that are missed."""
+"""Finds what is wrong with a run: figures that disagree, answers that are failures, limits that are missed."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from loadtest.options import Options
 from loadtest.run import Figures
 
 
-class Judgement:
-    """What a run's figures come to.
+class Verdict:
+    """The outcome of a run, from the figures of both sides.
 
     Attributes:
         unread_most: how many requests the server may have counted that the client has no answers for.
