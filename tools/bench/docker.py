@@ -7,48 +7,50 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import uuid
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO
 
-from tools.bench.errors import SetupError
+from tools import ROOT
+from tools.cli import ToolError
 
-LABEL = "gte-bench.run"
+PROJECT = "gte-bench"
+"""The Compose project of a run; there is one run at a time."""
+
+GENERATOR = f"{PROJECT}-generator"
+"""The name of the container that sends load, which isn't Compose's."""
+
+FILE = ROOT / "tools/bench/compose.yaml"
 _LOG_LINES = 15
 
 Docker = Callable[..., str]
 """Calls `docker` with some words, and returns what it prints."""
 
 
-def docker(*words: str, merge: bool = False, timeout: float = 600.0) -> str:
-    """Run `docker` to its end; `merge` puts its standard error among what it prints.
+class DockerError(ToolError):
+    """The container engine refuses, hangs, or isn't there."""
+
+
+def docker(*words: str, stdin: str = "", merge: bool = False, timeout: float = 600.0) -> str:
+    """Run `docker` to its end; returns its standard output, with its standard error among it if `merge` is true.
 
     Raises:
-        SetupError: it failed, or has not ended after `timeout` seconds.
+        DockerError: it failed, or has not ended after `timeout` seconds.
     """
     try:
-        # In a session of its own: Ctrl-C is for us, and what we then call to clean up must not end by it.
+        # In a session of its own: Ctrl-C is for us, and must not end the call that then cleans up.
         ended = subprocess.run(
-            ["docker", *words],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            ["docker", *words], input=stdin, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT if merge else subprocess.PIPE,
-            text=True,
-            timeout=timeout,
-            check=False,
-            start_new_session=True,
-        )
+            encoding="utf-8", errors="replace", timeout=timeout, check=False, start_new_session=True,
+        )  # fmt: skip
     except subprocess.TimeoutExpired as error:
-        raise SetupError(
-            f"`docker {words[0]}` has not ended after {timeout:.0f} s: is the engine overloaded?"
-        ) from error
+        raise DockerError(f"`docker {words[0]}` has not ended after {timeout:.0f} s: is the engine busy?") from error
     except FileNotFoundError as error:
-        raise SetupError("there is no `docker` program on the PATH: install Docker, or try `make prepare`.") from error
+        raise DockerError("there is no `docker` program on the PATH: install Docker, or try `make prepare`.") from error
     if ended.returncode:
-        raise SetupError(f"`docker {' '.join(words[:2])}` failed:\n{last_lines(ended.stderr or ended.stdout)}")
+        raise DockerError(f"`docker {' '.join(words[:2])}` failed:\n{last_lines(ended.stderr or ended.stdout)}")
     return ended.stdout.strip()
 
 
@@ -58,93 +60,71 @@ def last_lines(text: str) -> str:
 
 
 class Workspace:
-    """The containers, volumes, network and folder of one run; all are gone once it is left, however that happens."""
+    """The containers, volumes and folder of one run; all are removed when it is left, however that happens.
+
+    Attributes:
+        docker: calls the engine.
+        folder: for files of this run.
+    """
 
     def __init__(self, call: Docker = docker, lock: Path | None = None) -> None:
-        """Nothing is made yet.
-
-        Args:
-            call: calls the engine.
-            lock: the file that says that a run is under way on this machine.
-        """
+        """Make nothing yet; `lock` is the file that is locked while a run is under way on this machine."""
         self.docker = call
-        self.name = f"gte-bench-{uuid.uuid4().hex[:8]}"
         self.folder = Path()
-        self._lock_path = lock or Path(tempfile.gettempdir()) / "gte-bench.lock"
-        self._lock: IO[str] | None = None
+        self._lock = lock or Path(tempfile.gettempdir()) / f"{PROJECT}.lock"
+        self._files = [FILE]
+        self._exit = ExitStack()
 
     def __enter__(self) -> Workspace:
-        """Remove what a killed run left, and make network and folder.
+        """Remove what a killed run left, and make the folder.
 
         Raises:
-            SetupError: another run is under way, or the engine refuses.
+            DockerError: another run is under way, or the engine refuses.
         """
-        self._lock = self._lock_path.open("w", encoding="ascii")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._lock.close()
-            raise SetupError("another run is under way on this machine: both would measure each other.") from error
-        try:
-            remove_all(self.docker, LABEL)
-            self.folder = Path(tempfile.mkdtemp(prefix="gte-bench-"))
-            # Ports can be published, but nothing goes out: no candidate asks anybody anything.
-            outward = "com.docker.network.bridge.enable_ip_masquerade=false"
-            self.docker("network", "create", *self.label, "--opt", outward, self.name)
-        except BaseException:
-            self._leave()
-            raise
+        with ExitStack() as entered:
+            lock = entered.enter_context(self._lock.open("w", encoding="ascii"))
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise DockerError("another run is under way on this machine: both would measure each other.") from error
+            self.remove_all()
+            self.folder = Path(tempfile.mkdtemp(prefix=f"{PROJECT}-"))
+            entered.callback(shutil.rmtree, self.folder, ignore_errors=True)
+            # The load generator, another user, reads its texts there.
+            self.folder.chmod(0o755)
+            entered.callback(self._remove_all_undisturbed)
+            self._exit = entered.pop_all()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Remove everything."""
-        self._leave()
+        self._exit.close()
 
-    @property
-    def label(self) -> Sequence[str]:
-        """The words that mark something as ours."""
-        return ("--label", f"{LABEL}={self.name}")
+    def compose(self, *words: str) -> str:
+        """Call Compose for this run's project; returns what it prints."""
+        files = [word for file in self._files for word in ("--file", str(file))]
+        return self.docker("compose", "--project-name", PROJECT, "--project-directory", str(ROOT), *files, *words)
 
-    def container(self, name: str) -> str:
-        """The full name of a container of this run."""
-        return f"{self.name}-{name}"
+    def add(self, name: str, content: str) -> None:
+        """Add a file of services to the project."""
+        file = self.folder / name
+        file.write_text(content, encoding="utf-8")
+        self._files.append(file)
 
-    def volume(self, name: str) -> str:
-        """Make a volume; returns its full name."""
-        return self.docker("volume", "create", *self.label, f"{self.name}-{name}")
+    def remove_all(self) -> None:
+        """Remove the containers and volumes of this project."""
+        try:
+            self.docker("rm", "--force", GENERATOR)
+        finally:
+            self.compose("down", "--volumes", "--remove-orphans", "--timeout", "1")
 
-    def remove(self, container: str) -> None:
-        """Remove a container of this run, whatever its state, with its nameless volumes."""
-        self.docker("rm", "--force", "--volumes", container)
-
-    def _leave(self) -> None:
+    def _remove_all_undisturbed(self) -> None:
         before = None
         # Outside the main thread no signal arrives, and none can be handled.
         with suppress(ValueError):
             before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
-            remove_all(self.docker, f"{LABEL}={self.name}")
+            self.remove_all()
         finally:
-            if self.folder != Path():
-                shutil.rmtree(self.folder, ignore_errors=True)
-            if self._lock:
-                self._lock.close()
             if before is not None:
                 signal.signal(signal.SIGINT, before)
-
-
-def remove_all(call: Docker, label: str) -> None:
-    """Remove the containers, then the volumes and networks with a label; each kind is tried whatever happens."""
-    failed: list[SetupError] = []
-    for kind, find, remove in (
-        ("container", ("ps", "--all", "--quiet"), ("rm", "--force", "--volumes")),
-        ("volume", ("volume", "ls", "--quiet"), ("volume", "rm", "--force")),
-        ("network", ("network", "ls", "--quiet"), ("network", "rm")),
-    ):
-        try:
-            if found := call(*find, "--filter", f"label={label}").split():
-                call(*remove, *found)
-        except SetupError as error:
-            failed.append(SetupError(f"a {kind} of this run could not be removed: {error}"))
-    if failed:
-        raise failed[0]

@@ -1,31 +1,130 @@
-"""Measures services over HTTP: all are started, one has its slice while the others are idle, round after round.
+"""Measures services over HTTP: first each alone, then all under load, one at a time and round after round.
 
-Memory is read where no other container of the same image runs: they would share the pages of its libraries, and each
-would be charged with a part of them only. So a service is read right after its start, or else in the end, when the
-others have been removed.
+Start and memory are measured while no other candidate runs: a container of the same image would share the pages of
+its libraries, and each would be charged with a part of them only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
 
-from tools.bench.console import say
-from tools.bench.docker import Workspace
-from tools.bench.engine_phase import fail, rotated, round_texts
-from tools.bench.errors import BenchError, CandidateError
-from tools.bench.images import Images
-from tools.bench.results import Results
-from tools.bench.running_service import RunningService, wait_until_idle
-from tools.bench.services import OURS_4_WORKERS, Service, our_service
-from tools.bench.statistic import percentile
+from tools.bench.candidate import Candidate
+from tools.bench.phase import Phase, rotated
+from tools.bench.results import Slice
+from tools.bench.services import OURS_4_WORKERS, SERVICES, Service
+from tools.cli import percentile, say
 
-_WARM_UP = 8
-"""Clients of the slice before memory is read, and half its requests: every worker of four has then computed."""
+WIDTHS = {"full": 1024, "tiny": 128}
+"""Dimensions of a vector by shape (see candidates/write_model.py)."""
+
+_FIRST_TEXT = "模型可以回答了吗"
+_WARM_UP_CLIENTS = 8
+"""With twice as many requests before memory is read: every worker of four has then computed."""
 
 _IDLE_PERCENT = 5.0
 _IDLE_SECONDS = 30.0
+
+
+class HttpPhase(Phase):
+    """The services of one run."""
+
+    def compare(self, names: Sequence[str]) -> None:
+        """Measure start, memory and load of services, and the memory of four workers of ours."""
+        say(f"HTTP: starting {', '.join(names)}")
+        results = self.report.results
+        for name in names:
+            with self.step(name):
+                results.first_start[name] = self._start(name, SERVICES[name])
+                say(f"  {name}: {results.first_start[name]:.1f} s from the start of its container to a vector")
+                self._read_memory(name)
+                self.running[name].stop() if name != OURS_4_WORKERS else self.remove(name)
+        for name in list(self.running):
+            with self.step(name):
+                results.second_start[name] = self._start(name, SERVICES[name])
+                say(f"  {name}: {results.second_start[name]:.1f} s when started again")
+        self._load({name: SERVICES[name] for name in self.running})
+
+    def compare_topologies(self, topologies: Sequence[tuple[int, int]]) -> None:
+        """Measure our service with so many workers x threads; what it prepares is made once, for all."""
+        template = json.loads(self.workspace.compose("config", "--format", "json"))["services"]
+        template = template[f"service-ours-{self.report.options.precision}"]
+        services = {
+            f"{workers}x{threads}": {"GTE_WORKERS": str(workers), "GTE_TORCH_THREADS": str(threads)}
+            for workers, threads in topologies
+        }
+        added = {
+            f"service-{name}": {**template, "environment": template["environment"] | settings}
+            for name, settings in services.items()
+        }
+        self.workspace.add("topologies.json", json.dumps({"services": added}))
+        for name in services:
+            with self.step(name):
+                seconds = self._start(name, Service(name, ours=True))
+                say(f"  {name}: {seconds:.1f} s from the start of its container to a vector")
+        self._load({name: Service(name, ours=True) for name in services})
+
+    def _start(self, name: str, service: Service) -> float:
+        """Seconds from the start of its container to a vector."""
+        endpoint, options = service.endpoint, self.report.options
+        candidate = self.running.get(name) or self.add(
+            name, Candidate(self.workspace, f"service-{name}", endpoint.port, endpoint.path), ours=service.ours
+        )
+        seconds, answer = candidate.start(endpoint.body(_FIRST_TEXT), options.start_seconds)
+        try:
+            width = len([float(number) for number in endpoint.vector(answer)])
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            raise candidate.failed(f"there is no vector in its answer: {str(answer)[:200]}") from error
+        if width != WIDTHS[options.shape]:
+            raise candidate.failed(f"its vector has {width} numbers instead of {WIDTHS[options.shape]}")
+        return seconds
+
+    def _load(self, services: Mapping[str, Service]) -> None:
+        """Load each service in every round, with the same texts for all; then remove them."""
+        self._wait_until_idle()
+        options = self.report.options
+        for number in range(1, options.rounds + 1):
+            for clients in options.clients:
+                for name in rotated(list(self.running), number):
+                    with self.step(name):
+                        self._slice(name, services[name], clients, number)
+        for name in list(self.running):
+            self.remove(name)
+
+    def _slice(self, name: str, service: Service, clients: int, number: int) -> None:
+        options = self.report.options
+        texts = self.texts(requests(options.texts, clients), number, clients)
+        sent = self.running[name].load(self.images.generator, service.endpoint.scenario, texts, clients)
+        errors = {f"status {outcome}": count for outcome, count in sent["answers"].items() if outcome != "200"}
+        measured = Slice(
+            round=number,
+            clients=clients,
+            seconds=sent["seconds"],
+            answers=sent["answers"]["200"],
+            latencies=tuple(microseconds / 1e6 for microseconds, count in sent["latency_us"] for _ in range(count)),
+            errors=errors | sent["errors"],
+        )
+        self.report.results.slices.setdefault(name, []).append(measured)
+        say(
+            f"  round {number}/{options.rounds} {name}, {clients} clients: {measured.rate:.2f} texts/s, "
+            f"P95 {1000 * percentile(measured.latencies, 0.95):.0f} ms, {sum(measured.errors.values())} errors"
+        )
+
+    def _read_memory(self, name: str) -> None:
+        texts, scenario = self.texts(2 * _WARM_UP_CLIENTS, 0), SERVICES[name].endpoint.scenario
+        self.running[name].load(self.images.generator, scenario, texts, _WARM_UP_CLIENTS)
+        self.report.results.memory[name] = self.running[name].memory()
+        say(f"  {name}: {self.report.results.memory[name]:.0f} MiB (PSS)")
+
+    def _wait_until_idle(self) -> None:
+        for name, candidate in list(self.running.items()):
+            with self.step(name):
+                used = wait_until_idle(candidate.cpu_percent, _IDLE_SECONDS, _IDLE_PERCENT)
+                if used >= _IDLE_PERCENT:
+                    warning = f"{name} uses {used:.0f} % of a CPU while it is idle: it takes that from the others."
+                    self.report.results.warnings.append(warning)
+                    say(f"  WARNING: {warning}")
 
 
 def requests(texts: int, clients: int) -> int:
@@ -33,132 +132,9 @@ def requests(texts: int, clients: int) -> int:
     return max(texts, 2 * clients)
 
 
-@dataclass
-class HttpPhase:
-    """The services of one run.
-
-    Attributes:
-        results: where the figures go.
-        workspace: of this run.
-        images: ours and the rivals'.
-        model: the volume of the model.
-        dimensions: of a vector.
-        seed: of the texts.
-        running: those that have not failed, by name.
-    """
-
-    results: Results
-    workspace: Workspace
-    images: Images
-    model: str
-    dimensions: int
-    seed: int
-    running: dict[str, RunningService] = field(default_factory=dict)
-
-    def compare(self, services: Mapping[str, Service], texts: int, rounds: int, clients: Sequence[int]) -> None:
-        """Measure start, memory and load of services, and the memory of four workers of ours."""
-        say(f"HTTP: starting {', '.join(services)}")
-        unread: list[str] = []
-        for name, service in services.items():
-            shares = any(other.image == self._image(service) for other in self.running.values())
-            if self._start(name, service):
-                if shares:
-                    unread.append(name)
-                else:
-                    self._read_memory(name)
-        self.load(texts, rounds, clients)
-        self._restart_ours()
-        for name in [name for name in self.running if name not in unread]:
-            self._remove(name)
-        for name in [name for name in unread if name in self.running]:
-            self._read_memory(name)
-            self._remove(name)
-        if any(service.ours for service in services.values()):
-            self._start(OURS_4_WORKERS, our_service("fp32", workers=4))
-            self._read_memory(OURS_4_WORKERS)
-            self._remove(OURS_4_WORKERS)
-
-    def compare_topologies(
-        self, precision: str, topologies: Sequence[tuple[int, int]], texts: int, rounds: int, clients: Sequence[int]
-    ) -> None:
-        """Measure our service with so many workers x threads; what it prepares is made once, for all."""
-        home = self.workspace.volume("home")
-        for workers, threads in topologies:
-            self._start(f"{workers}x{threads}", our_service(precision, workers, threads), home)
-        self.load(texts, rounds, clients)
-        for name in list(self.running):
-            self._remove(name)
-
-    def load(self, texts: int, rounds: int, clients: Sequence[int]) -> None:
-        """Give each service its slices; the same texts for all in the same slice."""
-        self._wait_until_idle()
-        for number in range(1, rounds + 1):
-            for count in clients:
-                # One client sends what the engines had in this round, so that the two can be compared.
-                sent = round_texts(requests(texts, count), self.seed if count == 1 else self.seed + count, number)
-                for name in rotated(list(self.running), number):
-                    with self._guarded(name):
-                        self._slice(name, sent, count, number, rounds)
-
-    def _start(self, name: str, service: Service, home: str = "") -> bool:
-        with self._guarded(name):
-            image = self._image(service)
-            if not image:
-                raise CandidateError("its image is not there", self.images.lacking)
-            started = RunningService(self.workspace, name, service, image)
-            self.running[name] = started
-            started.create(self.model, self.dimensions, home)
-            self.results.first_start[name] = started.start()
-            say(f"  {name}: {self.results.first_start[name]:.1f} s from the start of its container to a vector")
-        return name in self.running
-
-    def _read_memory(self, name: str) -> None:
-        if name not in self.running:
-            return
-        with self._guarded(name):
-            service = self.running[name]
-            service.slice(round_texts(2 * _WARM_UP, self.seed, 0), _WARM_UP, 0)
-            self.results.memory[name] = service.memory()
-            say(f"  {name}: {self.results.memory[name]:.0f} MiB (PSS)")
-
-    def _restart_ours(self) -> None:
-        for name, service in list(self.running.items()):
-            if service.service.ours:
-                with self._guarded(name):
-                    service.stop()
-                    self.results.second_start[name] = service.start()
-                    say(f"  {name}: {self.results.second_start[name]:.1f} s when started again")
-
-    def _slice(self, name: str, texts: Sequence[str], clients: int, number: int, rounds: int) -> None:
-        found = self.running[name].slice(texts, clients, number)
-        self.results.slices.setdefault(name, []).append(found)
-        errors = f", {sum(found.errors.values())} errors" if found.errors else ""
-        say(
-            f"  round {number}/{rounds} {name}, {clients} clients: {found.rate:.2f} texts/s, "
-            f"P95 {1000 * percentile(found.latencies, 0.95):.0f} ms{errors}"
-        )
-
-    def _wait_until_idle(self) -> None:
-        for name, service in list(self.running.items()):
-            with self._guarded(name):
-                used = wait_until_idle(service.cpu_percent, _IDLE_SECONDS, _IDLE_PERCENT)
-                if used >= _IDLE_PERCENT:
-                    warning = f"{name} uses {used:.0f} % of a CPU while it is idle: it takes that from the others."
-                    self.results.warnings.append(warning)
-                    say(f"  WARNING: {warning}")
-
-    def _image(self, service: Service) -> str:
-        return self.images.ours if service.ours else self.images.rivals
-
-    def _remove(self, name: str) -> None:
-        if service := self.running.pop(name, None):
-            service.remove()
-
-    @contextmanager
-    def _guarded(self, name: str) -> Iterator[None]:
-        """What is done with a service: if it fails, say so and go on without it."""
-        try:
-            yield
-        except BenchError as error:
-            fail(self.results, name, error)
-            self._remove(name)
+def wait_until_idle(cpu: Callable[[], float], timeout: float, below: float) -> float:
+    """Wait until a service uses less than `below` percent of a CPU; returns what it used last."""
+    end = time.monotonic() + timeout
+    while (used := cpu()) >= below and time.monotonic() < end:
+        pass
+    return used

@@ -7,19 +7,16 @@ import subprocess
 import sys
 from contextlib import redirect_stdout
 from dataclasses import dataclass
-from pathlib import Path
 
+from tools import ROOT
 from tools.bench.docker import docker, last_lines
-from tools.bench.errors import CandidateError, SetupError
 from tools.launcher.commands import Run, open_run
 from tools.launcher.compose import Stack
-from tools.launcher.errors import LauncherError
 from tools.launcher.images import prepare_images
 from tools.launcher.wheels import wheels_override
 
-ROOT = Path(__file__).resolve().parents[2]
-_OURS = "gte-service"
-_FILES = ("-f", "compose.yaml", "-f", "bench/compose.yaml")
+_OURS, _GENERATOR = "gte-service", "loadtest"
+_FILES = ("-f", "compose.yaml", "-f", "tools/bench/compose.yaml")
 
 
 @dataclass(frozen=True)
@@ -29,41 +26,33 @@ class Images:
     Attributes:
         ours: the service's.
         rivals: the rivals', "" where it could not be built.
-        lacking: why it could not be built, "" where it could or isn't needed.
+        generator: the load test's, "" where none is needed.
+        lacking: why the rivals' could not be built, "" where it could or isn't needed.
     """
 
     ours: str
-    rivals: str
+    rivals: str = ""
+    generator: str = ""
     lacking: str = ""
 
 
-def make_images(*, with_rivals: bool) -> Images:
+def make_images(*, with_rivals: bool, with_generator: bool) -> Images:
     """Bring in or build the images.
 
     Raises:
-        SetupError: there is no engine, or our own image can't be built.
+        ToolError: there is no engine, or an image of ours can't be built.
     """
-    # What the launcher says is progress here.
+    # What the launcher prints is progress here.
     with redirect_stdout(sys.stderr):
-        return _make_images(with_rivals)
-
-
-def _make_images(with_rivals: bool) -> Images:
-    try:
         run = open_run(ROOT, os.environ)
         run.require_engine(may_install=True)
         stack = run.compose.read()
-        only_ours = Stack(stack.project, {_OURS: stack.services[_OURS]})
-        prepare_images(run.compose, only_ours, ("",), run.settings)
-    except LauncherError as error:
-        raise SetupError(str(error)) from error
-    ours = stack.services[_OURS].image
-    if not with_rivals:
-        return Images(ours, "")
-    try:
-        return Images(ours, _build_rivals(run, stack))
-    except CandidateError as error:
-        return Images(ours, "", f"{error}\n{error.log}")
+        services = stack.services
+        ours = Stack(stack.project, {_OURS: services[_OURS]} | {_GENERATOR: services[_GENERATOR]})
+        prepare_images(run.compose, ours, ("", _GENERATOR) if with_generator else ("",), run.settings)
+        rivals, lacking = _build_rivals(run, stack) if with_rivals else ("", "")
+    generator = services[_GENERATOR].image if with_generator else ""
+    return Images(services[_OURS].image, rivals, generator, lacking)
 
 
 def remove_rivals(images: Images) -> None:
@@ -72,16 +61,16 @@ def remove_rivals(images: Images) -> None:
         docker("image", "rm", images.rivals)
 
 
-def _build_rivals(run: Run, stack: Stack) -> str:
+def _build_rivals(run: Run, stack: Stack) -> tuple[str, str]:
+    """The image's name, or "" and why it could not be built."""
     compose = run.compose.with_settings(wheels_override([stack.services[_OURS]], run.settings, ROOT))
-    command = compose.command(*_FILES, "--progress", "plain", "build", "rivals", profile="bench")
-    built = subprocess.run(
-        command, cwd=ROOT, env=compose.environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-    )
-    if built.returncode:
-        raise CandidateError("the rivals' image could not be built", last_lines(built.stdout + built.stderr))
-    listed = subprocess.run(
-        compose.command(*_FILES, "config", "--images", "rivals", profile="bench"),
-        cwd=ROOT, env=compose.environ, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    return next(line for line in listed.stdout.split() if "rivals" in line)
+    build = compose.command(*_FILES, "--progress", "plain", "build", "rivals", profile="bench")
+    listing = compose.command(*_FILES, "config", "--images", "rivals", profile="bench")
+    for command in (build, listing):
+        ended = subprocess.run(
+            command, cwd=ROOT, env=compose.environ, stdin=subprocess.DEVNULL, capture_output=True, check=False,
+            encoding="utf-8", errors="replace",
+        )  # fmt: skip
+        if ended.returncode:
+            return "", f"the rivals' image could not be built\n{last_lines(ended.stdout + ended.stderr)}"
+    return next(line for line in ended.stdout.split() if "rivals" in line), ""

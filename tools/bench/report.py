@@ -1,33 +1,89 @@
-"""Tells of a run: tables in Markdown for people, the same and everything raw as JSON for programs."""
+"""The report of a run: tables in Markdown for people, the same and everything raw as JSON for programs."""
 
 from __future__ import annotations
 
 import dataclasses
 import statistics
+import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from tools.bench.engines import ENGINES, PEAK, REFERENCE
 from tools.bench.options import Options
 from tools.bench.results import Results
-from tools.bench.services import OURS_4_WORKERS, SERVICES
-from tools.bench.statistic import paired_ratio, percentile
+from tools.bench.services import SERVICES
+from tools.bench.statistic import paired_ratio
 from tools.bench.targets import Target, targets
+from tools.cli import UsageError, percentile, say, write_json
 
 SHARES = (0.50, 0.95, 0.99)
 _NONE = "–"
 
-Facts = Mapping[str, Any]
-"""What the machine is, by name (see bench/candidates/facts.py)."""
+Machine = Mapping[str, Any]
+"""Hardware, limits and libraries by name, as candidates/machine.py prints them."""
 
 
-def markdown(results: Results, options: Options, facts: Facts) -> Iterator[str]:
+class Report:
+    """The report of one run, which grows with it.
+
+    Attributes:
+        options: of the run.
+        results: its figures.
+        machine: what it ran on.
+    """
+
+    def __init__(self, options: Options) -> None:
+        """Make the folder.
+
+        Raises:
+            UsageError: it can't be made.
+        """
+        self.options, self.results, self.machine = options, Results(), dict[str, Any]()
+        self._begun = time.monotonic()
+        self._file = options.out / f"bench-{time.strftime('%Y%m%d-%H%M%S')}"
+        try:
+            options.out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"--out {options.out} can't be made ({error}). Name another folder.") from error
+
+    def save(self, *, complete: bool = False) -> None:
+        """Write the JSON file with all that has been measured.
+
+        Raises:
+            UsageError: it can't be written.
+        """
+        if self.results.has_figures:
+            self.machine["minutes"] = round((time.monotonic() - self._begun) / 60, 2)
+            content = as_json(self.results, self.options, self.machine)
+            write_json("--out", f"{self._file}.json", {"complete": complete, **content})
+
+    def finish(self, *, complete: bool) -> None:
+        """Print the tables, and write them and the JSON file.
+
+        Raises:
+            UsageError: they can't be written.
+        """
+        self.save(complete=complete)
+        text = "\n".join(markdown(self.results, self.options, self.machine)) + "\n"
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        try:
+            Path(f"{self._file}.md").write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"--out {self.options.out} can't be written ({error}). Name another folder.") from error
+        say(f"Written: {self._file}.md and .json, after {self.machine['minutes']} min")
+
+
+def markdown(results: Results, options: Options, machine: Machine) -> Iterator[str]:
     """The report, line by line."""
     yield "# Comparison" if options.topologies is None else "# Topologies"
     yield ""
     yield (
-        f"{facts.get('date')}, commit {facts.get('commit')}, {facts.get('cpu')}, {facts.get('cpus_available')} CPUs, "
-        f"torch {facts.get('torch')}; {options.texts} texts, {options.rounds} rounds, seed {options.seed}, "
+        f"{machine.get('date')}, commit {machine.get('commit')}, {machine.get('cpu')}, "
+        f"{machine.get('cpus_available')} CPUs, "
+        f"torch {machine.get('torch')}; {options.texts} texts, {options.rounds} rounds, seed {options.seed}, "
         f"{options.shape} shape."
     )
     if options.shape != "full":
@@ -44,10 +100,10 @@ def markdown(results: Results, options: Options, facts: Facts) -> Iterator[str]:
     yield from _notes(results, options)
 
 
-def as_json(results: Results, options: Options, facts: Facts) -> dict[str, Any]:
+def as_json(results: Results, options: Options, machine: Machine) -> dict[str, Any]:
     """The run for programs: seconds, MiB, and ratios."""
     return {
-        "machine": dict(facts),
+        "machine": dict(machine),
         "options": {
             name: sorted(value) if isinstance(value, frozenset) else str(value) if name == "out" else value
             for name, value in vars(options).items()
@@ -70,18 +126,24 @@ def as_json(results: Results, options: Options, facts: Facts) -> dict[str, Any]:
 
 
 def _engines(results: Results) -> Iterator[str]:
-    yield from _heading("Engines alone")
     yield from _head(
-        "engine", "texts/s", "tokens/s", "least to most", "of the limit", "least cosine", "without the mean"
+        "Engines alone",
+        "engine",
+        "texts/s",
+        "tokens/s",
+        "least to most",
+        "of the limit",
+        "least cosine",
+        "without the mean",
     )
     peak = results.token_rates(PEAK)
-    for name in (PEAK, *ENGINES):
+    for name, engine in ENGINES.items():
         rates = list(results.token_rates(name).values())
         if not rates:
             continue
         per_text = [1 / seconds for seconds in results.seconds_per_text(name).values()]
         yield _row(
-            "the machine's limit (matrix products alone)" if name == PEAK else ENGINES[name].title,
+            engine.title,
             f"{statistics.median(per_text):.2f}" if per_text else _NONE,
             f"{statistics.median(rates):.0f}",
             f"{min(rates):.0f} to {max(rates):.0f}",
@@ -94,9 +156,8 @@ def _engines(results: Results) -> Iterator[str]:
 
 
 def _http(results: Results) -> Iterator[str]:
-    yield from _heading("Over HTTP")
     yield from _head(
-        "service", "clients", "texts/s", "least to most", "P50 ms", "P95 ms", "P99 ms", "answers", "errors"
+        "Over HTTP", "service", "clients", "texts/s", "least to most", "P50 ms", "P95 ms", "P99 ms", "answers", "errors"
     )
     for clients in _clients(results):
         for name in results.slices:
@@ -104,7 +165,7 @@ def _http(results: Results) -> Iterator[str]:
             latencies = results.latencies(name, clients)
             if not latencies:
                 continue
-            errors = sum(sum(found.errors.values()) for found in results.measured(name, clients))
+            errors = sum(sum(part.errors.values()) for part in results.measured(name, clients))
             yield _row(
                 _title(name),
                 str(clients),
@@ -117,8 +178,7 @@ def _http(results: Results) -> Iterator[str]:
 
 
 def _starts(results: Results) -> Iterator[str]:
-    yield from _heading("Start and memory")
-    yield from _head("service", "first start s", "second start s", "PSS MiB")
+    yield from _head("Start and memory", "service", "first start s", "second start s", "PSS MiB")
     for name in results.first_start:
         yield _row(
             _title(name),
@@ -129,45 +189,32 @@ def _starts(results: Results) -> Iterator[str]:
 
 
 def _targets(found: Sequence[Target]) -> Iterator[str]:
-    yield from _heading("Targets")
-    yield from _head("what", "ratio", "target", "reached")
+    yield from _head("Targets", "what", "ratio", "target", "reached")
     for target in found:
         yield _row(
-            target.what,
+            target.name,
             _NONE if target.ratio is None else f"{target.ratio:.2f}",
             f"{'≥' if target.at_least else '≤'} {target.bound:g}",
             {True: "yes", False: "no", None: "not measured"}[target.reached],
         )
 
 
+_NOTES = f"""\
+- Candidates are measured one after the other within each round, on the same weights, with the same texts in the same
+  round. Rates are medians over rounds; ratios are medians of the ratios of each round.
+- The machine's limit is the six linear products of a layer for 512 tokens, by the fastest of torch's libraries, times
+  the layers; attention, norms and activations come on top in every engine.
+- Cosines are with {REFERENCE}, over three texts of 9 to 130 characters. All vectors of random weights have much in
+  common; without the mean of them, what is each text's own is compared.
+- Over HTTP each client sends its next text when it has the answer to the last (a closed loop). That hides stalls:
+  while a service stalls, nothing is sent, so what users would have sent and waited for is missing from the
+  percentiles. Errors are counted, and are not in texts/s.
+- Memory is the PSS of all processes of the container after 16 requests of 8 clients, where no other candidate runs. A
+  start ends with the first vector; the first one of ours includes preparing the weights."""
+
+
 def _notes(results: Results, options: Options) -> Iterator[str]:
-    yield from _heading("Notes")
-    yield (
-        "- Candidates take turns within each round, on the same weights, with the same texts in the same round. Rates "
-        "are medians over rounds; ratios are medians of the ratios of each round."
-    )
-    if results.engines:
-        yield (
-            "- The limit is the six linear products of a layer for 512 tokens, by the fastest of torch's libraries, "
-            "times the layers; attention, norms and activations come on top in every engine."
-        )
-    if results.cosines:
-        yield (
-            f"- Cosines are with {REFERENCE}, over three texts of 9 to 130 characters. All vectors "
-            "of random weights have much in common; without the mean of them, what is each text's own is compared."
-        )
-    if results.slices:
-        yield (
-            "- Over HTTP each client sends its next text when it has the answer to the last (a closed loop). That "
-            "hides stalls: while a service stalls, nothing is sent, so what users would have sent and waited for is "
-            "missing from the percentiles. Errors are counted and are no throughput."
-        )
-    if results.memory:
-        yield (
-            "- Memory is the PSS of all processes of the container, read after 16 requests of 8 clients or more, where "
-            "no other container of the same image runs. A start ends with the first vector; the first one of ours "
-            "includes preparing the weights."
-        )
+    yield from ("", "## Notes", "", _NOTES)
     if options.rounds == 1:
         yield "- One round has no spread: such figures are a first look, not a measurement."
     for warning in results.warnings:
@@ -177,12 +224,10 @@ def _notes(results: Results, options: Options) -> Iterator[str]:
 
 
 def _clients(results: Results) -> list[int]:
-    return sorted({found.clients for slices in results.slices.values() for found in slices if found.round})
+    return sorted({part.clients for slices in results.slices.values() for part in slices if part.round})
 
 
 def _title(name: str) -> str:
-    if name == OURS_4_WORKERS:
-        return "ours, fp32, 4 workers"
     return SERVICES[name].title if name in SERVICES else f"{name} (workers x torch threads)"
 
 
@@ -190,13 +235,8 @@ def _percent(ratio: float | None) -> str:
     return _NONE if ratio is None else f"{100 * ratio:.0f} %"
 
 
-def _heading(text: str) -> Iterator[str]:
-    yield from ("", f"## {text}", "")
-
-
-def _head(*cells: str) -> Iterator[str]:
-    yield _row(*cells)
-    yield _row("---", *("---:" for _ in cells[1:]))
+def _head(title: str, *cells: str) -> Iterator[str]:
+    yield from ("", f"## {title}", "", _row(*cells), _row("---", *("---:" for _ in cells[1:])))
 
 
 def _row(*cells: str) -> str:

@@ -16,7 +16,7 @@ class Turn:
         texts: how many texts.
         tokens: how many tokens.
         seconds: how long it took.
-        detail: what the candidate said beside that.
+        detail: what else the candidate answered.
     """
 
     round: int
@@ -34,25 +34,22 @@ class Slice:
         round: its round, from 1; 0 for one that only warms up.
         clients: how many clients sent at a time.
         seconds: from the first request to the last answer.
-        latencies: seconds of each request that was answered with a vector.
-        errors: how often which other end came.
+        answers: requests that were answered with a vector.
+        latencies: seconds of each request that was answered in time, wrongly too, in ascending order.
+        errors: requests that ended in another way, by how.
     """
 
     round: int
     clients: int
     seconds: float
+    answers: int
     latencies: tuple[float, ...]
     errors: Mapping[str, int]
 
     @property
     def rate(self) -> float:
         """Vectors a second."""
-        return len(self.latencies) / self.seconds if self.seconds else 0.0
-
-    @property
-    def mean_latency(self) -> float:
-        """Mean seconds of an answered request, 0 where none was answered."""
-        return sum(self.latencies) / len(self.latencies) if self.latencies else 0.0
+        return self.answers / self.seconds if self.seconds else 0.0
 
 
 @dataclass(frozen=True)
@@ -90,6 +87,11 @@ class Results:
     failures: list[Failure] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
+    @property
+    def has_figures(self) -> bool:
+        """Whether anything was measured."""
+        return bool(self.engines or self.slices)
+
     def token_rates(self, name: str) -> dict[int, float]:
         """Tokens a second of an engine by round."""
         return {turn.round: turn.tokens / turn.seconds for turn in self.engines.get(name, ()) if turn.seconds}
@@ -100,12 +102,12 @@ class Results:
 
     def measured(self, name: str, clients: int) -> list[Slice]:
         """The slices of a service that count, with so many clients."""
-        return [found for found in self.slices.get(name, ()) if found.clients == clients and found.round]
+        return [part for part in self.slices.get(name, ()) if part.clients == clients and part.round]
 
     def http_rates(self, name: str, clients: int) -> dict[int, float]:
         """Vectors a second of a service by round."""
-        return {found.round: found.rate for found in self.measured(name, clients)}
+        return {part.round: part.rate for part in self.measured(name, clients)}
 
     def latencies(self, name: str, clients: int) -> list[float]:
         """Seconds of all its answered requests with so many clients, of all rounds."""
-        return [latency for found in self.measured(name, clients) for latency in found.latencies]
+        return [latency for part in self.measured(name, clients) for latency in part.latencies]

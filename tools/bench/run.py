@@ -5,33 +5,32 @@ from __future__ import annotations
 import datetime
 import json
 import subprocess
-from typing import Any
 
-from tools.bench.console import say
-from tools.bench.docker import Workspace
-from tools.bench.engine_phase import EnginePhase, code_mount, container_starter
-from tools.bench.engines import ENGINES
+from tools import ROOT
+from tools.bench.docker import PROJECT, Workspace
+from tools.bench.engine_phase import EnginePhase
+from tools.bench.engines import ENGINES, PEAK
 from tools.bench.http_phase import HttpPhase
-from tools.bench.images import ROOT, Images, make_images, remove_rivals
+from tools.bench.images import Images, make_images, remove_rivals
 from tools.bench.options import Options
-from tools.bench.results import Results
-from tools.bench.services import SERVICES, default_topologies
-
-WIDTHS = {"full": 1024, "tiny": 128}
-"""Dimensions of a vector by shape (see bench/candidates/write_model.py)."""
+from tools.bench.report import Report
+from tools.bench.services import OURS_4_WORKERS, SERVICES, default_topologies
+from tools.cli import say
 
 
-def run(options: Options) -> tuple[Results, dict[str, Any]]:
-    """Measure what the options ask for; returns the figures and what the machine is.
+def run(report: Report) -> None:
+    """Measure what the report's options ask for; its figures are saved as they come.
 
     Raises:
-        SetupError: there is no engine, no image of ours, or no model.
+        ToolError: there is no engine, no image of ours, or no model.
     """
+    options = report.options
     say("Images")
-    images = make_images(with_rivals=needs_rivals(options))
+    over_http = bool(options.services) or options.topologies is not None
+    images = make_images(with_rivals=needs_rivals(options), with_generator=over_http)
     try:
         with Workspace() as workspace:
-            return _measure(options, workspace, images)
+            _measure(report, workspace, images)
     finally:
         if options.remove_images:
             remove_rivals(images)
@@ -39,50 +38,38 @@ def run(options: Options) -> tuple[Results, dict[str, Any]]:
 
 def needs_rivals(options: Options) -> bool:
     """Whether anything but our own runs."""
-    if options.topologies is not None:
-        return False
-    return any(ENGINES[name].environment for name in options.engines) or any(
-        not SERVICES[name].ours for name in options.services
-    )
+    compared = [ENGINES[name].ours for name in options.engines] + [SERVICES[name].ours for name in options.services]
+    return options.topologies is None and not all(compared)
 
 
-def _measure(options: Options, workspace: Workspace, images: Images) -> tuple[Results, dict[str, Any]]:
+def _measure(report: Report, workspace: Workspace, images: Images) -> None:
+    options, setup = report.options, f"{PROJECT}-setup-1"
     say(f"Model: writing random weights, {options.shape} shape")
-    model = workspace.volume("model")
-    in_ours = ["run", "--rm", "--network", "none", *workspace.label, *code_mount()]
-    mount = ["--user", "0", "--volume", f"{model}:/model"]
-    writing = ["python", "-m", "tools.bench.candidates.write_model", options.shape, "/model"]
-    workspace.docker(*in_ours, *mount, images.ours, *writing)
-    facts = json.loads(workspace.docker(*in_ours, images.ours, "python", "-m", "tools.bench.candidates.facts"))
-    facts |= {"date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"), "commit": _commit()}
-    results = Results()
-    http = HttpPhase(results, workspace, images, model, WIDTHS[options.shape], options.seed)
+    workspace.compose("up", "--detach", "--no-build", "--pull", "never", "setup")
+    in_setup = ("exec", setup, "python", "-m")
+    workspace.docker(*in_setup, "tools.bench.candidates.write_model", options.shape, "/model")
+    report.machine |= json.loads(workspace.docker(*in_setup, "tools.bench.candidates.machine"))
+    workspace.docker("rm", "--force", setup)
+    now = datetime.datetime.now().astimezone()
+    report.machine |= {"date": now.isoformat(timespec="seconds"), "commit": _commit()}
     if options.topologies is not None:
-        topologies = options.topologies or default_topologies(int(facts["cpus_available"]))
-        http.compare_topologies(options.precision, topologies, options.texts, options.rounds, options.clients)
-        return results, facts
+        topologies = options.topologies or default_topologies(int(report.machine["cpus_available"]))
+        HttpPhase(workspace, images, report).compare_topologies(topologies)
+        return
     if engines := options.engines:
-        if "ours-bf16" in engines and not facts["has_bf16"]:
+        if "ours-bf16" in engines and not report.machine["has_bf16"]:
             engines.remove("ours-bf16")
-            results.warnings.append("This CPU has no products of bf16: ours-bf16 was left out.")
-        phase = EnginePhase(results, container_starter(workspace, images, model))
-        try:
-            phase.run(engines, options.texts, options.rounds, options.seed)
-        finally:
-            phase.close()
-    if options.services:
-        services = {name: SERVICES[name] for name in options.services}
-        http.compare(services, options.texts, options.rounds, options.clients)
-    return results, facts
+            report.results.warnings.append("This CPU has no products of bf16: ours-bf16 was left out.")
+        EnginePhase(workspace, images, report).run([PEAK, *engines])
+    if services := options.services:
+        workers = [OURS_4_WORKERS] if any(SERVICES[name].ours for name in services) else []
+        HttpPhase(workspace, images, report).compare([*services, *workers])
 
 
 def _commit() -> str:
     """The commit of this checkout, with `+` where files differ from it."""
+    command = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]
     try:
-        asked = subprocess.run(
-            ["git", "describe", "--always", "--dirty=+", "--exclude=*"],
-            cwd=ROOT, capture_output=True, text=True, check=True,
-        )  # fmt: skip
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return asked.stdout.strip()

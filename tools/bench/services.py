@@ -1,97 +1,69 @@
-"""The services that are compared over HTTP: their images, settings, and how they are asked."""
+"""The services that are compared over HTTP, and how they are asked; compose.yaml says what their containers run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from tools.bench.load import Endpoint
+
+@dataclass(frozen=True)
+class Endpoint:
+    """How a service is asked for one vector.
+
+    Attributes:
+        port: where it listens in its container.
+        path: of the URL.
+        body: the JSON for a text.
+        vector: finds the vector in the JSON of an answer.
+        scenario: sends the same under load: one of the load test's, or the path of another without `.lua`.
+    """
+
+    port: int
+    path: str
+    body: Callable[[str], Any]
+    vector: Callable[[Any], Any]
+    scenario: str
+
 
 _PREDICT = Endpoint(
-    "/predict", lambda text: {"task_type": "embedding", "input_text": text}, lambda answer: _numbers(answer["result"])
+    5000,
+    "/predict",
+    lambda text: {"task_type": "embedding", "input_text": text},
+    lambda answer: answer["result"],
+    "embedding",
 )
 _OPENAI = Endpoint(
+    7997,
     "/embeddings",
     lambda text: {"model": "gte", "input": [text]},
-    lambda answer: _numbers(answer["data"][0]["embedding"]),
+    lambda answer: answer["data"][0]["embedding"],
+    "/code/tools/bench/openai",
 )
 
 
 @dataclass(frozen=True)
 class Service:
-    """One service.
-
-    Attributes:
-        title: what the table calls it.
-        port: where it listens in its container.
-        endpoint: how it is asked.
-        precision: of our own, "" for rivals.
-        environment: variables of its container.
-        command: what its container runs, () for what the image runs.
-    """
+    """One service: what the table calls it, how it is asked, and whether it is our own."""
 
     title: str
-    port: int
-    endpoint: Endpoint
-    precision: str = ""
-    environment: Mapping[str, str] = field(default_factory=dict)
-    command: tuple[str, ...] = ()
-
-    @property
-    def ours(self) -> bool:
-        """Whether it is our own service."""
-        return bool(self.precision)
-
-
-def our_service(precision: str, workers: int | None = None, torch_threads: int | None = None) -> Service:
-    """Our service as compose.yaml starts it; None leaves a setting at its default."""
-    settings = {"GTE_PRECISION": precision, "GTE_MODEL_DIR": "/model"}
-    title = f"ours, {precision}"
-    if workers is not None:
-        settings["GTE_WORKERS"] = str(workers)
-        title += f", {workers} workers"
-    if torch_threads is not None:
-        settings["GTE_TORCH_THREADS"] = str(torch_threads)
-        title += f" x {torch_threads} threads"
-    return Service(title, 5000, _PREDICT, precision, settings)
+    endpoint: Endpoint = _PREDICT
+    ours: bool = False
 
 
 OURS_FP32, OURS_INT8, TUTORIAL, INFINITY = "ours-fp32", "ours-int8", "tutorial", "infinity"
+OURS_4_WORKERS = "ours-fp32-4-workers"
+"""Only its memory is measured, beside the tutorial's four workers."""
 
 SERVICES: Mapping[str, Service] = {
-    OURS_FP32: our_service("fp32"),
-    OURS_INT8: our_service("int8"),
-    TUTORIAL: Service(
-        "the tutorial's service, 4 workers",
-        5000,
-        _PREDICT,
-        command=("/opt/modelscope/bin/gunicorn", "-w", "4", "--threads", "2", "--timeout", "300",
-                 "-b", "0.0.0.0:5000", "--chdir", "/opt/tutorial", "app:app"),
-    ),
-    INFINITY: Service(
-        "infinity-emb's server",
-        7997,
-        _OPENAI,
-        command=("/opt/infinity/bin/infinity_emb", "v2", "--model-id", "/model", "--served-model-name", "gte",
-                 "--engine", "torch", "--device", "cpu", "--dtype", "float32", "--batch-size", "32",
-                 "--no-bettertransformer", "--no-model-warmup", "--host", "0.0.0.0", "--port", "7997"),
-    ),
-}  # fmt: skip
-
-OUR_SERVICES = tuple(service for service in SERVICES.values() if service.ours)
-
-OURS_4_WORKERS = "ours-fp32-4-workers"
-"""Only its memory is measured, beside the tutorial's four."""
+    OURS_FP32: Service("ours, fp32", ours=True),
+    OURS_INT8: Service("ours, int8", ours=True),
+    TUTORIAL: Service("the tutorial's service, 4 workers"),
+    INFINITY: Service("infinity-emb's server", _OPENAI),
+    OURS_4_WORKERS: Service("ours, fp32, 4 workers", ours=True),
+}
 
 
 def default_topologies(cpus: int) -> list[tuple[int, int]]:
     """(workers, torch threads) worth trying: one worker, the CPUs divided, and two that take turns with all of them."""
-    tried = [(1, cpus), (2, max(1, cpus // 2)), (cpus, 1), (2, cpus)]
-    return list(dict.fromkeys(tried))
-
-
-def _numbers(vector: Any) -> Sequence[float]:
-    if not isinstance(vector, list):
-        raise TypeError("no list")
-    return vector
+    return list(dict.fromkeys([(1, cpus), (2, max(1, cpus // 2)), (cpus, 1), (2, cpus)]))

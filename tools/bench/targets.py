@@ -1,4 +1,4 @@
-"""What we want to reach beside the others: each target with its ratio and whether it is reached."""
+"""The targets of the comparison: each with its ratio and whether it is reached."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from tools.bench.engines import PEAK, REFERENCE
 from tools.bench.results import Results
 from tools.bench.services import INFINITY, OURS_4_WORKERS, OURS_FP32, TUTORIAL
-from tools.bench.statistic import paired_ratio, percentile
+from tools.bench.statistic import paired_ratio
+from tools.cli import percentile
 
 # From the requirements of this comparison. At 32 clients the same is asked as at 8: more load may not cost the lead.
 PEAK_SHARE = 0.85
@@ -25,13 +26,13 @@ class Target:
     """One target.
 
     Attributes:
-        what: the two that are compared.
+        name: the two figures that are compared.
         ratio: the first divided by the second, None where one of them was not measured.
         bound: what is to be reached.
         at_least: whether the ratio is to be at least the bound; else at most.
     """
 
-    what: str
+    name: str
     ratio: float | None
     bound: float
     at_least: bool = True
@@ -72,11 +73,11 @@ def _http(results: Results, clients: int) -> Iterator[Target]:
 
 
 def _p95(results: Results, name: str, clients: int) -> dict[int, float]:
-    return {found.round: percentile(found.latencies, 0.95) for found in results.measured(name, clients)}
+    return {part.round: percentile(part.latencies, 0.95) for part in results.measured(name, clients)}
 
 
 def _mean_latencies(results: Results) -> dict[int, float]:
-    return {found.round: statistics.fmean(found.latencies) for found in results.measured(OURS_FP32, 1)}
+    return {part.round: statistics.fmean(part.latencies) for part in results.measured(OURS_FP32, 1)}
 
 
 def _memory(results: Results) -> float | None:

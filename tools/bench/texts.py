@@ -25,21 +25,21 @@ def make_texts(count: int, seed: str) -> list[str]:
     thousand are, and every round is as much work as the others. Characters are drawn from the load test's texts:
     what they say makes no difference to the time.
     """
-    drawn = random.Random(seed)  # noqa: S311 (nothing secret)
+    rng = random.Random(seed)  # noqa: S311 (nothing secret)
     characters = _characters()
     lengths = [_length((number + 0.5) / count) for number in range(count)]
-    drawn.shuffle(lengths)
-    return ["".join(drawn.choices(characters, k=length)) for length in lengths]
+    rng.shuffle(lengths)
+    return ["".join(rng.choices(characters, k=length)) for length in lengths]
 
 
 def check_texts(seed: str) -> list[str]:
     """A few texts to compare vectors with, one of them so long that a cut at 128 tokens would change it.
 
-    No longer than that: those who pad compute all of them at its length.
+    No longer than that: engines that pad compute all of them at its length.
     """
-    drawn = random.Random(seed)  # noqa: S311 (nothing secret)
+    rng = random.Random(seed)  # noqa: S311 (nothing secret)
     characters = _characters()
-    return ["".join(drawn.choices(characters, k=length)) for length in (9, _MEAN, 130)]
+    return ["".join(rng.choices(characters, k=length)) for length in (9, _MEAN, 130)]
 
 
 def count_tokens(texts: Sequence[str]) -> int:

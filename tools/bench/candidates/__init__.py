@@ -1,1 +1,1 @@
-"""What is compared by its engine alone: one module each, run in a container, asked over a pipe (see turns.py)."""
+"""The programs that run inside the candidates' containers: engines behind an HTTP server, and what reads and asks."""

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tools.bench.candidates.turns import MODEL, answer_commands, available_cpus
+from tools.bench.candidates.serve import MODEL, available_cpus, serve
 
 TOKENS = 512
 """Rows of the matrices: as many tokens as the longest text has, the size of our batches."""
@@ -41,7 +41,7 @@ def products() -> dict[str, tuple[Product, Callable[[Tensor], Any]]]:
 
 
 def main() -> None:
-    """Measure once for each command."""
+    """Measure once for each request."""
     torch.set_num_threads(available_cpus())
     config = json.loads((MODEL / "config.json").read_text(encoding="utf-8"))
     width, inner, layers = config["hidden_size"], config["intermediate_size"], config["num_hidden_layers"]
@@ -68,7 +68,7 @@ def main() -> None:
         rates = {name: TOKENS / taken for name, taken in measured.items()}
         return {"seconds": best, "tokens": TOKENS, "tokens_per_second": rates}
 
-    answer_commands(answer)
+    serve(answer)
 
 
 if __name__ == "__main__":

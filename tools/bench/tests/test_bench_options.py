@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tools.bench.errors import UsageError
 from tools.bench.options import NAMES, read_options
 from tools.bench.services import default_topologies
+from tools.cli import UsageError
 
 
 def test_by_default_everything_is_compared() -> None:
@@ -18,6 +18,7 @@ def test_by_default_everything_is_compared() -> None:
     assert "infinity" in options.engines
     assert options.services == ["ours-fp32", "ours-int8", "tutorial", "infinity"]
     assert options.topologies is None
+    assert options.start_seconds == 180
 
 
 def test_quick_is_small_unless_told_otherwise() -> None:
@@ -48,33 +49,34 @@ def test_the_topologies_of_a_machine_are_different_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
-        (["--texts", "0"], "'0' is no whole number from 1 to"),
-        (["--texts", "many"], "'many' is no whole number"),
-        (["--texts", "9999"], "'9999' is no whole number"),
-        (["--rounds", "-1"], "is no whole number from 1 to"),
-        (["--rounds", "51"], "is no whole number from 1 to 50"),
-        (["--clients", "1,0"], "'0' is no whole number"),
+        (["--texts", "0"], "'0' is not a whole number from 1 to"),
+        (["--texts", "many"], "'many' is not a whole number"),
+        (["--texts", "9999"], "'9999' is not a whole number"),
+        (["--rounds", "-1"], "is not a whole number from 1 to"),
+        (["--rounds", "51"], "is not a whole number from 1 to 50"),
+        (["--clients", "1,0"], "'0' is not a whole number"),
         (["--clients", "8,8"], "'8,8' names something twice"),
         (["--clients", "129"], "from 1 to 128"),
-        (["--clients", ""], "'' is no whole number"),
+        (["--clients", ""], "'' is not a whole number"),
         (["--candidates", "ours"], "'ours' is none of ours-fp32, "),
         (["--parts", "grpc"], "'grpc' is none of engine, http"),
         (["--shape", "small"], "invalid choice"),
-        (["--seed", "x"], "'x' is no whole number"),
+        (["--start-seconds", "0"], "'0' is not a whole number"),
+        (["--seed", "x"], "'x' is not a whole number"),
         (["--topologies", "2"], "'2' is not WORKERSxTHREADS"),
-        (["--topologies", "0x2"], "'0' is no whole number from 1 to 64"),
+        (["--topologies", "0x2"], "'0' is not a whole number from 1 to 64"),
         (["--topologies", "1x2,1x2"], "names something twice"),
         (["--precision", "fp8"], "invalid choice"),
         (["--round", "2"], "unrecognized arguments"),
     ],
 )
-def test_bad_options_are_refused(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_options_are_refused(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         read_options(arguments)
     assert ended.value.code == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_a_choice_that_leaves_nothing_is_refused() -> None:
@@ -84,5 +86,5 @@ def test_a_choice_that_leaves_nothing_is_refused() -> None:
 
 def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "out").touch()
-    with pytest.raises(UsageError, match="is no folder"):
+    with pytest.raises(UsageError, match="is not a folder"):
         read_options(["--out", str(tmp_path / "out")])

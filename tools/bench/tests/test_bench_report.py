@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from tools.bench.command import CANDIDATE_FAILED, INTERRUPTED, NO_FIGURES, WRONG_USAGE, main
+from tools import cli
+from tools.bench.command import main
+from tools.bench.docker import DockerError
 from tools.bench.engines import PEAK, REFERENCE
-from tools.bench.errors import SetupError
-from tools.bench.options import Options, read_options
-from tools.bench.report import as_json, markdown
+from tools.bench.options import read_options
+from tools.bench.report import Report, as_json, markdown
 from tools.bench.results import Failure, Results, Slice, Turn
 from tools.bench.services import OURS_4_WORKERS
 from tools.bench.targets import targets
@@ -24,10 +25,10 @@ def full_results() -> Results:
         results.engines[name] = [Turn(number, 8, 400, seconds * number) for number in (1, 2, 3)]
     for name, latency in {"ours-fp32": 0.1, "tutorial": 0.4, "infinity": 0.2}.items():
         results.slices[name] = [
-            Slice(number, clients, latency * 2, (latency,) * 64, {"status 500": 1} if name == "tutorial" else {})
+            Slice(number, clients, latency * 2, 64, (latency,) * 64, {"status 500": 1} if name == "tutorial" else {})
             for number in (1, 2)
             for clients in (1, 8, 32)
-        ] + [Slice(0, 8, 1000.0, (1000.0,), {})]
+        ] + [Slice(0, 8, 1000.0, 1, (1000.0,), {})]
     results.memory |= {OURS_4_WORKERS: 2000.0, "tutorial": 6000.0}
     results.first_start |= {"ours-fp32": 12.0, "tutorial": 30.0}
     results.second_start["ours-fp32"] = 5.0
@@ -60,7 +61,7 @@ def test_start_and_memory_are_told() -> None:
 
 def test_targets_have_their_ratio_and_whether_they_are_reached() -> None:
     found: dict[str, tuple[Any, bool | None]] = {
-        target.what: (target.ratio, target.reached) for target in targets(full_results())
+        target.name: (target.ratio, target.reached) for target in targets(full_results())
     }
     assert found["engine in fp32 / the machine's limit"] == (pytest.approx(0.8), False)
     assert found["engine in int8 / in fp32"] == (pytest.approx(2.0), True)
@@ -93,7 +94,7 @@ def test_failures_and_warnings_and_what_a_closed_loop_hides_are_told() -> None:
 
 def test_topologies_have_their_names_and_no_targets() -> None:
     results = Results()
-    results.slices["1x2"] = [Slice(1, 8, 2.0, (0.5,) * 4, {})]
+    results.slices["1x2"] = [Slice(1, 8, 2.0, 4, (0.5,) * 4, {})]
     found = rows(results, "--topologies")
     assert found[-1][:3] == ["1x2 (workers x torch threads)", "8", "2.00"]
     assert not [row for row in found if row[-1] == "not measured"]
@@ -112,21 +113,28 @@ def test_the_json_file_has_everything_raw() -> None:
     assert len(content["targets"]) == len(targets(results))
 
 
-def run_main(out: Path, results: Results | BaseException, *arguments: str) -> int:
-    def measure(options: Options) -> tuple[Results, dict[str, object]]:
-        if isinstance(results, BaseException):
-            raise results
-        return results, {"commit": "abc"}
+def run_main(out: Path, results: Results, *arguments: str, end: BaseException | None = None) -> int:
+    def measure(report: Report) -> None:
+        report.machine["commit"] = "abc"
+        vars(report.results).update(vars(results))
+        if end:
+            raise end
 
     return main(["--out", str(out), *arguments], measure)
 
 
+def written(folder: Path) -> dict[str, Any]:
+    (file,) = folder.glob("*.json")
+    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return content
+
+
 def test_a_run_writes_both_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_main(tmp_path / "new/folder", full_results()) == 0
-    written = sorted((tmp_path / "new/folder").iterdir())
-    assert [path.suffix for path in written] == [".json", ".md"]
-    assert written[1].read_text(encoding="utf-8") == capsys.readouterr().out
-    assert json.loads(written[0].read_text(encoding="utf-8"))["machine"]["commit"] == "abc"
+    assert run_main(tmp_path / "new/folder", full_results()) == cli.OK
+    content = written(tmp_path / "new/folder")
+    assert (content["complete"], content["machine"]["commit"]) == (True, "abc")
+    (table,) = (tmp_path / "new/folder").glob("*.md")
+    assert table.read_text(encoding="utf-8") == capsys.readouterr().out
 
 
 def test_a_failed_candidate_shows_in_the_status_and_the_report_is_written(
@@ -134,22 +142,34 @@ def test_a_failed_candidate_shows_in_the_status_and_the_report_is_written(
 ) -> None:
     results = full_results()
     results.failures.append(Failure("infinity", "it ended", ""))
-    assert run_main(tmp_path, results) == CANDIDATE_FAILED
+    assert run_main(tmp_path, results) == cli.FAILED
     assert "failed: infinity" in capsys.readouterr().err
-    assert len(list(tmp_path.iterdir())) == 2
+    assert written(tmp_path)["complete"] is True
+
+
+@pytest.mark.parametrize(
+    ("end", "status", "reason"),
+    [(KeyboardInterrupt(), cli.INTERRUPTED, "interrupted"), (DockerError("it died"), cli.NO_RESULT, "it died")],
+)
+def test_a_run_that_ends_early_keeps_its_figures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], end: BaseException, status: int, reason: str
+) -> None:
+    assert run_main(tmp_path, full_results(), end=end) == status
+    assert written(tmp_path)["complete"] is False
+    assert f"**Incomplete: the run ended early ({reason}).**" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("end", "status"),
-    [(SetupError("no engine"), NO_FIGURES), (KeyboardInterrupt(), INTERRUPTED), (Results(), NO_FIGURES)],
+    [(DockerError("no engine"), cli.NO_RESULT), (KeyboardInterrupt(), cli.INTERRUPTED), (None, cli.NO_RESULT)],
 )
 def test_a_run_without_figures_writes_nothing(
-    tmp_path: Path, end: Results | BaseException, status: int, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, end: BaseException | None, status: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run_main(tmp_path, end) == status
+    assert run_main(tmp_path, Results(), end=end) == status
     assert list(tmp_path.iterdir()) == []
     assert capsys.readouterr().out == ""
 
 
 def test_wrong_usage_has_its_status(tmp_path: Path) -> None:
-    assert run_main(tmp_path, full_results(), "--candidates", "tutorial", "--parts", "engine") == WRONG_USAGE
+    assert run_main(tmp_path, full_results(), "--candidates", "tutorial", "--parts", "engine") == cli.WRONG_USAGE

@@ -4,25 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tools.bench.statistic import cosine, least_cosine, less_the_mean, paired_ratio, percentile
-
-
-@pytest.mark.parametrize(
-    ("share", "expected"), [(0.5, 50), (0.95, 95), (0.99, 99), (0.07, 7), (0.951, 96), (1.0, 100), (0.001, 1)]
-)
-def test_a_percentile_is_a_measured_value_of_the_nearest_rank(share: float, expected: float) -> None:
-    values = [float(number) for number in range(100, 0, -1)]
-    assert percentile(values, share) == expected
-
-
-def test_the_p99_of_few_values_is_the_greatest() -> None:
-    assert percentile([3.0, 1.0, 2.0], 0.99) == 3.0
-
-
-@pytest.mark.parametrize(("values", "share"), [([], 0.5), ([1.0], 0.0), ([1.0], 1.1)])
-def test_there_is_no_percentile_of_nothing(values: list[float], share: float) -> None:
-    with pytest.raises(ValueError, match="no percentile"):
-        percentile(values, share)
+from tools.bench.statistic import least_cosine, less_the_mean, paired_ratio
 
 
 def test_ratios_are_of_the_same_round() -> None:
@@ -35,13 +17,6 @@ def test_a_round_that_only_one_has_is_left_out() -> None:
     assert paired_ratio({1: 4.0, 2: 100.0}, {1: 2.0}) == 2.0
     assert paired_ratio({1: 4.0}, {2: 2.0}) is None
     assert paired_ratio({1: 4.0}, {1: 0.0}) is None
-
-
-def test_cosines() -> None:
-    assert cosine([1.0, 0.0], [2.0, 0.0]) == pytest.approx(1.0)
-    assert cosine([1.0, 0.0], [0.0, 3.0]) == 0.0
-    assert cosine([1.0, 1.0], [-1.0, -1.0]) == pytest.approx(-1.0)
-    assert cosine([0.0, 0.0], [1.0, 1.0]) == 0.0
 
 
 def test_the_worst_text_counts() -> None:

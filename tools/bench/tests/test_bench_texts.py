@@ -6,7 +6,7 @@ import statistics
 
 import pytest
 
-from tools.bench.engine_phase import rotated, round_texts
+from tools.bench.phase import rotated
 from tools.bench.texts import LONGEST, SHORTEST, check_texts, count_tokens, make_texts
 
 
@@ -25,7 +25,7 @@ def test_lengths_are_those_of_a_search_service(count: int) -> None:
 
 
 def test_every_round_is_as_much_work_with_other_texts() -> None:
-    first, second = round_texts(32, 1, 1), round_texts(32, 1, 2)
+    first, second = make_texts(32, "1-1"), make_texts(32, "1-2")
     assert count_tokens(first) == count_tokens(second)
     assert not set(first) & set(second)
 

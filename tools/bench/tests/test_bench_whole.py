@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tools.bench.docker import LABEL, docker
-from tools.bench.images import ROOT
+from tools import ROOT
+from tools.bench.docker import PROJECT, docker
 
 
 def test_a_small_run_measures_what_it_should_and_leaves_nothing(tmp_path: Path) -> None:
@@ -25,7 +25,7 @@ def test_a_small_run_measures_what_it_should_and_leaves_nothing(tmp_path: Path) 
         "1,2",
     ]
     ended = subprocess.run(
-        [sys.executable, "-m", "tools.bench", *sizes, "--out", str(tmp_path)],
+        [sys.executable, "-m", "tools.bench", *words.split(), "--out", str(tmp_path)],
         cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
@@ -33,7 +33,9 @@ def test_a_small_run_measures_what_it_should_and_leaves_nothing(tmp_path: Path) 
     assert ended.stdout == table.read_text(encoding="utf-8")
     assert "| ours, int8 | 2 |" in ended.stdout
     (raw,) = tmp_path.glob("*.json")
-    found = json.loads(raw.read_text(encoding="utf-8"))["results"]
+    found = json.loads(raw.read_text(encoding="utf-8"))
+    assert found["complete"] is True
+    found = found["results"]
     assert {name: len(turns) for name, turns in found["engines"].items()} == {
         "ours-fp32": 2, "ours-int8": 2, "peak": 2,
     }  # fmt: skip
@@ -41,5 +43,5 @@ def test_a_small_run_measures_what_it_should_and_leaves_nothing(tmp_path: Path) 
     for slices in found["slices"].values():
         assert all(len(part["latencies"]) == 6 and not part["errors"] for part in slices)
     assert set(found["memory"]) == {"ours-fp32", "ours-int8", "ours-fp32-4-workers"}
-    assert docker("ps", "--all", "--quiet", "--filter", f"label={LABEL}") == ""
-    assert docker("volume", "ls", "--quiet", "--filter", f"label={LABEL}") == ""
+    assert docker("ps", "--all", "--quiet", "--filter", f"label=com.docker.compose.project={PROJECT}") == ""
+    assert docker("volume", "ls", "--quiet", "--filter", f"label=com.docker.compose.project={PROJECT}") == ""

@@ -10,39 +10,30 @@ from pathlib import Path
 import pytest
 
 from tools.bench import docker
-from tools.bench.docker import LABEL, Workspace
-from tools.bench.errors import SetupError
+from tools.bench.docker import GENERATOR, PROJECT, DockerError, Workspace
 
 
 class FakeDocker:
-    """An engine that only keeps the names of what is there."""
+    """An engine that only keeps the containers of the run's project."""
 
     def __init__(self, *refuses: str) -> None:
         self.refuses = refuses
-        self.there: dict[str, dict[str, str]] = {"ps": {}, "volume": {}, "network": {}}
+        self.containers = {"of another project"}
 
-    def __call__(self, *words: str, merge: bool = False, timeout: float = 600.0) -> str:
-        if " ".join(words[:2]) in self.refuses:
-            raise SetupError(f"refused: {words}")
-        kind = {"rm": "ps", "create": "ps"}.get(words[0], words[0])
-        if words[0] == "create" or words[1] == "create":
-            self.there[kind][words[-1]] = words[words.index("--label") + 1]
-            return words[-1]
-        if "--filter" in words:
-            wanted = words[-1].removeprefix("label=")
-            return "\n".join(name for name, label in self.there[kind].items() if label.startswith(wanted))
-        for name in words[1:]:
-            self.there[kind].pop(name, None)
+    def __call__(self, *words: str, stdin: str = "", merge: bool = False, timeout: float = 600.0) -> str:
+        for refused in self.refuses:
+            if refused in words:
+                raise DockerError(f"refused: {refused}")
+        if words[0] == "rm":
+            self.containers.discard(words[-1])
+        elif "down" in words:
+            assert words[words.index("--project-name") + 1] == PROJECT
+            self.containers.discard("candidate")
         return ""
 
-    @property
-    def left(self) -> list[str]:
-        return [name for found in self.there.values() for name in found]
 
-
-def fill(workspace: Workspace) -> None:
-    workspace.volume("model")
-    workspace.docker("create", *workspace.label, workspace.container("ours"))
+def fill(workspace: Workspace, engine: FakeDocker) -> None:
+    engine.containers |= {"candidate", GENERATOR}
     (workspace.folder / "log").touch()
 
 
@@ -52,79 +43,62 @@ def lock(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("error", [None, RuntimeError("broken"), KeyboardInterrupt()])
-def test_nothing_is_left(error: BaseException | None, lock: Path) -> None:
+def test_nothing_is_left_and_others_keep_their_own(error: BaseException | None, lock: Path) -> None:
     engine = FakeDocker()
     workspace = Workspace(engine, lock)
     try:
         with workspace:
-            fill(workspace)
-            assert len(engine.left) == 3
+            fill(workspace, engine)
             if error:
                 raise error
     except (RuntimeError, KeyboardInterrupt):
         pass
-    assert engine.left == []
+    assert engine.containers == {"of another project"}
     assert not workspace.folder.exists()
 
 
-def test_what_others_started_stays(lock: Path) -> None:
+def test_one_kind_that_stays_does_not_keep_the_others(lock: Path) -> None:
     engine = FakeDocker()
-    engine.there["ps"]["gte-observability-gte-service-1"] = "com.docker.compose.project=gte-observability"
-    with Workspace(engine, lock) as workspace:
-        fill(workspace)
-    assert engine.left == ["gte-observability-gte-service-1"]
-
-
-def test_a_failure_at_the_beginning_leaves_nothing(lock: Path) -> None:
-    engine = FakeDocker("network create")
     workspace = Workspace(engine, lock)
-    with pytest.raises(SetupError, match="refused"):
-        workspace.__enter__()
-    assert engine.left == []
-    assert not workspace.folder.exists() or workspace.folder == Path()
+    with pytest.raises(DockerError, match="refused"), workspace:
+        fill(workspace, engine)
+        engine.refuses = ("rm",)
+    assert engine.containers == {"of another project", GENERATOR}
+    assert not workspace.folder.exists()
     with Workspace(FakeDocker(), lock):
         pass  # the lock is free again
 
 
-def test_one_kind_that_stays_does_not_keep_the_others(lock: Path) -> None:
-    engine = FakeDocker("rm --force")
-    workspace = Workspace(engine, lock)
-    with pytest.raises(SetupError, match="a container of this run could not be removed"), workspace:
-        fill(workspace)
-    assert engine.left == [workspace.container("ours")]
-    assert not workspace.folder.exists()
-
-
 def test_what_a_killed_run_left_is_removed(lock: Path) -> None:
     engine = FakeDocker()
-    engine.there["ps"]["gte-bench-dead-ours"] = f"{LABEL}=gte-bench-dead"
+    engine.containers |= {"candidate", GENERATOR}
     with Workspace(engine, lock):
-        assert "gte-bench-dead-ours" not in engine.left
+        assert engine.containers == {"of another project"}
 
 
 def test_two_runs_at_a_time_are_refused(lock: Path) -> None:
     engine = FakeDocker()
     with Workspace(engine, lock) as first:
-        fill(first)
-        with pytest.raises(SetupError, match="another run is under way"):
+        fill(first, engine)
+        with pytest.raises(DockerError, match="another run is under way"):
             Workspace(engine, lock).__enter__()
-        assert first.container("ours") in engine.left
+        assert "candidate" in engine.containers
     with Workspace(engine, lock):
         pass
 
 
 def test_a_second_ctrl_c_does_not_stop_the_cleaning(lock: Path) -> None:
     class Impatient(FakeDocker):
-        def __call__(self, *words: str, merge: bool = False, timeout: float = 600.0) -> str:
-            if words[0] == "rm":
+        def __call__(self, *words: str, stdin: str = "", merge: bool = False, timeout: float = 600.0) -> str:
+            if "candidate" in self.containers:
                 os.kill(os.getpid(), signal.SIGINT)
-            return super().__call__(*words, merge=merge, timeout=timeout)
+            return super().__call__(*words)
 
     engine = Impatient()
     before = signal.getsignal(signal.SIGINT)
     with Workspace(engine, lock) as workspace:
-        fill(workspace)
-    assert engine.left == []
+        fill(workspace, engine)
+    assert engine.containers == {"of another project"}
     assert signal.getsignal(signal.SIGINT) is before
 
 
@@ -135,15 +109,15 @@ def shell(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lines: Sequence[str])
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
 
 
-def test_what_the_engine_says_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_reason_of_the_engine_is_in_the_message(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     shell(monkeypatch, tmp_path, ["echo no such image >&2", "exit 1"])
-    with pytest.raises(SetupError, match="`docker run --rm` failed:\nno such image"):
+    with pytest.raises(DockerError, match="`docker run --rm` failed:\nno such image"):
         docker.docker("run", "--rm", "x")
 
 
-def test_an_engine_that_hangs_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_engine_that_hangs_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     shell(monkeypatch, tmp_path, ["exec sleep 60"])
-    with pytest.raises(SetupError, match="`docker ps` has not ended after 0 s"):
+    with pytest.raises(DockerError, match="`docker ps` has not ended after 0 s"):
         docker.docker("ps", timeout=0.2)
 
 
@@ -153,7 +127,7 @@ def test_both_streams_of_a_log_are_read(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert docker.docker("logs", "x", merge=True).split() == ["one", "two"]
 
 
-def test_a_host_without_docker_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_host_without_docker_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(SetupError, match="no `docker` program"):
+    with pytest.raises(DockerError, match="no `docker` program"):
         docker.docker("ps")

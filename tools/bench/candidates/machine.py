@@ -1,4 +1,4 @@
-"""Prints what matters of the machine as the containers see it, as one JSON line."""
+"""Prints the hardware, its limits and the libraries as the containers see them, as one JSON line."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pathlib import Path
 import torch
 
 from gte_service.engine.precision import has_bf16
-from tools.bench.candidates.turns import available_cpus
+from tools.bench.candidates.serve import available_cpus
 
 
 def main() -> None:
     """Read /proc and the cgroup, and ask torch."""
     lines = [line.partition(":") for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()]
-    seen = {name.strip(): value.strip() for name, _, value in lines}
-    facts = {
-        "cpu": seen.get("model name", platform.machine()),
+    cpu = {name.strip(): value.strip() for name, _, value in lines}
+    description = {
+        "cpu": cpu.get("model name", platform.machine()),
         "cpus": os.cpu_count(),
         "cpus_available": available_cpus(),
         "cgroup_cpu_max": _read("/sys/fs/cgroup/cpu.max"),
@@ -30,7 +30,7 @@ def main() -> None:
         "torch": torch.__version__,
         "torch_cpu_capability": torch.backends.cpu.get_cpu_capability(),
     }
-    print(json.dumps(facts))
+    print(json.dumps(description))
 
 
 def _read(path: str) -> str:
