@@ -11,10 +11,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
-import yaml
 
 from tools.bench.candidates import ask
-from tools.bench.docker import FILE
+from tools.bench.docker import Workspace
 from tools.bench.engines import ENGINES
 from tools.bench.services import SERVICES
 
@@ -81,9 +80,7 @@ def test_a_turn_that_fails_is_not_repeated(engine: FakeEngine, capsys: pytest.Ca
 
 
 def test_no_candidate_has_a_network_and_each_is_described() -> None:
-    services: dict[str, dict[str, Any]] = yaml.safe_load(
-        FILE.read_text(encoding="utf-8").replace("!reset", "")
-    )["services"]  # fmt: skip
+    services: dict[str, dict[str, Any]] = json.loads(Workspace().compose("config", "--format", "json"))["services"]
     compared = {*(f"engine-{name}" for name in ENGINES), *(f"service-{name}" for name in SERVICES)}
     assert set(services) == {"setup", "rivals", *compared}
     for name in compared:

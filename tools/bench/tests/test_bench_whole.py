@@ -12,18 +12,7 @@ from tools.bench.docker import PROJECT, docker
 
 
 def test_a_small_run_measures_what_it_should_and_leaves_nothing(tmp_path: Path) -> None:
-    sizes = [
-        "--shape",
-        "tiny",
-        "--candidates",
-        "ours-fp32,ours-int8",
-        "--texts",
-        "6",
-        "--rounds",
-        "2",
-        "--clients",
-        "1,2",
-    ]
+    words = "--shape tiny --candidates ours-fp32,ours-int8 --texts 6 --rounds 2 --clients 1,2"
     ended = subprocess.run(
         [sys.executable, "-m", "tools.bench", *words.split(), "--out", str(tmp_path)],
         cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
