@@ -52,22 +52,24 @@ class Suite:
         name: as the report shows it.
         folder: where pytest runs.
         paths: what it is given; none: what its settings there say.
+        at_once: whether test files run beside each other, one a CPU; most of these tests wait for processes to start.
     """
 
     name: str
     folder: str = "."
     paths: tuple[str, ...] = ()
+    at_once: bool = False
 
 
 # Suites whose tests need the service's libraries, and those that need Python's standard library only.
 PACKAGE_SUITES = (
     Suite("gte-monitoring", "gte-monitoring"),
-    Suite("gte-service", "gte-service"),
+    Suite("gte-service", "gte-service", at_once=True),
     Suite("alert-inbox", "alertmanager/inbox"),
 )
 TOOL_SUITES = (Suite("tools", ".", ("tools",)), Suite("smoke-test", "tests/smoke", ("tests",)))
 LOADTEST = Suite("loadtest", "loadtest")
-CONFIGURATION = Suite("configuration", ".", ("tests/config",))
+CONFIGURATION = Suite("configuration", ".", ("tests/config",), at_once=True)
 STACK = Suite("stack", ".", ("tests/stack",))
 
 
@@ -174,7 +176,8 @@ class TestRun:
     def _pytest(self, python: str, suite: Suite, results: str = "") -> list[str]:
         xml = f"--junitxml={results or self.report.results}/{suite.name}.xml"
         mode = ["--import-mode=importlib"] if suite.folder == "." else []
-        return [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", xml, *mode, *suite.paths]
+        spread = ["-n", "auto", "--dist", "loadfile"] if suite.at_once else []
+        return [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", xml, *mode, *spread, *suite.paths]
 
     def _on_host(self, suite: Suite) -> None:
         python = str(ensure(LINT, self._settings()))
