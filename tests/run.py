@@ -33,9 +33,8 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
     "gte-service": ("gte_service", "tests"),
     "alertmanager/inbox": ("alert_inbox", "tests"),
     ".": ("--explicit-package-bases", "tools", "grafana/boards", "tests/run.py", "tests/report.py", "tests/stack",
-          "tests/config"),
+          "tests/config", "tests/smoke"),
     "examples/existing-app": ("app.py", "stand_in.py"),
-    "tests/smoke": ("smoke", "tests"),
     "loadtest": ("loadtest", "tests"),
 }  # fmt: skip
 
