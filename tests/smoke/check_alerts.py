@@ -51,7 +51,7 @@ def notified(alert_inbox: Service, run: Run, status: str) -> Any:
 def configuration(alertmanager: Service) -> str:
     """Alertmanager's configuration, in YAML."""
     status = alertmanager.get("/api/v2/status").json()
-    assert status["versionInfo"]["version"]
+    assert status["versionInfo"]["version"], "Alertmanager doesn't tell its version"
     return str(status["config"]["original"])
 
 

@@ -72,7 +72,7 @@ def test_has_the_series_of_the_contract_for_model_workers_and_processes(gte_metr
             metrics.value(name, process=process)
 
 
-def test_names_in_its_model_info_the_model_of_readyz(gte: Service, gte_metrics: Service) -> None:
+def test_names_the_same_model_in_its_metrics_as_at_readyz(gte: Service, gte_metrics: Service) -> None:
     ready = gte.get("/readyz").json()
     (info,) = scrape(gte_metrics).all("gte_model_info")
     assert info.value == 1, f"gte_model_info is {info.value:g}"

@@ -66,7 +66,7 @@ def test_is_ready_and_names_model_and_revision_at_readyz(gte: Service) -> None:
     assert ready["status"] == "ready", f"the status is {ready['status']!r} instead of 'ready'"
     for key in ("model", "revision"):
         assert ready[key], f"{key} is empty"
-    assert isinstance(ready["demo"], bool)
+    assert isinstance(ready["demo"], bool), f"demo is {ready['demo']!r}"
 
 
 def test_shows_a_page_that_names_model_and_state(gte: Service) -> None:
@@ -113,7 +113,7 @@ def test_ranks_candidates_the_best_first(gte: Service) -> None:
 
 
 @prediction
-def test_finds_the_entities_of_the_tutorials_sentence(gte: Service) -> None:
+def test_finds_person_place_and_event_in_a_sentence(gte: Service) -> None:
     found = [(entity["text"], entity["type"], entity["start"]) for entity in predict(gte, "ner", TEXT)["entities"]]
     for entity in (("张三", "person", 0), ("北京", "place", 3), ("奥运会", "event", 8)):
         assert entity in found, f"{entity} is not among the entities of {TEXT}: {found}"

@@ -61,8 +61,9 @@ RUN = pytest.StashKey[Run]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the time of a run to what an ini file, or -o, can set."""
+    """Add the times that an ini file, or -o, can set."""
     parser.addini("longest_run_seconds", "how long all checks together may take")
+    parser.addini("longest_check_seconds", "the most that any check may take")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -117,7 +118,8 @@ def deadline(request: pytest.FixtureRequest, run: Run) -> Deadline:
     seconds = marker.args[0] if marker else CHECK_SECONDS
     if not run.unreachable.isdisjoint(services):
         seconds = min(seconds, GIVEN_UP_SECONDS)
-    return Deadline(min(seconds, run.deadline.remaining()))
+    longest = float(request.config.getini("longest_check_seconds"))
+    return Deadline(min(seconds, longest, run.deadline.remaining()))
 
 
 def _service(setting: str) -> Any:

@@ -52,9 +52,9 @@ def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, py
     if call.excinfo:
         error = call.excinfo.value
         plain = isinstance(error, AssertionError | pytest.fail.Exception | pytest.skip.Exception)
-        reason = (str(error) if plain else f"{type(error).__name__}: {error}").partition("\nassert ")[0]
+        reason = str(error) if plain else f"{type(error).__name__}: {error}"
         last = report.capstdout.splitlines()[-1:]
-        if report.failed and last and " ".join(last[0].split()[:2]) not in reason:
+        if report.failed and last and "http://" not in reason:
             reason += f" (last answer: {last[0]})"
         reason = " ".join(reason.split())
         cut = reason if len(reason) <= LONGEST_REASON else reason[: LONGEST_REASON - 1] + "…"

@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn, TypeVar
 from urllib.parse import unquote_plus
 
@@ -76,30 +76,32 @@ class Service:
     prefix: str
     deadline: Deadline
     unreachable: set[str]
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str]
 
     def get(self, path: str, accept: str = "*/*") -> Answer:
         """Send a GET that has to be answered with 200."""
-        return self._ask("GET", path, None, {"Accept": accept}, (200,))
+        return self.ask("GET", path, {"Accept": accept})
 
     def post(self, path: str, content: Any, *statuses: int) -> Answer:
         """Send `content` as JSON, or bytes as they are; one of `statuses`, or 200, has to come back."""
         body = content if isinstance(content, bytes) else json.dumps(content, ensure_ascii=False).encode()
-        return self._ask("POST", path, body, {"Content-Type": "application/json"}, statuses or (200,))
+        return self.ask("POST", path, {"Content-Type": "application/json"}, body, statuses or (200,))
 
-    def delete(self, path: str) -> Answer:
-        """Send a DELETE that has to be answered with 200."""
-        return self._ask("DELETE", path, None, {}, (200,))
-
-    def _ask(
-        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], statuses: tuple[int, ...]
+    def ask(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        statuses: tuple[int, ...] = (200,),
     ) -> Answer:
+        """Send any request, which has to be answered with one of `statuses`."""
         asked = f"{method} http://{self.host}{self.prefix}{unquote_plus(path)}"
         # No urllib: no proxy of the environment and no redirect may come between a check and the service.
         connection = http.client.HTTPConnection(self.host)
         try:
             with _time_limit(max(SHORTEST_WAIT_SECONDS, self.deadline.remaining())):
-                connection.request(method, self.prefix + path, body, {**self.headers, **headers})
+                connection.request(method, self.prefix + path, body or None, {**self.headers, **(headers or {})})
                 response = connection.getresponse()
                 text = response.read().decode("utf-8", "replace")
         except (OSError, http.client.HTTPException) as error:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 import re
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tests.smoke.tests.fake_stack import Edit, Reply
@@ -41,31 +44,22 @@ def no_line(start: str) -> Edit:
     return text(rf"(?m)^{re.escape(start)}.*\n", "")
 
 
-def put(*path: Any, value: Any) -> Edit:
-    """Put a value at a path of the JSON answer."""
+def at(path: tuple[Any, ...], change: Callable[[Any, Any], None]) -> Edit:
+    """Change the container that the last step of a path through the JSON answer is in."""
 
     def edit(reply: Reply) -> Reply:
-        inner = reply[2]
-        for step in path[:-1]:
-            inner = inner[step]
-        assert isinstance(inner, dict) or path[-1] < len(inner)
-        inner[path[-1]] = value
+        change(functools.reduce(operator.getitem, path[:-1], reply[2]), path[-1])
         return reply
 
     return edit
+
+
+def put(*path: Any, value: Any) -> Edit:
+    return at(path, lambda container, key: operator.setitem(container, key, value))
 
 
 def drop(*path: Any) -> Edit:
-    """Take what is at a path out of the JSON answer."""
-
-    def edit(reply: Reply) -> Reply:
-        inner = reply[2]
-        for step in path[:-1]:
-            inner = inner[step]
-        del inner[path[-1]]
-        return reply
-
-    return edit
+    return at(path, operator.delitem)
 
 
 PREDICT, READYZ, METRICS = "POST /gte/predict", "GET /gte/readyz", "GET /metrics/metrics"
@@ -74,7 +68,7 @@ INBOX, OVERVIEW = "GET /inbox/api/notifications", "GET /grafana/api/dashboards/u
 READY, PAGE = "is_ready_and_names_model_and_revision_at_readyz", "shows_a_page_that_names_model_and_state"
 LIST, SIMILAR = "answers_an_embedding_for_each_text_of_a_list", "scores_similar_texts_above_unrelated_ones"
 RANKS, OPENAI = "ranks_candidates_the_best_first", "answers_openai_clients_at_v1"
-ENTITIES, REFUSES = "finds_the_entities_of_the_tutorials_sentence", "refuses_a_request[without a text]"
+ENTITIES, REFUSES = "finds_person_place_and_event_in_a_sentence", "refuses_a_request[without a text]"
 TASKS = "has_the_series_of_the_contract_for_every_task"
 OTHERS = "has_the_series_of_the_contract_for_model_workers_and_processes"
 FIRES, SHOWN = "gets_an_alert_that_is_posted_to_alertmanager", "shows_that_alert_on_its_page"
@@ -98,7 +92,7 @@ _GTE = [
     ("answers_an_embedding", PREDICT, drop("elapsed_ms"), "elapsed_ms"),
     ("answers_an_embedding", PREDICT, lambda _: (200, "text/html", "<p>hello"), "no JSON"),
     (LIST, PREDICT, drop("result", 1), "2 vectors for 3 texts"),
-    (LIST, PREDICT, put("result", 2, value=[1.0] + [0.0] * 63), "the same text twice"),
+    (LIST, PREDICT, put("result", 2, value=[0.6, 0.8]), "the same text twice"),
     (LIST, PREDICT, put("result", value=[[0.6, 0.8]] * 3), "different texts give the same vector"),
     (SIMILAR, PREDICT, put("result", 0, "score", value=-0.5), "the unrelated"),
     (SIMILAR, PREDICT, put("result", 0, "score", value=7.0), "cosines"),
@@ -142,8 +136,8 @@ _METRICS = [
     (OTHERS, METRICS, no_line('gte_process_open_fds{process="master"'), "master"),
     (OTHERS, METRICS, text("gte_workers 1.0", "gte_workers 2.0"), "has 1 workers, gte_workers is 2"),
     (OTHERS, METRICS, no_line("flask_exporter_info"), "flask_exporter_info"),
-    ("names_in_its_model_info_the_model_of_readyz", METRICS, text("0123456789ab", "0"), "revision"),
-    ("names_in_its_model_info_the_model_of_readyz", METRICS, text("precision", "p"), "precision"),
+    ("names_the_same_model_in_its_metrics_as_at_readyz", METRICS, text("0123456789ab", "0"), "revision"),
+    ("names_the_same_model_in_its_metrics_as_at_readyz", METRICS, text("precision", "p"), "precision"),
 ]
 _PROMETHEUS = [
     ("is_ready", "GET /prometheus/-/ready", status(503), "503"),
