@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.stack.running import wait_for
-from tests.stack.running_example import FOLDER, PROJECT, README, ROOT, Example
+from tests.stack.running_example import FOLDER, PROJECT, README, Example
 
 SENTENCE = "张三在北京参加了奥运会"
 PAIR = f"{SENTENCE}。李四在上海。|李四在哪里"
