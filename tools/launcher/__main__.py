@@ -27,10 +27,11 @@ def main(arguments: list[str]) -> int:
 
 def _run(verb: str, arguments: list[str]) -> int:
     try:
-        run = commands.open_run(ROOT, os.environ, may_install=verb in commands.MAY_INSTALL)
+        run = commands.open_run(ROOT, os.environ, may_install=verb in {*commands.STARTING, "prepare"})
         return commands.load(run, arguments) if verb == "load" else commands.VERBS[verb](run)
     except KeyboardInterrupt:
-        print("\nContainers that were started keep running: make status shows them, make down stops them.")
+        if verb in commands.STARTING:
+            print("\nContainers that were started keep running: make status shows them, make down stops them.")
         raise
 
 

@@ -102,8 +102,8 @@ VERBS: Mapping[str, Callable[[Run], int]] = {
     verb.__name__: verb for verb in (up, demo, prepare, status, smoke, down, clean)
 }
 """All but `load`, the only one that takes arguments."""
-MAY_INSTALL = frozenset({"up", "demo", "prepare"})
-"""The verbs that may install a container engine where none answers."""
+STARTING = frozenset({"up", "demo"})
+"""The verbs that start the stack. They and `prepare` may install a container engine where none answers."""
 
 
 def _start(run: Run, *, demo: bool) -> int:

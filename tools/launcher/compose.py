@@ -13,9 +13,17 @@ from typing import Any
 from tools.launcher.errors import EngineError, SettingsError
 
 
-def docker(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of Docker's own and keep its output."""
-    return subprocess.run(["docker", *arguments], capture_output=True, encoding="utf-8", errors="replace", check=False)
+def docker(*arguments: str, timeout_seconds: float | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a command of Docker's own and keep its output.
+
+    Raises:
+        FileNotFoundError: there is no such program.
+        subprocess.TimeoutExpired: it has not ended in time.
+    """
+    return subprocess.run(
+        ["docker", *arguments], capture_output=True, encoding="utf-8", errors="replace", timeout=timeout_seconds,
+        check=False,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -27,21 +27,13 @@ _INSTALL_PAGE = "https://docs.docker.com/engine/install/"
 
 @dataclass(frozen=True)
 class Host:
-    """What matters of this machine.
+    """The properties of this machine that decide how an engine gets to run on it."""
 
-    Attributes:
-        system: as `platform.system()`: Linux, Darwin.
-        debian: whether it is Debian itself (its relatives have other packages).
-        root: whether we are root.
-        wsl: whether this Linux runs under Windows.
-        docker_service: whether systemd runs here and knows a Docker service.
-    """
-
-    system: str
-    debian: bool
+    system: str  # Linux, Darwin
+    debian: bool  # Debian itself: its relatives have other packages
     root: bool
-    wsl: bool
-    docker_service: bool
+    wsl: bool  # a Linux under Windows
+    docker_service: bool  # systemd runs here and knows a Docker service
 
     @property
     def takes_packages(self) -> bool:
@@ -51,17 +43,11 @@ class Host:
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer to `docker version`.
+    """The answer to `docker version`."""
 
-    Attributes:
-        found: whether there is a `docker` program.
-        version: the engine's, "" if none answers.
-        error: why none answers.
-    """
-
-    found: bool
-    version: str
-    error: str
+    found: bool  # there is a `docker` program
+    version: str  # of the engine, "" if none answers
+    error: str  # why none answers
 
 
 def this_host() -> Host:
@@ -78,9 +64,8 @@ def this_host() -> Host:
 
 def ask_engine(timeout_seconds: float = 20.0) -> Answer:
     """Ask the engine for its version."""
-    command = ["docker", "version", "--format", "{{.Server.Version}}"]
     try:
-        asked = subprocess.run(command, capture_output=True, text=True, timeout=timeout_seconds, check=False)
+        asked = docker("version", "--format", "{{.Server.Version}}", timeout_seconds=timeout_seconds)
     except FileNotFoundError:
         return Answer(found=False, version="", error="there is no `docker` program on the PATH")
     except subprocess.TimeoutExpired:

@@ -13,7 +13,7 @@ from tools.launcher.console import show
 from tools.launcher.container_engine import this_host
 from tools.launcher.errors import ImageError
 from tools.launcher.offline import NO_STANDIN, STANDIN_LABEL, run_offline
-from tools.launcher.pull import pull
+from tools.launcher.pull import ANSWER_SECONDS, pull
 from tools.launcher.wheels import wheels_override
 
 MAY_BE_LEFT_OUT = frozenset({"grafana"})
@@ -127,7 +127,9 @@ def _pull_missing(needed: Sequence[Needed]) -> list[tuple[Needed, str]]:
     absent = [item for item in needed if not is_present(item.image)]
     if not absent:
         return []
-    show("Pulling " + ", ".join(item.image for item in absent))
+    show(f"Pulling images, unless their registry is silent for {ANSWER_SECONDS:.0f} s:")
+    for item in absent:
+        show(f"  {item.image}")
     reasons = pull([item.image for item in absent])
     missing = [
         (item, reasons.get(item.image, f"`docker pull {item.image}` shows why"))

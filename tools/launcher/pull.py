@@ -8,6 +8,7 @@ import select
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 from tools.launcher.console import show
 
@@ -35,8 +36,8 @@ def pull(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0
     ) as process:
         assert process.stdin is not None and process.stdout is not None  # noqa: S101 (pipes, as asked for)
-        process.stdin.write(json.dumps(project).encode())
-        process.stdin.close()
+        with suppress(BrokenPipeError), process.stdin:
+            process.stdin.write(json.dumps(project).encode())
         lines, silence = _follow(process.stdout.fileno(), len(images), answer_seconds, stall_seconds)
         if silence:
             process.terminate()
@@ -76,6 +77,6 @@ def _follow(output: int, begun: int, answer_seconds: float, stall_seconds: float
         if not seen.issuperset(lines):
             seen.update(lines)
             moved = time.monotonic()
-        if lines and time.monotonic() - reported > REPORT_SECONDS:
+        if lines and time.monotonic() - reported > REPORT_SECONDS and " Error " not in lines[-1]:
             reported = time.monotonic()
             show(f"  {lines[-1]}")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,63 +17,58 @@ GTE = "iic/nlp_gte_sentence-embedding_chinese-large"
 
 
 @pytest.fixture
-def choose(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Choice]:
-    """Choose where a copy is kept or not and ModelScope can't be reached for a reason; None must not be asked for."""
-
-    def choose(
-        model: str, settings: Mapping[str, str], *, prepared: bool | None = None, unreachable: str | None = None
-    ) -> Choice:
-        def is_prepared(compose: Compose) -> bool:
-            assert prepared is not None
-            return prepared
-
-        def why_unreachable(compose: Compose, url: str) -> str:
-            assert unreachable is not None
-            return unreachable
-
-        monkeypatch.setattr(model_choice, "is_prepared", is_prepared)
-        monkeypatch.setattr(model_choice, "unreachable", why_unreachable)
-        service = Service("gte-service", "gte:1", environment={"GTE_MODEL": model})
-        return model_choice.choose(Compose(ROOT), Stack("p", {"gte-service": service}), settings)
-
-    return choose
-
-
-@pytest.fixture
 def folder(tmp_path: Path) -> Path:
     for name in ("config.json", "vocab.txt", "pytorch_model.bin"):
         (tmp_path / name).write_text("content", encoding="utf-8")
     return tmp_path
 
 
-def test_a_local_folder_goes_first_and_no_network_is_used(choose: Callable[..., Choice]) -> None:
-    choice = choose(GTE, {"GTE_MODEL_DIR": "/models/gte"})
-    assert "/models/gte" in choice.description
-    assert (choice.settings, choice.fallback) == ({}, "")
+def choose(
+    monkeypatch: pytest.MonkeyPatch,
+    model: str = GTE,
+    settings: dict[str, str] | None = None,
+    prepared: bool = False,
+    unreachable: str = "",
+) -> tuple[Choice, list[str]]:
+    """Choose where a copy is kept here or not and ModelScope answers or not; returns the questions asked too."""
+    asked = []
+
+    def is_prepared(compose: Compose) -> bool:
+        asked.append("copies")
+        return prepared
+
+    def why_unreachable(compose: Compose, url: str) -> str:
+        asked.append("network")
+        return unreachable
+
+    monkeypatch.setattr(model_choice, "is_prepared", is_prepared)
+    monkeypatch.setattr(model_choice, "unreachable", why_unreachable)
+    stack = Stack("p", {"gte-service": Service("gte-service", "gte:1", environment={"GTE_MODEL": model})})
+    return model_choice.choose(Compose(ROOT), stack, settings or {}), asked
 
 
-def test_a_built_in_model_is_taken_from_the_settings(choose: Callable[..., Choice]) -> None:
-    choice = choose("builtin:lexical", {})
-    assert "as GTE_MODEL says" in choice.description
-    assert choice.settings == {}
+@pytest.mark.parametrize(
+    ("given", "description", "questions"),
+    [
+        ({"settings": {"GTE_MODEL_DIR": "/models/gte"}}, "the local folder /models/gte", []),
+        ({"model": "builtin:lexical"}, "builtin:lexical, as GTE_MODEL says", []),
+        ({"prepared": True}, f"{GTE}, from the copy kept on this host", ["copies"]),
+        ({}, f"{GTE}, downloaded from ModelScope now", ["copies", "network"]),
+    ],
+)
+def test_the_settings_decide_then_the_copies_kept_here_then_the_network(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], description: str, questions: list[str]
+) -> None:
+    choice, asked = choose(monkeypatch, **given)
+    assert description in choice.description
+    assert (choice.settings, choice.fallback, asked) == ({}, "", questions)
 
 
-def test_a_copy_that_is_kept_here_is_used_without_the_network(choose: Callable[..., Choice]) -> None:
-    choice = choose(GTE, {}, prepared=True)
-    assert "nothing is downloaded" in choice.description
-    assert choice.settings == {}
-
-
-def test_gte_is_downloaded_where_modelscope_answers(choose: Callable[..., Choice]) -> None:
-    choice = choose(GTE, {}, prepared=False, unreachable="")
-    assert GTE in choice.description
-    assert (choice.settings, choice.fallback) == ({}, "")
-
-
-def test_the_demo_model_takes_its_place_with_the_reason_where_it_does_not(choose: Callable[..., Choice]) -> None:
-    choice = choose(GTE, {}, prepared=False, unreachable="no such host")
-    assert choice.settings == {"GTE_MODEL": DEMO_MODEL}
-    assert choice.fallback == "no such host"
+def test_the_demo_model_takes_its_place_with_the_reason_where_modelscope_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    choice, _ = choose(monkeypatch, unreachable="no such host")
+    assert (choice.settings, choice.fallback) == ({"GTE_MODEL": DEMO_MODEL}, "no such host")
     assert "demo model" in choice.description
 
 
