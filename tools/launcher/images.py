@@ -24,29 +24,24 @@ _LOG_LINES = 60
 
 @dataclass(frozen=True)
 class Needed:
-    """An upstream image, the services that run it, and those whose own image is built on it."""
+    """An upstream image, and the services that run it or whose own image is built on it."""
 
     image: str
-    runs: tuple[str, ...]
-    builds: tuple[str, ...]
+    services: tuple[str, ...]
 
     @property
     def optional(self) -> bool:
         """Whether the stack can do without it."""
-        return not self.builds and MAY_BE_LEFT_OUT.issuperset(self.runs)
+        return MAY_BE_LEFT_OUT.issuperset(self.services)
 
 
 def needed_images(services: Sequence[Service]) -> list[Needed]:
     """The upstream images of some services, each once; those that can be left out come last."""
-    images = {service.base_image if service.built else service.image for service in services}
-    needed = [
-        Needed(
-            image,
-            tuple(service.name for service in services if not service.built and service.image == image),
-            tuple(service.name for service in services if service.built and service.base_image == image),
-        )
-        for image in sorted(images - {""})
-    ]
+    users: dict[str, tuple[str, ...]] = {}
+    for service in services:
+        image = service.base_image if service.built else service.image
+        users[image] = (*users.get(image, ()), service.name)
+    needed = [Needed(image, users[image]) for image in sorted(users) if image]
     return sorted(needed, key=lambda item: item.optional)
 
 
@@ -66,7 +61,7 @@ def prepare_images(
     # Before anything is fetched: the folder with a wrong wheel would end the build after minutes.
     compose = compose.with_settings(wheels_override(services, settings, compose.root))
     lacking = _bring_in(compose, needed_images(services), settings)
-    left_out = {name for missing in lacking for name in missing.runs}
+    left_out = {name for missing in lacking for name in missing.services}
     present = [service for service in services if service.name not in left_out]
     _build(compose, [service for service in present if service.built])
     return present
@@ -110,15 +105,15 @@ def _bring_in(compose: Compose, needed: Sequence[Needed], settings: Mapping[str,
     missing = [(item, reason) for item, reason in missing if not is_present(item.image)]
     for item, reason in missing:
         if not item.optional:
-            users = ", ".join((*item.runs, *item.builds))
             raise ImageError(
-                f"The image {item.image} (for {users}) is not on this host and can't be pulled: {reason}.\n"
+                f"The image {item.image} (for {', '.join(item.services)}) is not on this host, and can't be pulled:\n"
+                f"{reason}.\n"
                 "Set IMAGE_REGISTRY in .env to a mirror that this host reaches (.env.example names one), or bring the\n"
                 f"image from another machine: docker save {item.image} | gzip > image.tar.gz\n"
                 "there, docker load -i image.tar.gz here. As root on Debian, `make up` builds a stand-in from Debian "
                 "packages."
             )
-        show(f"Going on without {', '.join(item.runs)}")
+        show(f"Going on without {', '.join(item.services)}")
     return [item for item, _ in missing]
 
 
