@@ -15,7 +15,10 @@ from tools.launcher.errors import EngineError, SettingsError
 _FOLDERS = ("GTE_MODEL_DIR", "WHEELS_DIR")
 # A service that takes its environment from .env. `config --environment` would say the same, but only since Compose
 # 2.28, and a value of several lines can't be told from several values there.
-_PROJECT = {"services": {"settings": {"image": "none", "env_file": [{"path": ".env", "required": False}]}}}
+_PROJECT = {
+    "name": "settings",
+    "services": {"settings": {"image": "none", "env_file": [{"path": ".env", "required": False}]}},
+}
 
 
 def read_settings(root: Path, environ: Mapping[str, str]) -> dict[str, str]:

@@ -50,6 +50,12 @@ def test_an_empty_value_in_the_environment_unsets_the_one_of_the_file(tmp_path: 
 
 
 @needs_docker
+def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
+    (tmp_path / "数据").mkdir()
+    assert read(tmp_path / "数据", "A=1\n") == {"A": "1"}
+
+
+@needs_docker
 def test_there_need_be_no_file(tmp_path: Path) -> None:
     assert read_settings(tmp_path, ENVIRON) == ENVIRON
 
