@@ -6,37 +6,34 @@ import os
 import platform
 import re
 import subprocess
+import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.launcher.console import say
+from tools.launcher.compose import docker
+from tools.launcher.console import show
 from tools.launcher.errors import EngineError
 from tools.launcher.offline import run_offline
 
 COMPOSE_NEEDED = (2, 24)
 """The first Compose with everything that compose.yaml and this launcher use, for example `--pull never`."""
+PAUSE_SECONDS = 5.0
+"""How long a person has to stop the installation of an engine."""
 
 _INSTALL_PAGE = "https://docs.docker.com/engine/install/"
 
 
 @dataclass(frozen=True)
 class Host:
-    """What matters of this machine.
+    """The properties of this machine that decide how an engine gets to run on it."""
 
-    Attributes:
-        system: as `platform.system()`: Linux, Darwin.
-        debian: whether it is Debian itself (its relatives have other packages).
-        root: whether we are root.
-        wsl: whether this Linux runs under Windows.
-        docker_service: whether systemd runs here and knows a Docker service.
-    """
-
-    system: str
-    debian: bool
+    system: str  # Linux, Darwin
+    debian: bool  # Debian itself: its relatives have other packages
     root: bool
-    wsl: bool
-    docker_service: bool
+    wsl: bool  # a Linux under Windows
+    docker_service: bool  # systemd runs here and knows a Docker service
 
     @property
     def takes_packages(self) -> bool:
@@ -46,11 +43,11 @@ class Host:
 
 @dataclass(frozen=True)
 class Answer:
-    """What `docker version` came to: `found` is the program, `version` the engine's, `error` why there is none."""
+    """The answer to `docker version`."""
 
-    found: bool
-    version: str
-    error: str
+    found: bool  # there is a `docker` program
+    version: str  # of the engine, "" if none answers
+    error: str  # why none answers
 
 
 def this_host() -> Host:
@@ -65,47 +62,55 @@ def this_host() -> Host:
     )
 
 
-def ask_engine(timeout: float = 20.0) -> Answer:
+def ask_engine(timeout_seconds: float = 20.0) -> Answer:
     """Ask the engine for its version."""
     try:
-        asked = subprocess.run(
-            ["docker", "version", "--format", "{{.Server.Version}}"],
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+        asked = docker("version", "--format", "{{.Server.Version}}", timeout_seconds=timeout_seconds)
     except FileNotFoundError:
         return Answer(found=False, version="", error="there is no `docker` program on the PATH")
     except subprocess.TimeoutExpired:
-        return Answer(found=True, version="", error=f"no answer within {timeout:.0f} s")
+        return Answer(found=True, version="", error=f"no answer within {timeout_seconds:.0f} s")
     version = asked.stdout.strip() if asked.returncode == 0 else ""
     return Answer(found=True, version=version, error=asked.stderr.strip())
 
 
-def require_engine(root: Path, settings: Mapping[str, str], *, may_install: bool) -> None:
+def require_engine(root: Path, environ: Mapping[str, str], *, may_install: bool) -> None:
     """Return when an engine answers and Compose and Buildx can be used.
 
     Args:
         root: the project's folder.
-        settings: for the Debian mirror.
-        may_install: whether an engine may be installed where there is none.
+        environ: for DOCKER_HOST, INSTALL, CI, and a Debian mirror.
+        may_install: whether an engine may be installed or started where none answers.
 
     Raises:
         EngineError: there is no usable engine; the message says what to do.
     """
     host, answer = this_host(), ask_engine()
     if not answer.version:
-        advice = advise(host, answer, settings.get("DOCKER_HOST", ""))
+        advice = advise(host, answer, environ.get("DOCKER_HOST", ""))
         if advice or not may_install:
             raise EngineError(f"No container engine answers: {answer.error}.\n{advice or 'Start it with: make up'}")
-        say(
-            "No container engine answers, and this is Debian with you as root: installing Docker Engine from Debian\n"
-            "packages (once, into /opt/docker) and starting it now. Its log: /var/log/dockerd.log"
-        )
-        if run_offline(root, settings, "engine.sh") != 0:
+        show("No container engine answers. This is Debian and you are root, so one is installed and started now:")
+        announce_engine(environ, can_interrupt=sys.stdin.isatty() and sys.stdout.isatty())
+        if run_offline(root, environ, "engine.sh") != 0:
             raise EngineError("offline/engine.sh could not install or start an engine; its lines above say why.")
     _require_plugins()
+
+
+def announce_engine(environ: Mapping[str, str], *, can_interrupt: bool, pause_seconds: float = PAUSE_SECONDS) -> None:
+    """Print what an installation changes, and give a person at a terminal the time to stop it.
+
+    Nobody is waited for under CI, off a terminal, or with INSTALL=yes in the environment.
+    """
+    show(
+        "  programs of Debian testing into /opt/docker, /usr/local/bin and /usr/local/lib/docker/cli-plugins: Docker\n"
+        "    Engine, its command line, Compose and Buildx; programs that are there already are only started\n"
+        "  packages of this Debian, where they are missing: runc, iptables, tini\n"
+        "  a dockerd that keeps running; its log is /var/log/dockerd.log"
+    )
+    if can_interrupt and "CI" not in environ and environ.get("INSTALL") != "yes":
+        show(f"It begins in {pause_seconds:.0f} seconds. Ctrl-C stops it; `make up INSTALL=yes` doesn't wait.")
+        time.sleep(pause_seconds)
 
 
 def advise(host: Host, answer: Answer, docker_host: str) -> str:
@@ -150,28 +155,22 @@ def parse_version(text: str) -> tuple[int, ...]:
 
 def _require_plugins() -> None:
     needed = ".".join(map(str, COMPOSE_NEEDED))
-    compose = _plugin_version("compose", "version", "--short")
+    compose = docker("compose", "version", "--short").stdout.strip()
     if parse_version(compose) < COMPOSE_NEEDED:
         raise EngineError(
-            f"Docker Compose {needed} or newer is needed, and `docker compose` is {compose or 'not there'}.\n"
+            f"Docker Compose {needed} or newer is needed, and `docker compose` is {compose or 'missing'}.\n"
             "Install the package docker-compose-plugin (docker-compose-v2 on Ubuntu), or update Docker Desktop:\n"
             f"{_INSTALL_PAGE}"
         )
-    if not _plugin_version("buildx", "version"):
+    if docker("buildx", "version").returncode != 0:
         raise EngineError(
-            "Docker Buildx is needed to build our images, and `docker buildx` is not there. Install the package\n"
+            "Docker Buildx builds our images, and `docker buildx` is missing. Install the package\n"
             f"docker-buildx-plugin (docker-buildx on Ubuntu), or update Docker Desktop: {_INSTALL_PAGE}"
         )
 
 
-def _plugin_version(*arguments: str) -> str:
-    asked = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
-    return asked.stdout.strip() if asked.returncode == 0 else ""
-
-
 def _os_id() -> str:
     try:
-        lines = Path("/etc/os-release").read_text(encoding="utf-8").splitlines()
+        return platform.freedesktop_os_release()["ID"]
     except OSError:
         return ""
-    return next((line[3:].strip("\"' ") for line in lines if line.startswith("ID=")), "")

@@ -1,14 +1,14 @@
-"""Chooses the model that the stack starts with, before it starts: the service itself never falls back on another."""
+"""Chooses the model before the stack starts, because the service itself never falls back on another."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tools.launcher.compose import Compose, Service, Stack
-from tools.launcher.errors import ModelError
+from tools.launcher.errors import ModelError, SettingsError
 
 DEMO_MODEL = "builtin:lexical"
 SERVICE = "gte-service"
@@ -23,12 +23,12 @@ class Choice:
     """The model to start with.
 
     Attributes:
-        said: what to tell the person.
+        description: which model it is, and from where.
         settings: what Compose must be told for it.
         fallback: why it is the demo model though another was wanted, "" otherwise.
     """
 
-    said: str
+    description: str
     settings: Mapping[str, str] = field(default_factory=dict)
     fallback: str = ""
 
@@ -38,61 +38,43 @@ def demo() -> Choice:
     return Choice("the demo model, as asked", {"GTE_MODEL": DEMO_MODEL, "GTE_MODEL_DIR": ""})
 
 
-def choose(model: str, folder: Path | None, is_prepared: Callable[[], bool], unreachable: Callable[[], str]) -> Choice:
-    """Choose by the settings, then by what is here, then by what can be reached.
+def choose(compose: Compose, stack: Stack, settings: Mapping[str, str]) -> Choice:
+    """Choose by the settings, then by the copies kept here, then by whether ModelScope can be reached.
 
-    Args:
-        model: GTE_MODEL.
-        folder: GTE_MODEL_DIR, if set.
-        is_prepared: whether a prepared copy of the model is kept here; asked only when it matters.
-        unreachable: why ModelScope can't be reached, "" if it can; asked only when it matters.
+    The service's own image answers the last two questions, on the service's own network.
 
     Raises:
-        ModelError: the folder named doesn't hold a model.
-    """
-    if folder is not None:
-        check_folder(folder)
-        return Choice(f"from the local folder {folder}")
-    if model.startswith("builtin:"):
-        return Choice(f"{model}, as GTE_MODEL says")
-    if is_prepared():
-        return Choice(f"{model}, from the copy kept on this host (nothing is downloaded)")
-    reason = unreachable()
-    if not reason:
-        return Choice(f"{model}, downloaded from ModelScope now (once; it is kept in a volume)")
-    return Choice(f"the demo model, because ModelScope can't be reached: {reason}", {"GTE_MODEL": DEMO_MODEL}, reason)
-
-
-def choose_for(compose: Compose, stack: Stack, settings: Mapping[str, str]) -> Choice:
-    """`choose` with the questions answered by the service's own image, on the service's own network.
-
-    Raises:
-        ModelError: the model that the settings name can't be used.
+        ModelError: it doesn't answer them.
     """
     service = stack.services[SERVICE]
     model = service.environment["GTE_MODEL"]
-    folder = Path(settings["GTE_MODEL_DIR"]) if "GTE_MODEL_DIR" in settings else None
-    return choose(
-        model,
-        folder,
-        lambda: _is_prepared(compose),
-        lambda: _unreachable(compose, probe_url(service, model)),
-    )
+    if "GTE_MODEL_DIR" in settings:
+        return Choice(f"from the local folder {settings['GTE_MODEL_DIR']}")
+    if model.startswith("builtin:"):
+        return Choice(f"{model}, as GTE_MODEL says")
+    if is_prepared(compose):
+        return Choice(f"{model}, from the copy kept on this host (nothing is downloaded)")
+    reason = unreachable(compose, probe_url(service, model))
+    if not reason:
+        return Choice(f"{model}, downloaded from ModelScope now (once; it is kept in a volume)")
+    return Choice(f"the demo model, because ModelScope can't be reached: {reason}", {"GTE_MODEL": DEMO_MODEL}, reason)
 
 
 def check_folder(folder: Path) -> None:
     """Make sure that a folder holds a model as ModelScope publishes it.
 
     Raises:
-        ModelError: something is missing; the message names it.
+        SettingsError: something is missing; the message names it.
     """
     if not folder.is_dir():
-        raise ModelError(f"GTE_MODEL_DIR names {folder}, which is no folder. Correct it in .env, or remove the line.")
+        raise SettingsError(
+            f"GTE_MODEL_DIR names {folder}, which is no folder. Correct it in .env, or remove the line."
+        )
     missing = [name for name in _CONFIG if not _has_content(folder / name)]
     if not any(_has_content(folder / name) for name in _WEIGHTS):
         missing.append(" or ".join(_WEIGHTS))
     if missing:
-        raise ModelError(
+        raise SettingsError(
             f"GTE_MODEL_DIR names {folder}, where {', '.join(missing)} is missing or empty.\n"
             "Copy the whole model there, for example with:\n"
             "modelscope download --model iic/nlp_gte_sentence-embedding_chinese-large --local_dir DIR"
@@ -108,14 +90,18 @@ def probe_url(service: Service, model: str) -> str:
     return f"{endpoint}/api/v1/models/{model}/repo/files"
 
 
-def _is_prepared(compose: Compose) -> bool:
+def is_prepared(compose: Compose) -> bool:
+    """Whether a prepared copy of the model that the settings name is kept in the service's volume."""
     asked = compose.capture("run", "--rm", "--no-deps", "-T", SERVICE, "gte-service", "model-present")
     if asked.returncode in {0, 1}:
         return asked.returncode == 0
-    raise ModelError(f"The service can't say which models it keeps:\n{_last_lines(asked.stdout + asked.stderr)}")
+    raise ModelError(
+        f"The service's image can't list the models that it keeps:\n{_last_lines(asked.stdout + asked.stderr)}"
+    )
 
 
-def _unreachable(compose: Compose, url: str) -> str:
+def unreachable(compose: Compose, url: str) -> str:
+    """The reason why ModelScope can't be reached from the service's container, "" if it can."""
     asked = compose.capture(
         "run", "--rm", "--no-deps", "-T", SERVICE, "python", "-", url, stdin=_PROBE.read_text(encoding="utf-8")
     )

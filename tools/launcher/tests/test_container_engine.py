@@ -1,4 +1,4 @@
-"""What a person is told when no engine answers, case by case."""
+"""The advice when no engine answers, case by case, and the announcement of an installation."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tools.launcher.engine import Answer, Host, advise, parse_version
+from tools.launcher.container_engine import Answer, Host, advise, announce_engine, parse_version
 
 LINUX = Host(system="Linux", debian=False, root=False, wsl=False, docker_service=False)
 DEBIAN_ROOT = replace(LINUX, debian=True, root=True)
@@ -16,7 +16,7 @@ FORBIDDEN = Answer(found=True, version="", error="permission denied while trying
 
 
 @pytest.mark.parametrize(
-    ("host", "answer", "docker_host", "said"),
+    ("host", "answer", "docker_host", "advice"),
     [
         (LINUX, ABSENT, "", "Install Docker Engine with its Compose plug-in"),
         (LINUX, STOPPED, "", "sudo service docker start"),
@@ -31,8 +31,8 @@ FORBIDDEN = Answer(found=True, version="", error="permission denied while trying
         (DEBIAN_ROOT, STOPPED, "tcp://far:2375", "DOCKER_HOST is tcp://far:2375"),
     ],
 )
-def test_the_advice_fits_the_case(host: Host, answer: Answer, docker_host: str, said: str) -> None:
-    assert said in advise(host, answer, docker_host)
+def test_the_advice_fits_the_case(host: Host, answer: Answer, docker_host: str, advice: str) -> None:
+    assert advice in advise(host, answer, docker_host)
 
 
 @pytest.mark.parametrize("answer", [ABSENT, STOPPED])
@@ -57,3 +57,29 @@ def test_a_version_is_read(text: str, version: tuple[int, ...]) -> None:
 def test_versions_are_compared_as_numbers() -> None:
     assert parse_version("2.9.0") < parse_version("2.24.0")
     assert parse_version("") < parse_version("2.24.0")
+
+
+def test_a_person_at_a_terminal_has_time_to_stop_an_installation(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr("tools.launcher.container_engine.time.sleep", pauses.append)
+    announce_engine({}, can_interrupt=True)
+    assert pauses == [5.0]
+    printed = capsys.readouterr().out
+    assert "/opt/docker" in printed
+    assert "Ctrl-C" in printed
+
+
+@pytest.mark.parametrize(
+    ("environ", "can_interrupt"), [({"INSTALL": "yes"}, True), ({"CI": "true"}, True), ({}, False)]
+)
+def test_nobody_else_is_waited_for(
+    environ: dict[str, str],
+    can_interrupt: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("tools.launcher.container_engine.time.sleep", lambda seconds: pytest.fail("it waited"))
+    announce_engine(environ, can_interrupt=can_interrupt)
+    assert "/opt/docker" in capsys.readouterr().out

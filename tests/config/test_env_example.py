@@ -1,4 +1,4 @@
-""".env.example tells of every setting, with the default that compose.yaml has."""
+""".env.example explains every setting, with the default of compose.yaml."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tools.launcher.tests.conftest import ROOT
+from tools import ROOT
 
 _EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8")
 _COMPOSE = (ROOT / "compose.yaml").read_text(encoding="utf-8")
