@@ -110,7 +110,7 @@ def imports(file: Path, root: Path) -> Iterator[tuple[int, str]]:
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             members = [f"{node.module}.{alias.name}" for alias in node.names]
-            # What is imported from a package may be a module of it; else it is in the package's own file.
+            # A name imported from a package may be a module of it; otherwise it is in the package's own file.
             names = [member if _file_of(member, root) else node.module for member in members]
         else:
             continue

@@ -1,4 +1,4 @@
-"""alertmanager.yml does what it says, as seen by the Alertmanager that compose.yaml names."""
+"""alertmanager.yml is valid and routes and mutes as intended, by the Alertmanager that compose.yaml names."""
 
 import json
 import re
@@ -79,8 +79,8 @@ class Alertmanager:
 
     def names(self, *flags: str) -> set[str]:
         """Return the alerts that are `--active` or `--inhibited`, each as name/job."""
-        found = json.loads(self.amtool("alert", "query", "--output=json", *flags))
-        return {f"{one['labels']['alertname']}/{one['labels'].get('job', '')}" for one in found}
+        alerts = json.loads(self.amtool("alert", "query", "--output=json", *flags))
+        return {f"{found['labels']['alertname']}/{found['labels'].get('job', '')}" for found in alerts}
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What the panels ask Prometheus: it parses, it asks for metrics that exist, and it gives the right figures."""
+"""The panels' queries parse, ask for metrics that exist, and give the right figures."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_the_demo_model_is_named_by_the_marked_query_only(tmp_path: Path) -> Non
     evaluate(BUSY, "Model and revision", {'{model="builtin:lexical",short="0123456789ab"}': 1}, tmp_path, query=1)
 
 
-def test_a_short_revision_is_shown_whole(tmp_path: Path) -> None:
+def test_a_short_revision_is_shown_in_full(tmp_path: Path) -> None:
     series = {'gte_model_info{model="iic/gte",revision="0123"}': "1x30"}
     evaluate(series, "Model and revision", {'{model="iic/gte",short="0123"}': 1}, tmp_path, query=0)
 
