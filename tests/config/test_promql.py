@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from tests.config.documents import modules
 from tests.config.mentions import text_faults
 from tests.config.metrics import CONTRACT_SERIES, faults, recorded_series
 from tests.config.promtool import promtool
-from tests.config.server import Server, running_server
+from tests.config.server import Server
 
 pytestmark = needs_engine
 
@@ -49,12 +48,6 @@ WITHOUT_TRAFFIC: list[tuple[str, dict[str, float]]] = [
     ("Share of errors by task", {}),
     ("Where the time goes", {}),
 ]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with running_server() as started:
-        yield started
 
 
 @pytest.mark.parametrize(("name", "expression"), EVERY_EXPRESSION)
