@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.stack.running import wait_for
+from tests.stack.running import ROOT, wait_for
 from tests.stack.running_example import FOLDER, PROJECT, README, Example
 
 SENTENCE = "张三在北京参加了奥运会"
