@@ -5,6 +5,6 @@ that an app needs; `gunicorn -c python:gte_monitoring.gunicorn_conf` needs no ch
 """
 
 from gte_monitoring.recording.recorder import Outcome, Recorder
-from gte_monitoring.task_monitor import TaskMonitor
+from gte_monitoring.task_monitor import FinishedRequest, RequestInFlight, TaskMonitor, request_in_flight
 
-__all__ = ["Outcome", "Recorder", "TaskMonitor"]
+__all__ = ["FinishedRequest", "Outcome", "Recorder", "RequestInFlight", "TaskMonitor", "request_in_flight"]

@@ -44,7 +44,7 @@ _Said = TypeVar("_Said")
 
 
 @dataclass(slots=True)
-class Measured:
+class RequestInFlight:
     """What is known of the request in hand.
 
     Attributes:
@@ -78,7 +78,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Counted:
+class FinishedRequest:
     """A request at the moment it was counted, with the very values it was counted with.
 
     Attributes:
@@ -95,7 +95,7 @@ class Counted:
     seconds: float
     status: str
     reason: str
-    measured: Measured
+    measured: RequestInFlight
 
 
 def task_in_body(request: Request) -> object:
@@ -120,7 +120,7 @@ class TaskMonitor:
         app: Flask,
         task_rules: Mapping[str, str] | None = None,
         recorder: Recorder | None = None,
-        on_counted: Callable[[Counted], None] | None = None,
+        on_counted: Callable[[FinishedRequest], None] | None = None,
         *,
         task_types: Iterable[str] = TASK_TYPES,
         task_of: Callable[[Request], object] | None = task_in_body,
@@ -161,11 +161,11 @@ class TaskMonitor:
 
     def task_is(self, task_type: object) -> None:
         """Say which task the request in hand is; an unknown word is counted as `unknown`."""
-        self._name(current(), task_type)
+        self._name(request_in_flight(), task_type)
 
     def phase(self, phase: str, seconds: float) -> None:
         """Add to a part of the request in hand; it is recorded when the request is counted."""
-        phases = current().phases
+        phases = request_in_flight().phases
         phases[phase] = phases.get(phase, 0.0) + seconds
 
     def volume(self, tokens: int, truncated: int, batch_tokens: int = 0) -> None:
@@ -176,7 +176,7 @@ class TaskMonitor:
             truncated: texts that were cut.
             batch_tokens: of the computations that held its texts.
         """
-        measured = current()
+        measured = request_in_flight()
         measured.tokens += tokens
         measured.truncated += truncated
         measured.batch_tokens += batch_tokens
@@ -194,7 +194,7 @@ class TaskMonitor:
                 "`gunicorn -c python:gte_monitoring.gunicorn_conf`, which serves them on a port of their own.",
                 _METRICS_PATH,
             )
-        measured = Measured(begun, rule in self._task_rules and request.method == "POST")
+        measured = RequestInFlight(begun, rule in self._task_rules and request.method == "POST")
         request.environ[_MEASURED] = measured
         if not measured.is_task:
             return
@@ -217,7 +217,7 @@ class TaskMonitor:
         if measured and not measured.done:
             self._count(request, measured, 500, None)
 
-    def _count(self, request: Request, measured: Measured, http_status: int, outcome: Outcome | None) -> None:
+    def _count(self, request: Request, measured: RequestInFlight, http_status: int, outcome: Outcome | None) -> None:
         measured.done = True
         seconds = measured.seconds
         http = Http(request.method, request.url_rule.rule if request.url_rule else None, http_status)
@@ -230,9 +230,9 @@ class TaskMonitor:
         self._leave(measured)
         if self._on_counted:
             now = datetime.now(UTC)
-            self._on_counted(Counted(now, http_status, seconds, outcome.status, outcome.reason, measured))
+            self._on_counted(FinishedRequest(now, http_status, seconds, outcome.status, outcome.reason, measured))
 
-    def _record(self, http: Http, seconds: float, measured: Measured, outcome: Outcome) -> Outcome:
+    def _record(self, http: Http, seconds: float, measured: RequestInFlight, outcome: Outcome) -> Outcome:
         for phase, part in measured.phases.items():
             self.recorder.phase(phase, part)
         if not measured.is_task:
@@ -254,13 +254,13 @@ class TaskMonitor:
             self._said.add(words)
             _log.error(words, error, exc_info=error)
 
-    def _name(self, measured: Measured, task_type: object) -> None:
+    def _name(self, measured: RequestInFlight, task_type: object) -> None:
         self._leave(measured)
         measured.task_type = self.recorder.task_label(task_type)
         self.recorder.task_started(measured.task_type)
         measured.active = True
 
-    def _leave(self, measured: Measured) -> None:
+    def _leave(self, measured: RequestInFlight) -> None:
         if measured.active:
             self.recorder.task_ended(measured.task_type)
             measured.active = False
@@ -269,9 +269,9 @@ class TaskMonitor:
         self.recorder.http_exception(request.method)
 
 
-def current() -> Measured:
+def request_in_flight() -> RequestInFlight:
     """What is known of the request in hand."""
-    measured: Measured = _request().environ[_MEASURED]
+    measured: RequestInFlight = _request().environ[_MEASURED]
     return measured
 
 
@@ -279,6 +279,10 @@ def _request() -> Request:
     # Not the proxy: each use of one takes as long as a store in a metric file.
     found: Request = request._get_current_object()  # type: ignore[attr-defined]
     return found
+
+
+# The names of before, until the service uses the new ones.
+current, Measured, Counted = request_in_flight, RequestInFlight, FinishedRequest
 
 
 def has_monitor(app: Flask) -> bool:

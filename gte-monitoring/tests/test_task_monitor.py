@@ -13,7 +13,7 @@ from flask import Flask, Response
 
 from gte_monitoring.recording.cells import CELL_REQUESTS, CELL_SECONDS, Cell, families
 from gte_monitoring.recording.recorder import OWN_PREFIX, Outcome, Recorder
-from gte_monitoring.task_monitor import Counted, TaskMonitor
+from gte_monitoring.task_monitor import FinishedRequest, TaskMonitor
 
 
 class Watched:
@@ -21,7 +21,7 @@ class Watched:
 
     def __init__(self) -> None:
         self.app = Flask("watched")
-        self.told: list[Counted] = []
+        self.told: list[FinishedRequest] = []
         self.monitor = TaskMonitor(
             self.app, {"/predict": "", "/fixed": "embedding"}, Recorder(), self.told.append, task_of=None
         )
@@ -42,7 +42,7 @@ class Watched:
         def other() -> str:
             return "other"
 
-    def only(self) -> Counted:
+    def only(self) -> FinishedRequest:
         assert len(self.told) == 1
         return self.told[0]
 
