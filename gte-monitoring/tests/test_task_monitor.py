@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from flask import Flask, Response
 
-from gte_monitoring.recording.cells import CELL_REQUESTS, CELL_SECONDS, Cell, families
-from gte_monitoring.recording.recorder import OWN_PREFIX, Outcome, Recorder
+from gte_monitoring.exposition.request_families import request_families
+from gte_monitoring.recording.metric_files import Series
+from gte_monitoring.recording.recorder import MONITOR_PREFIX, Outcome, Recorder
 from gte_monitoring.task_monitor import FinishedRequest, TaskMonitor
 
 
@@ -50,14 +51,13 @@ class Watched:
 def counters(recorder: Recorder) -> dict[tuple[str, ...], float]:
     """What has been counted of tasks and is not 0, by its name and labels."""
     samples = [sample for family in recorder.registry.collect() for sample in family.samples if sample.value]
-    requests = [(Cell(each.labels.items()), each.value) for each in samples if each.name == CELL_REQUESTS]
-    seconds = [(Cell(each.labels.items()), each.value) for each in samples if each.name == CELL_SECONDS]
+    series = [(Series("", each.name, tuple(each.labels.items()), ""), each.value) for each in samples]
     samples = [each for each in samples if not each.name.startswith("gte_cell")]
-    samples += [sample for family in families(requests, seconds, ()) for sample in family.samples]
+    samples += [sample for family in request_families(series, ()) for sample in family.samples if sample.value]
     return {
-        (sample.name.removeprefix(OWN_PREFIX), *sample.labels.values()): sample.value
+        (sample.name.removeprefix(MONITOR_PREFIX), *sample.labels.values()): sample.value
         for sample in samples
-        if sample.name.removeprefix(OWN_PREFIX).startswith("gte_")
+        if sample.name.removeprefix(MONITOR_PREFIX).startswith("gte_")
         and sample.name.endswith(("_total", "_count", "seconds_sum"))
         and "latency" not in sample.name
     }
@@ -134,7 +134,7 @@ def test_a_full_disk_costs_no_client_the_answer(small_disk: Path) -> None:
     script = """
         import os, sys
         from pathlib import Path
-        from gte_monitoring.processes.slot_setup import join_metrics
+        from gte_monitoring.recording.slot_setup import join_metrics
         disk = Path(sys.argv[1])
         join_metrics(disk / "metrics")
         from flask import Flask, abort
