@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -68,7 +69,7 @@ def test_a_signal_ends_it_in_order(start: Start, number: signal.Signals) -> None
     assert exporter.wait(20) == 0
 
 
-def test_a_signal_ends_one_that_waits_for_the_folder_or_for_the_port(start: Start, tmp_path: Path) -> None:
+def test_a_signal_ends_one_that_waits_for_the_folder(start: Start) -> None:
     port = free_port()
     first = start(port)
     wait_for(lambda: answers(port), "the metrics")
@@ -77,6 +78,21 @@ def test_a_signal_ends_one_that_waits_for_the_folder_or_for_the_port(start: Star
     waiting.terminate()
     assert waiting.wait(20) == 0
     assert first.poll() is None
+
+
+def test_a_signal_ends_one_that_waits_for_its_port(start: Start, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        exporter = start(taken.getsockname()[1])
+        wait_for(lambda: holder(tmp_path) == exporter.pid, "the folder's lock")
+        exporter.terminate()
+        assert exporter.wait(20) == 0
+
+
+def holder(folder: Path) -> int:
+    lock = folder / "exporter.lock"
+    return int(lock.read_text() or 0) if lock.exists() else 0
 
 
 def has_open(pid: int, name: str) -> bool:

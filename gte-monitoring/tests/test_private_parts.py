@@ -7,12 +7,10 @@ import subprocess
 import sys
 import textwrap
 import tomllib
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
-import gunicorn.arbiter
-import gunicorn.config
-import gunicorn.workers.workertmp
 import pytest
 from prometheus_client import Metric, mmap_dict, values
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -20,7 +18,8 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from gte_monitoring.private_parts import HEARTBEAT_FILE, accumulated, call_every_second, entries, worker_class_name
 from gte_monitoring.recording.metric_files import read_metric_file
 
-# What is used, and what its absence breaks.
+ARBITER, CONFIG, HEARTBEAT = map(import_module, ("gunicorn.arbiter", "gunicorn.config", "gunicorn.workers.workertmp"))
+# What its absence breaks, and what is used.
 PARTS = {
     "no worker would write under its slot": (values, "ValueClass"),
     "no value would be written to a file": (values, "MultiProcessValue"),
@@ -29,9 +28,9 @@ PARTS = {
     "no file could be read": (mmap_dict, "_read_all_values"),
     "no entry of a file could be named": (mmap_dict, "mmap_key"),
     "no bucket would hold the smaller ones": (MultiProcessCollector, "_accumulate_metrics"),
-    "no exporter that has ended would be started again": (gunicorn.arbiter.Arbiter, "manage_workers"),
-    "no sync worker would be given the server's timeout as patience": (gunicorn.config.Config, "worker_class_str"),
-    "no worker's heartbeat would be found": (gunicorn.workers.workertmp.WorkerTmp, "notify"),
+    "no exporter that has ended would be started again": (ARBITER.Arbiter, "manage_workers"),
+    "no sync worker would be given the server's timeout as patience": (CONFIG.Config, "worker_class_str"),
+    "no worker's heartbeat would be found": (HEARTBEAT.WorkerTmp, "notify"),
 }
 # A program whose values go to a folder under a slot.
 PROGRAM = """
@@ -167,22 +166,23 @@ def test_buckets_of_files_are_added_up() -> None:
 class Server:
     """As much of gunicorn's master as is used."""
 
-    cfg = gunicorn.config.Config()
+    cfg = CONFIG.Config()
 
     def manage_workers(self) -> None:
         self.managed = True
 
 
 def test_gunicorns_master_calls_a_function_whenever_it_looks_after_its_workers() -> None:
-    server, called = Server(), []
-    call_every_second(server, lambda: called.append(1))
+    server = Server()
+    called: list[bool] = []
+    call_every_second(server, lambda: called.append(True))
     server.manage_workers()
-    assert (server.managed, called) == (True, [1])
+    assert (server.managed, called) == (True, [True])
     assert worker_class_name(server) == "sync"
 
 
 def test_a_workers_heartbeat_is_the_time_of_a_file_of_the_known_name() -> None:
-    heartbeat = gunicorn.workers.workertmp.WorkerTmp(Server.cfg)
+    heartbeat = HEARTBEAT.WorkerTmp(Server.cfg)
     heartbeat.notify()
     assert HEARTBEAT_FILE in os.readlink(f"/proc/self/fd/{heartbeat.fileno()}")  # noqa: PTH115
     assert heartbeat.last_update() > 0

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from flask import Flask, Response
 
+from gte_monitoring import FinishedRequest, Outcome, Recorder, TaskMonitor, request_in_flight
 from gte_monitoring.exposition.request_families import request_families
 from gte_monitoring.recording.metric_files import Series
-from gte_monitoring.recording.recorder import MONITOR_PREFIX, Outcome, Recorder
-from gte_monitoring.task_monitor import FinishedRequest, TaskMonitor
+from gte_monitoring.recording.recorder import MONITOR_PREFIX
 
 
 class Watched:
@@ -128,6 +128,48 @@ def test_a_callback_that_fails_costs_no_client_the_answer(caplog: pytest.LogCapt
         assert app.test_client().post("/predict", json={"task_type": "qa"}).text == "answer"
     assert counters(recorder) == {("gte_task_requests_total", "unknown", "success"): 2}
     assert [record.getMessage().count("a defect of the callback") for record in caplog.records] == [1]
+
+
+def test_a_phase_that_the_contract_lacks_is_said_once_and_costs_no_client_the_answer(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    watched = Watched()
+
+    @watched.app.post("/fixed/phase")
+    def fixed_phase() -> str:
+        watched.monitor.phase("rerank", 0.1)
+        return "answer"
+
+    for _ in range(3):
+        assert watched.app.test_client().post("/fixed/phase").text == "answer"
+    assert [record.getMessage().count("'rerank' is none of tokenize") for record in caplog.records] == [1]
+    assert [counted.status for counted in watched.told] == [""] * 3
+
+
+def test_a_request_that_can_not_be_recorded_leaves_the_gauge_and_is_answered(caplog: pytest.LogCaptureFixture) -> None:
+    watched = Watched()
+
+    def fail(*_: object) -> Outcome:
+        raise LookupError("a defect of the recorder")
+
+    watched.monitor.recorder.task_finished = fail  # type: ignore[method-assign, assignment]
+    assert watched.app.test_client().post("/fixed").status_code == 500
+    assert watched.app.test_client().post("/predict").text == "answer"
+    assert "a request was not counted: a defect of the recorder" in caplog.text
+    active = watched.monitor.recorder.metric("gte_active_requests")
+    assert {sample.value for family in active.collect() for sample in family.samples} == {0.0}
+
+
+def test_the_request_in_flight_can_be_had_while_it_is_handled() -> None:
+    watched = Watched()
+
+    @watched.app.get("/seen")
+    def seen() -> str:
+        request_in_flight().reason = "overloaded"
+        return "seen"
+
+    watched.app.test_client().get("/seen")
+    assert watched.only().measured.reason == "overloaded"
 
 
 def test_a_full_disk_costs_no_client_the_answer(small_disk: Path) -> None:
