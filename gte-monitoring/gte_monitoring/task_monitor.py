@@ -160,8 +160,8 @@ class TaskMonitor:
         request = _request()
         measured = request.environ.get(_REQUEST_IN_FLIGHT)
         if measured and not measured.done:
-            outcome = self._call(self._outcome_of, response) if self._outcome_of and response else None
-            self._count(request, measured, response.status_code if response else 500, outcome)
+            outcome = self._call(self._outcome_of, response) if self._outcome_of and response is not None else None
+            self._count(request, measured, 500 if response is None else response.status_code, outcome)
 
     def _tear_down(self, sender: Flask, exc: BaseException | None = None) -> None:
         # Not counted yet: a hook failed, and so did the answer to that. The server answers 500.
