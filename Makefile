@@ -36,7 +36,7 @@ evaluate: ## what each task gets right on labelled sets, with the model that is 
 	@$(PYTHON) -m tools.evaluation $(ARGS)
 
 reconcile: ## do log and Prometheus say the same? its options: make reconcile ARGS="--help"
-	@$(PYTHON) -m reconcile $(ARGS)
+	@$(PYTHON) -m tools.reconcile $(ARGS)
 
 down: ## stop and remove the containers; data stays
 	$(LAUNCHER) down

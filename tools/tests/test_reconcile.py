@@ -121,6 +121,13 @@ def test_replicas_are_added_up_though_they_are_scraped_at_different_moments() ->
     assert not compared(scrapes_of(mine, 940, 1060), lines).equal
 
 
+def test_an_edge_reaches_back_to_the_last_scrape_of_a_replica_that_missed_one() -> None:
+    lines = busy(1010, 1060)
+    scrapes = scrapes_of([], 940, 1060) + scrapes_of(lines, 942, 1047, start=1.0, instance=OTHER)
+    found = compared(scrapes, lines)
+    assert (found.end, found.equal, found.restarts) == (1060, True, [])
+
+
 def test_a_restart_whose_counters_go_on_costs_nothing_at_whatever_address() -> None:
     lines = [*QUIET, *requests(1023)]
     scrapes = scrapes_of(lines, 940, 1020) + scrapes_of(lines, 1040, 1060, instance=OTHER)
