@@ -65,8 +65,12 @@ PACKAGE_SUITES = (
     Suite("gte-monitoring", "gte-monitoring"),
     Suite("gte-service", "gte-service", at_once=True),
     Suite("alert-inbox", "alertmanager/inbox"),
+    Suite("measurements", ".", ("tools/bench_metrics", "tools/evaluation")),
 )
-TOOL_SUITES = (Suite("tools", ".", ("tools",)), Suite("smoke-test", ".", ("tests/smoke",)))
+TOOL_SUITES = (
+    Suite("tools", ".", ("tools/tests", "tools/launcher", "tools/bench")),
+    Suite("smoke-test", ".", ("tests/smoke",)),
+)
 LOADTEST = Suite("loadtest", "loadtest")
 CONFIGURATION = Suite("configuration", ".", ("tests/config",), at_once=True)
 STACK = Suite("stack", ".", ("tests/stack",))
