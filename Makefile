@@ -48,7 +48,7 @@ bench: ## compare with ModelScope, sentence-transformers, infinity and the machi
 	@$(PYTHON) -m tools.bench $(ARGS)
 
 bench-metrics: ## measure what recording, scrapes and restarts cost, against targets; options: make bench-metrics ARGS="--help"
-	$(TESTS) bench-metrics $(ARGS)
+	@$(PYTHON) -m tools.bench_metrics $(ARGS)
 
 lint: ## check style, types and shell scripts, without Docker
 	$(TESTS) lint

@@ -53,7 +53,7 @@ class Options(NamedTuple):
 
 
 class Report(NamedTuple):
-    """A comparison, with the options it was made for and where the log begins."""
+    """A comparison, the options it was made for, and where the log begins (seconds since 1970)."""
 
     comparison: Comparison
     options: Options
@@ -68,7 +68,7 @@ class Report(NamedTuple):
             more = sum(row.difference for row in rows if row.difference > 0)
             if not missing and not more:
                 return "Different: the requests agree, but not the errors by reason or the number of latencies."
-            return f"Different: the log has {missing} requests that Prometheus lacks, and lacks {more} that it has."
+            return f"Different: requests missing in Prometheus {missing}, missing in the log {more}."
         if found.exact:
             return (
                 f"Equal: {found.total('lines')} requests in the log and {found.total('counter')} in Prometheus, "

@@ -167,7 +167,13 @@ def _first_line(compose: Compose, container: str) -> float:
 
 
 def _query(address: str, query: Mapping[str, str]) -> Sequence[Any]:
-    answer = cli.ask(f"http://{address}/api/v1/query?{urlencode(query)}")
+    try:
+        answer = cli.ask(f"http://{address}/api/v1/query?{urlencode(query)}")
+    except cli.NoAnswerError as error:
+        raise cli.ToolError(
+            f"Prometheus doesn't answer at {address} ({error.__cause__}). Does the stack run (make status)? The port "
+            "is PROMETHEUS_PORT, of .env or the environment."
+        ) from error
     body = answer.body if isinstance(answer.body, dict) else {}
     if body.get("status") != "success":
         raise cli.ToolError(

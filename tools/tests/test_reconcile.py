@@ -239,13 +239,14 @@ class Stack:
         entries = [(rfc_3339(line.time), line.task, line.status, line.reason or None) for line in self.lines]
         log = [json.dumps(dict(zip(names, entry, strict=True))) for entry in entries]
         (self.folder / "log").write_text("\n".join(["no JSON", '{"path": "/"}', *log]), encoding="utf-8")
-        config = {"name": "x", "services": {"prometheus": {"image": "x", "ports": [
-            {"target": 9090, "published": str(self.port), "host_ip": "127.0.0.1"}]}}}  # fmt: skip
+        port = {"target": 9090, "published": str(self.port), "host_ip": "127.0.0.1"}
+        # The launcher reads .env as a service's environment.
+        services = {"prometheus": {"image": "x", "ports": [port]}, "settings": {"image": "x"}}
+        config = {"name": "x", "services": services}
         docker = self.folder / "docker"
         docker.write_text(
             f"""#!/bin/sh
 case "$*" in
-*"--file - config"*) echo '{{"services": {{"settings": {{}}}}}}' ;;
 *config*) echo '{json.dumps(config)}' ;;
 *"compose logs"*) cat {self.folder}/log ;;
 *"compose ps"*) echo c1 ;;
