@@ -1,4 +1,4 @@
-"""Makes processes write their metrics under a slot instead of their process id."""
+"""Makes a process write its metrics under a slot instead of its process id."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import logging
 import os
 from pathlib import Path
 
-from prometheus_client import values
-
-from gte_monitoring.exposition.metric_files import DamagedFileError, MetricFileReader, reserve, set_aside
+from gte_monitoring.disk_space import reserve
+from gte_monitoring.private_parts import write_values_by
 from gte_monitoring.processes.slots import take_slot
 from gte_monitoring.processes.worker_starts import count_set_aside, count_start
-from gte_monitoring.recording.mapped_values import MappedValue, SlotFiles
+from gte_monitoring.recording.metric_files import DamagedFileError, read_metric_file, set_aside
 
-# By this libraries learn that there are several processes, and where their files are.
+# prometheus_client and other libraries take from it that there are several processes, and where their files are.
 _DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 # The files that the contract's metrics need.
 _FILES = ("counter", "histogram", "gauge_livesum")
@@ -21,8 +20,8 @@ _NO_SLOT = -1
 _log = logging.getLogger(__name__)
 
 
-class _Membership:
-    """The folder that metrics are written to, and the slot in it of the process that asks."""
+class _SlotOfProcess:
+    """The folder that metrics are written to, and the slot that the calling process holds in it."""
 
     def __init__(self) -> None:
         self.directory: Path | None = None
@@ -30,15 +29,15 @@ class _Membership:
         self._slot = _NO_SLOT
 
     def take(self) -> int:
-        """The slot of this process; the first time it takes one."""
+        """The slot of this process; the first call takes one, also in a forked child."""
         if self.directory and os.getpid() != self._pid:
             self._slot = take_slot(self.directory)
             self._pid = os.getpid()
-            _make_sound(self.directory, self._slot)
+            repair_slot_files(self.directory, self._slot)
         return self._slot
 
 
-_membership = _Membership()
+_slot_of_process = _SlotOfProcess()
 
 
 def direct_metrics(directory: Path) -> None:
@@ -49,14 +48,16 @@ def direct_metrics(directory: Path) -> None:
     Raises:
         RuntimeError: another folder was named before.
     """
-    if _membership.directory == directory:
+    if _slot_of_process.directory == directory:
         return
-    if _membership.directory:
-        raise RuntimeError(f"this process writes its metrics to {_membership.directory}, so not to {directory} too.")
+    if _slot_of_process.directory:
+        raise RuntimeError(
+            f"this process writes its metrics to {_slot_of_process.directory}, so not to {directory} too."
+        )
     os.environ[_DIRECTORY_VARIABLE] = str(directory)
-    _membership.directory = directory
-    MappedValue.files = SlotFiles(lambda kind: directory / f"{kind}_{_membership.take()}.db")
-    values.ValueClass = MappedValue
+    # Before the folder is named: the library asks for a slot at once, and a master that makes no metric needs none.
+    write_values_by(_slot_of_process.take)
+    _slot_of_process.directory = directory
 
 
 def join_metrics(directory: Path) -> int:
@@ -72,25 +73,28 @@ def join_metrics(directory: Path) -> int:
         RuntimeError: this process writes to another folder already.
     """
     direct_metrics(directory)
-    slot = _membership.take()
+    slot = _slot_of_process.take()
     count_start(directory)
     return slot
 
 
 def metrics_directory() -> Path | None:
     """The folder that this process writes its metrics to, None if none was named."""
-    return _membership.directory
+    return _slot_of_process.directory
 
 
-def _make_sound(directory: Path, slot: int) -> None:
-    """See that the slot's files can be gone on with: sound, and with disk space of their own."""
-    reader = MetricFileReader()
+def repair_slot_files(directory: Path, slot: int) -> None:
+    """Set damaged files of a slot aside, and see that the others have their disk space.
+
+    Raises:
+        OSError: the folder can't be written, or its disk is full.
+    """
     for path in directory.glob(f"*_{slot}.db"):
         try:
-            reader.read(path)
+            read_metric_file(path)
         except DamagedFileError as error:
             set_aside(path)
             count_set_aside(directory)
-            _log.error("metric file %s was damaged (%s): set aside, its slot begins anew", path, error)
+            _log.error("metric file %s was damaged (%s): set aside, its slot begins a new one", path, error)
     for name in _FILES:
         reserve(directory / f"{name}_{slot}.db")

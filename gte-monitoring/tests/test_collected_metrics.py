@@ -15,7 +15,7 @@ from gte_monitoring.exposition.slot_collector import SlotCollector
 WORKER = """
 import sys
 from pathlib import Path
-from gte_monitoring.processes.slot_setup import join_metrics
+from gte_monitoring.recording.slot_setup import join_metrics
 join_metrics(Path(sys.argv[1]))
 from prometheus_client import Counter, Gauge, Histogram, Summary
 modes = {mode: Gauge(f"page_{mode}", f"Gauge {mode}.", ["room"], multiprocess_mode=mode)
