@@ -6,7 +6,7 @@ LAUNCHER = @$(PYTHON) -m tools.launcher
 TESTS = @$(PYTHON) -m tests.run
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo prepare down clean logs status smoke load evaluate reconcile bench bench-metrics test check unit test-full-size test-precision
+.PHONY: help up demo prepare down clean logs status smoke load evaluate reconcile bench bench-metrics test lint unit check lock test-full-size test-precision
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,7 +36,7 @@ evaluate: ## what each task gets right on labelled sets, with the model that is 
 	@$(PYTHON) -m tools.evaluation $(ARGS)
 
 reconcile: ## do log and Prometheus say the same? its options: make reconcile ARGS="--help"
-	@$(PYTHON) -m reconcile $(ARGS)
+	@$(PYTHON) -m tools.reconcile $(ARGS)
 
 down: ## stop and remove the containers; data stays
 	$(LAUNCHER) down
@@ -45,22 +45,28 @@ clean: ## remove the containers, their data and our images, after asking (CONFIR
 	$(LAUNCHER) clean
 
 bench: ## compare with ModelScope, sentence-transformers, infinity and the machine's limit; its options: make bench ARGS="--help"
-	@$(PYTHON) -m bench $(ARGS)
+	@$(PYTHON) -m tools.bench $(ARGS)
 
 bench-metrics: ## what the metrics cost: recording, scrapes, restarts, against targets; its options: make bench-metrics ARGS="--help"
 	$(TESTS) bench-metrics $(ARGS)
 
-test: ## run every check there is, on a stack of its own
-	$(TESTS)
+lint: ## style, types and shell scripts; needs no Docker
+	$(TESTS) lint
 
-check: ## linters and checkers of configuration files
+unit: ## the unit tests of every package in a local environment; needs no Docker
+	$(TESTS) unit
+
+check: ## lint, then rules, dashboards, routing and compose files
 	$(TESTS) check
 
-unit: ## unit tests
-	$(TESTS) unit
+test: ## run every check there is, on a stack of its own
+	$(TESTS)
 
 test-full-size: ## the full shape of GTE-large in four workers: takes minutes, prints its memory
 	$(TESTS) full-size
 
 test-precision: ## what int8 and bf16 lose against fp32 on the real weights of a small model
 	$(TESTS) precision
+
+lock: ## resolve every requirements*.in into a lock with hashes; its options: make lock ARGS="--help"
+	@$(PYTHON) -m tools.lock $(ARGS)

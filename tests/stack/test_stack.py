@@ -39,7 +39,7 @@ def require(stack: Stack, service: str) -> None:
 
 
 def test_the_start_ends_with_addresses_and_states(stack: Stack) -> None:
-    table = stack.output.rpartition("Project gte-test")[2]
+    table = stack.output.rpartition(f"Project {PROJECT}")[2]
     for service in running(stack):
         assert re.search(rf"^{service} .*\bhealthy\b", table, re.M), table
     for port in PORTS:
@@ -147,11 +147,8 @@ def test_a_restart_fails_no_request_in_flight(stack: Stack) -> None:
 
     def client() -> None:
         while not restarted.is_set():
-            # Straight to the container: the engine's proxy on the published port accepts connections by itself.
-            connection = http.client.HTTPConnection(stack.address("gte-service"), 5000, timeout=60)
-            try:
-                connection.connect()
-            except OSError:
+            connection = stack.connect("gte-service", 5000)
+            if connection is None:
                 time.sleep(0.05)  # nothing listens, so no request was in flight
                 continue
             try:
@@ -192,10 +189,8 @@ def test_no_answered_request_is_lost_when_the_container_is_killed_under_load_and
             if stopped.is_set():
                 return
             identity = f"{number}-{sent}-{uuid.uuid4().hex}"
-            connection = http.client.HTTPConnection(stack.address("gte-service"), 5000, timeout=60)
-            try:
-                connection.connect()
-            except OSError:
+            connection = stack.connect("gte-service", 5000)
+            if connection is None:
                 time.sleep(0.05)  # nothing listens, so nothing was sent
                 continue
             try:
