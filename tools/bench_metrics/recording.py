@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from flask import Flask, Response, jsonify, request
-from prometheus_flask_exporter.multiprocess import GunicornInternalPrometheusMetrics  # type: ignore[import-untyped]
+from prometheus_flask_exporter.multiprocess import GunicornInternalPrometheusMetrics
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from gte_monitoring import TaskMonitor
