@@ -172,18 +172,13 @@ _HTTP: tuple[Metric, ...] = (
 # fmt: on
 
 
-def task_label(task_types: Iterable[str]) -> Label:
-    """The label `task_type` of an app with these tasks."""
-    return Label("task_type", (*task_types, UNKNOWN_TASK))
-
-
 def general_metrics(task_types: Iterable[str]) -> tuple[Metric, ...]:
     """The metrics that any measured app has.
 
     Args:
         task_types: the app's tasks.
     """
-    task = task_label(task_types)
+    task = Label("task_type", (*task_types, UNKNOWN_TASK))
     # fmt: off
     return (
         Metric("gte_task_requests_total", "counter", (task, Label("status", STATUSES)),

@@ -101,7 +101,7 @@ class TaskMonitor:
         self.recorder = recorder or Recorder(tuple(task_types))
         request_started.connect(self._begin, app)
         request_finished.connect(self._finish, app)
-        request_tearing_down.connect(self._count_failed, app)
+        request_tearing_down.connect(self._tear_down, app)
         got_request_exception.connect(self._note_exception, app)
 
     def task_is(self, task_type: object) -> None:
@@ -156,19 +156,16 @@ class TaskMonitor:
         elif self._task_of:
             self._name(measured, self._call(self._task_of, request))
 
-    def _finish(self, sender: Flask, response: Response) -> None:
+    def _finish(self, sender: Flask, response: Response | None) -> None:
         request = _request()
         measured = request.environ.get(_REQUEST_IN_FLIGHT)
         if measured and not measured.done:
-            outcome = self._call(self._outcome_of, response) if self._outcome_of else None
-            self._count(request, measured, response.status_code, outcome)
+            outcome = self._call(self._outcome_of, response) if self._outcome_of and response is not None else None
+            self._count(request, measured, 500 if response is None else response.status_code, outcome)
 
-    def _count_failed(self, sender: Flask, exc: BaseException | None = None) -> None:
-        # A hook failed, and so did the answer to that: the server answers 500.
-        request = _request()
-        measured = request.environ.get(_REQUEST_IN_FLIGHT)
-        if measured and not measured.done:
-            self._count(request, measured, 500, None)
+    def _tear_down(self, sender: Flask, exc: BaseException | None = None) -> None:
+        # Not counted yet: a hook failed, and so did the answer to that. The server answers 500.
+        self._finish(sender, None)
 
     def _count(self, request: Request, measured: RequestInFlight, http_status: int, outcome: Outcome | None) -> None:
         measured.done = True

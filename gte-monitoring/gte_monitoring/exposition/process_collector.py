@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -21,6 +21,13 @@ from gte_monitoring.processes.slots import read_holders
 from gte_monitoring.processes.worker_starts import read_worker_starts
 
 _PSS_SECONDS = 30.0
+_FIGURES: Mapping[str, Callable[[ProcessFigures], float]] = {
+    "gte_process_resident_memory_bytes": lambda figures: figures.resident_bytes,
+    "gte_process_open_fds": lambda figures: len(figures.open_files),
+    "gte_process_threads": lambda figures: figures.threads,
+    "gte_process_start_time_seconds": lambda figures: figures.started,
+    "gte_process_cpu_seconds_total": lambda figures: figures.cpu_seconds,
+}
 
 
 class ProcessCollector(Collector):
@@ -62,14 +69,9 @@ class ProcessCollector(Collector):
         yield family(
             GENERAL["gte_process_proportional_memory_bytes"], [((process,), size) for process, size in memory.items()]
         )
-        of_each = [((process,), of_process) for process, (_, of_process) in figures.items()]
-        yield family(
-            GENERAL["gte_process_resident_memory_bytes"], [(label, each.resident_bytes) for label, each in of_each]
-        )
-        yield family(GENERAL["gte_process_open_fds"], [(label, len(each.open_files)) for label, each in of_each])
-        yield family(GENERAL["gte_process_threads"], [(label, each.threads) for label, each in of_each])
-        yield family(GENERAL["gte_process_start_time_seconds"], [(label, each.started) for label, each in of_each])
-        yield family(GENERAL["gte_process_cpu_seconds_total"], [(label, each.cpu_seconds) for label, each in of_each])
+        for name, figure in _FIGURES.items():
+            samples = [((process,), figure(of_process)) for process, (_, of_process) in figures.items()]
+            yield family(GENERAL[name], samples)
 
     def _figures(self, master: int) -> dict[str, tuple[int, ProcessFigures]]:
         pids = {f"worker-{holder.slot}": holder.pid for holder in read_holders(self._directory) if holder.alive}
