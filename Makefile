@@ -11,7 +11,7 @@ TESTS = @$(PYTHON) -m tests.run
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-up: ## start everything; GTE comes from ModelScope, from GTE_MODEL_DIR, or the demo model takes its place
+up: ## start everything, with GTE from ModelScope or GTE_MODEL_DIR; if neither is available, with the demo model
 	$(LAUNCHER) up
 
 demo: ## start everything with the small built-in model; downloads no model
@@ -29,13 +29,13 @@ logs: ## follow the logs; one service: make logs SERVICE=gte-service
 smoke: ## check the running stack from end to end
 	$(LAUNCHER) smoke
 
-load: ## measure the running stack under load; its options: make load ARGS="--help"
+load: ## measure the running stack under load; options: make load ARGS="--help"
 	$(LAUNCHER) load $(ARGS)
 
-evaluate: ## what each task gets right on labelled sets, with the model that is loaded; its options: make evaluate ARGS="--help"
+evaluate: ## measure what each task gets right on labelled sets; options: make evaluate ARGS="--help"
 	@$(PYTHON) -m tools.evaluation $(ARGS)
 
-reconcile: ## do log and Prometheus say the same? its options: make reconcile ARGS="--help"
+reconcile: ## compare the access log with the counters in Prometheus; options: make reconcile ARGS="--help"
 	@$(PYTHON) -m tools.reconcile $(ARGS)
 
 down: ## stop and remove the containers; data stays
@@ -44,29 +44,29 @@ down: ## stop and remove the containers; data stays
 clean: ## remove the containers, their data and our images, after asking (CONFIRM=yes: without)
 	$(LAUNCHER) clean
 
-bench: ## compare with ModelScope, sentence-transformers, infinity and the machine's limit; its options: make bench ARGS="--help"
+bench: ## compare with ModelScope, sentence-transformers, infinity and the machine's limit; options: make bench ARGS="--help"
 	@$(PYTHON) -m tools.bench $(ARGS)
 
-bench-metrics: ## what the metrics cost: recording, scrapes, restarts, against targets; its options: make bench-metrics ARGS="--help"
+bench-metrics: ## measure what recording, scrapes and restarts cost, against targets; options: make bench-metrics ARGS="--help"
 	$(TESTS) bench-metrics $(ARGS)
 
-lint: ## style, types and shell scripts; needs no Docker
+lint: ## check style, types and shell scripts, without Docker
 	$(TESTS) lint
 
-unit: ## the unit tests of every package in a local environment; needs no Docker
+unit: ## run the unit tests of every package, without Docker
 	$(TESTS) unit
 
-check: ## lint, then rules, dashboards, routing and compose files
+check: ## run lint, then check rules, dashboards, routing and compose files
 	$(TESTS) check
 
 test: ## run every check there is, on a stack of its own
 	$(TESTS)
 
-test-full-size: ## the full shape of GTE-large in four workers: takes minutes, prints its memory
+test-full-size: ## run the full shape of GTE-large in four workers and print its memory (takes minutes)
 	$(TESTS) full-size
 
-test-precision: ## what int8 and bf16 lose against fp32 on the real weights of a small model
+test-precision: ## measure what int8 and bf16 lose on a small published model
 	$(TESTS) precision
 
-lock: ## resolve every requirements*.in into a lock with hashes; its options: make lock ARGS="--help"
+lock: ## resolve every requirements*.in into a lock with hashes; options: make lock ARGS="--help"
 	@$(PYTHON) -m tools.lock $(ARGS)

@@ -16,7 +16,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,8 +24,8 @@ from tests.report import Report
 from tests.stack.running_example import FOLDER, Example
 from tools import ROOT, cli
 from tools.environment import LINT, UNIT, ensure
-from tools.launcher.settings import read_settings
-from tools.launcher.wheels import find_wheels
+from tools.launcher.commands import open_run
+from tools.launcher.wheels import wheels_override
 
 # A checkout of its own has a project and image tags of its own: two runs beside each other don't meet.
 CHECKOUT = hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]
@@ -34,11 +34,10 @@ KEPT_SETTINGS = {"IMAGE_REGISTRY", "PIP_INDEX_URL", "TORCH_INDEX_URL", "WHEELS_D
 
 # Folders of Python that stand by themselves, each with what mypy is asked about there.
 PACKAGES: Mapping[str, tuple[str, ...]] = {
-    ".": ("tools", "grafana/boards", "tests/run.py", "tests/report.py", "tests/stack", "tests/config"),
+    ".": ("tools", "grafana/boards", "tests"),
     "gte-service": ("gte_service", "tests"),
     "gte-monitoring": ("gte_monitoring", "tests"),
     "alertmanager/inbox": ("alert_inbox", "tests"),
-    "tests/smoke": (".",),
     "loadtest": ("loadtest", "tests"),
     "examples/existing-app": ("app.py", "stand_in.py"),
 }
@@ -67,7 +66,7 @@ PACKAGE_SUITES = (
     Suite("gte-service", "gte-service", at_once=True),
     Suite("alert-inbox", "alertmanager/inbox"),
 )
-TOOL_SUITES = (Suite("tools", ".", ("tools",)), Suite("smoke-test", "tests/smoke", ("tests",)))
+TOOL_SUITES = (Suite("tools", ".", ("tools",)), Suite("smoke-test", ".", ("tests/smoke",)))
 LOADTEST = Suite("loadtest", "loadtest")
 CONFIGURATION = Suite("configuration", ".", ("tests/config",), at_once=True)
 STACK = Suite("stack", ".", ("tests/stack",))
@@ -97,7 +96,7 @@ class TestRun:
     def lint(self) -> None:
         """Check style, types and shell scripts."""
         print("== lint", flush=True)
-        tools = ensure(LINT, self._settings()).parent
+        tools = ensure(LINT).parent
         scripts = [str(path.relative_to(ROOT)) for path in _tracked("*.sh", ".ci/run")]
         steps: list[tuple[str, list[str], Path]] = [
             ("ruff check", [f"{tools}/ruff", "check", "."], ROOT),
@@ -114,7 +113,7 @@ class TestRun:
     def unit(self) -> None:
         """Run the unit tests of every package; what needs more than this host has is left out by name."""
         print("\n== unit tests", flush=True)
-        python = str(ensure(UNIT, self._settings()))
+        python = str(ensure(UNIT))
         for suite in (*TOOL_SUITES, LOADTEST, *PACKAGE_SUITES):
             self.report.pytest(suite.name, self._pytest(python, suite), ROOT / suite.folder, self.environ)
 
@@ -129,8 +128,8 @@ class TestRun:
         if prepared.returncode:
             self.report.failed.append("make prepare: the images could not be made")
             return False
-        if folder := find_wheels(self._settings(), ROOT):
-            self.environ["WHEELS_DIR"] = str(folder)
+        run = open_run(ROOT, self.environ)
+        self.environ |= wheels_override(list(run.compose.read().services.values()), run.settings, ROOT)
         return self.report.run("image with the tools", [*self._dev(), "build", "-q", "dev"], ROOT, self.environ)
 
     def configuration(self) -> None:
@@ -170,9 +169,6 @@ class TestRun:
         dev = f"gte-observability/dev:{self.environ['IMAGE_TAG']}"
         subprocess.run(["docker", "image", "rm", dev], capture_output=True, check=False)
 
-    def _settings(self) -> dict[str, str]:
-        return read_settings(ROOT, self.environ)
-
     def _pytest(self, python: str, suite: Suite, results: str = "") -> list[str]:
         xml = f"--junitxml={results or self.report.results}/{suite.name}.xml"
         mode = ["--import-mode=importlib"] if suite.folder == "." else []
@@ -180,7 +176,7 @@ class TestRun:
         return [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", xml, *mode, *spread, *suite.paths]
 
     def _on_host(self, suite: Suite) -> None:
-        python = str(ensure(LINT, self._settings()))
+        python = str(ensure(LINT))
         self.report.pytest(suite.name, self._pytest(python, suite), ROOT / suite.folder, self.environ)
 
     def _dev(self) -> list[str]:
@@ -194,7 +190,7 @@ class TestRun:
 
     def _in_loadtest_image(self) -> None:
         # For the sake of wrk. Pytest is pure Python and comes from the environment of the linters.
-        packages = next((ensure(LINT, self._settings()).parents[1] / "lib").glob("python*/site-packages"))
+        packages = next((ensure(LINT).parents[1] / "lib").glob("python*/site-packages"))
         mounts = (f"{ROOT}:/project:ro", f"{packages}:/tools:ro", f"{self.report.results}:/results")
         command = [
             "docker", "run", "--rm", "--init", "--network", "none", "--user", "0",
@@ -253,7 +249,8 @@ def main() -> int:
             run.report.failed.append("interrupted")
         finally:
             if part.images:
-                run.remove_traces()
+                with suppress(cli.ToolError):
+                    run.remove_traces()
         return run.report.close()
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,9 +14,9 @@ from pathlib import Path
 
 from tools import ROOT
 from tools.cli import ToolError
-from tools.launcher.wheels import find_wheels
+from tools.launcher.wheels import find_wheels, has_torch
 
-_TORCH_LOCK = "gte-service/requirements-torch.txt"
+_TORCH_VERSION = re.compile(r"^ *TORCH_VERSION: *(\S+)$", re.MULTILINE)
 _TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
 
 
@@ -53,12 +55,13 @@ UNIT = Environment(
 )
 
 
-def ensure(environment: Environment, settings: Mapping[str, str]) -> Path:
+def ensure(environment: Environment, settings: Mapping[str, str] = os.environ) -> Path:
     """Make the environment, unless it is there and its locks are the same as when it was made.
 
     Args:
         environment: which one.
-        settings: WHEELS_DIR and TORCH_INDEX_URL, as for the service's image. Pip's own settings count too.
+        settings: WHEELS_DIR and TORCH_INDEX_URL say where PyTorch comes from; pip's own settings count too. The file
+            .env does not: only Docker Compose can read it, and this must do without Docker.
 
     Returns:
         its interpreter.
@@ -78,7 +81,8 @@ def ensure(environment: Environment, settings: Mapping[str, str]) -> Path:
     for lock in environment.locks:
         _pip(environment, "--require-hashes", "-r", str(ROOT / lock))
     if environment.torch:
-        _pip(environment, *_torch_source(settings), "-r", str(ROOT / _TORCH_LOCK))
+        version = _torch_version()
+        _pip(environment, *_torch_source(settings, version), f"torch=={version}")
     site = next(folder.glob("lib/python*/site-packages"))
     (site / "checkout.pth").write_text("".join(f"{ROOT / source}\n" for source in environment.sources))
     stamp.write_text(made_from)
@@ -87,15 +91,23 @@ def ensure(environment: Environment, settings: Mapping[str, str]) -> Path:
 
 def _digest(environment: Environment) -> str:
     digest = hashlib.sha256(f"{sys.version} {ROOT} {environment}".encode())
-    for lock in (*environment.locks, *((_TORCH_LOCK,) if environment.torch else ())):
+    for lock in environment.locks:
         digest.update((ROOT / lock).read_bytes())
+    digest.update(_torch_version().encode())
     return digest.hexdigest()
 
 
-def _torch_source(settings: Mapping[str, str]) -> list[str]:
+def _torch_version() -> str:
+    """The version that the service's image is built with."""
+    (version,) = set(_TORCH_VERSION.findall((ROOT / "compose.yaml").read_text(encoding="utf-8")))
+    return str(version)
+
+
+def _torch_source(settings: Mapping[str, str], version: str) -> list[str]:
     """Pip's options for the place that PyTorch comes from: a folder of wheels, or an index."""
-    folder = settings.get("WHEELS_DIR") or find_wheels(settings, ROOT) or ROOT / "offline/wheels"
-    if any(Path(folder).glob("torch-*.whl")):
+    given = {name: value for name, value in settings.items() if value}
+    folder = Path(given.get("WHEELS_DIR") or find_wheels(given, ROOT, version) or ROOT / "offline/wheels")
+    if has_torch(folder, version):
         return ["--no-index", "--find-links", str(folder)]
     index = settings.get("TORCH_INDEX_URL") or _TORCH_INDEX
     return ["--index-url", index, "--find-links", index]

@@ -20,7 +20,7 @@ LOCKS = (
     "gte-service/requirements",
     "gte-service/requirements-dev",
     "alertmanager/inbox/requirements",
-    # "tests/smoke/requirements",
+    "tests/smoke/requirements",
     # "examples/existing-app/requirements",
     "tools/requirements-lint",
     # "tools/bench/rivals/requirements-sentence-transformers",

@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.stack.running import wait_for
-from tests.stack.running_example import FOLDER, PROJECT, README, ROOT, Example
+from tests.stack.running import ROOT, wait_for
+from tests.stack.running_example import FOLDER, PROJECT, README, Example
 
 SENTENCE = "张三在北京参加了奥运会"
 PAIR = f"{SENTENCE}。李四在上海。|李四在哪里"
@@ -123,7 +123,7 @@ def test_prometheus_has_exactly_what_was_sent(example: Example) -> None:
 
 
 def test_the_projects_rules_work_on_it(example: Example) -> None:
-    recorded = "task_type:gte_task_requests:rate1m > 0"
+    recorded = "sum by (task_type) (task_type_status:gte_task_requests:rate1m) > 0"
     wait_for(lambda: len(example.query(recorded)) == 9, "the rate of each task and of unknown", SCRAPED_SECONDS)
 
 

@@ -50,8 +50,7 @@ def make_images(*, with_rivals: bool) -> Images:
 
 def _make_images(with_rivals: bool) -> Images:
     try:
-        run = open_run(ROOT, os.environ)
-        run.require_engine(may_install=True)
+        run = open_run(ROOT, os.environ, may_install=True)
         stack = run.compose.read()
         only_ours = Stack(stack.project, {_OURS: stack.services[_OURS]})
         prepare_images(run.compose, only_ours, ("",), run.settings)

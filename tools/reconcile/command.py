@@ -43,7 +43,6 @@ def main(arguments: Sequence[str] | None = None, root: Path = _ROOT, clock: Call
     try:
         options = read_options(arguments, clock())
         run = open_run(root, os.environ)
-        run.require_engine()
         report = reconcile(run, options, clock())
     except (ReconcileError, LauncherError) as error:
         print(f"reconcile: {error}", file=sys.stderr)

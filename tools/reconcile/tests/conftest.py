@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tools.launcher.compose import Compose
-from tools.launcher.engine import ask_engine
+from tools.launcher.container_engine import ask_engine
 from tools.reconcile.access_log import Line
 from tools.reconcile.moments import say_moment
 from tools.reconcile.tests.fake_prometheus import FakePrometheus, running_prometheus
