@@ -19,6 +19,8 @@ from tools.bench_metrics.report import Row, table
 from tools.bench_metrics.scrape import exporter, scrape
 from tools.bench_metrics.workers import WORKERS, few, workers
 
+# A test runner may have a thread of its own beside the tests, which Python 3.12 and later warn about at a fork.
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 PROGRAM = [sys.executable, "-m", "tools.bench_metrics"]
 SHORT = ["--rounds", "3", "--requests", "20", "--scrapes", "5", "--restarts", "20", "--pid-restarts", "6"]
 SENT = FIRST_REQUESTS + WARM_UP + WARM_UP + 30
