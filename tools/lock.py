@@ -21,7 +21,7 @@ LOCKS = (
     "gte-service/requirements-dev",
     "alertmanager/inbox/requirements",
     "tests/smoke/requirements",
-    # "examples/existing-app/requirements",
+    "examples/existing-app/requirements",
     "tools/requirements-lint",
     # "tools/bench/rivals/requirements-sentence-transformers",
     # "tools/bench/rivals/requirements-modelscope",

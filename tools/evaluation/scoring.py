@@ -1,4 +1,4 @@
-"""From examples and answers to figures, one function a task, and what was wrong for people to read."""
+"""Scores the answers of each task, one function a task, and lists the examples that were wrong."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from tools import cli
 from tools.evaluation import data, measures
 from tools.evaluation.errors import AnswerError
-from tools.evaluation.measures import Overlap, bare, pairs
+from tools.evaluation.measures import Overlap, bare
 
 _Kind = TypeVar("_Kind")
 _Thing = TypeVar("_Thing")
@@ -44,61 +45,61 @@ class Wrong:
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """What a task got right."""
+class TaskScores:
+    """The scores of one task over all its examples."""
 
     examples: int
     measures: tuple[Measure, ...]
     wrong: tuple[Wrong, ...]
 
 
-def neighbours(examples: Sequence[data.Neighbour], answers: Sequence[Any]) -> Judgement:
+def neighbours(examples: Sequence[data.Neighbour], answers: Sequence[Any]) -> TaskScores:
     """Task `embedding`; an answer is the vectors of the text, the near one and the far ones."""
     right, wrong = [], []
-    for example, answer in pairs(examples, answers):
+    for example, answer in zip(examples, answers, strict=True):
         text, *others = [_vector(example, vector) for vector in answer]
         if len({len(text), *map(len, others)}) > 1:
             raise AnswerError(f"{example.where}: the vectors differ in length.")
-        near, *far = [measures.cosine(text, other) for other in others]
+        near, *far = [cli.cosine(text, other) for other in others]
         # A far text that is just as near is no answer.
         right.append(near > max(far))
         if not right[-1]:
             nearest = example.far[far.index(max(far))]
             wrong.append(_wrong(example, f"{example.near} ({near:.3f})", f"{nearest} ({max(far):.3f})"))
-    return Judgement(len(examples), (_share("near text is the nearest", right),), tuple(wrong))
+    return TaskScores(len(examples), (_share("near text is the nearest", right),), tuple(wrong))
 
 
-def rankings(examples: Sequence[data.Ranking], answers: Sequence[Any]) -> Judgement:
+def rankings(examples: Sequence[data.Ranking], answers: Sequence[Any]) -> TaskScores:
     """Task `similarity`."""
     right, wrong = [], []
-    for example, answer in pairs(examples, answers):
+    for example, answer in zip(examples, answers, strict=True):
         order = _field(example, answer, "ranking", list)
         if sorted(map(repr, order)) != [repr(number) for number in range(len(example.candidates))]:
             raise AnswerError(f"{example.where}: the ranking {order} does not name every candidate once.")
         right.append(order[0] == example.answer)
         if not right[-1]:
             wrong.append(_wrong(example, example.candidates[example.answer], example.candidates[order[0]]))
-    return Judgement(len(examples), (_share("right candidate is the first", right),), tuple(wrong))
+    return TaskScores(len(examples), (_share("right candidate is the first", right),), tuple(wrong))
 
 
-def labels(examples: Sequence[data.Labelled], answers: Sequence[Any]) -> Judgement:
+def labels(examples: Sequence[data.Labelled], answers: Sequence[Any]) -> TaskScores:
     """Tasks `sentiment` and `classification`; labels of an example's own are counted apart."""
     built_in: list[bool] = []
     own: list[bool] = []
     wrong = []
-    for example, answer in pairs(examples, answers):
+    for example, answer in zip(examples, answers, strict=True):
         label = _field(example, answer, "label", str)
         (own if example.labels else built_in).append(label == example.label)
         if label != example.label:
             wrong.append(_wrong(example, example.label, label))
     figures = [("right label", built_in), ("right label, of labels sent along", own)]
-    return Judgement(len(examples), tuple(_share(name, right) for name, right in figures if right), tuple(wrong))
+    return TaskScores(len(examples), tuple(_share(name, right) for name, right in figures if right), tuple(wrong))
 
 
-def questions(examples: Sequence[data.Question], answers: Sequence[Any]) -> Judgement:
+def questions(examples: Sequence[data.Question], answers: Sequence[Any]) -> TaskScores:
     """Task `qa`: whether there is an answer, of all; exact match and F1, of those that have one."""
     known, exact, f1, wrong = [], [], [], []
-    for example, answer in pairs(examples, answers):
+    for example, answer in zip(examples, answers, strict=True):
         found = _field(example, answer, "answer", str) if _field(example, answer, "found", bool) else None
         known.append((found is None) == (example.answer is None))
         if example.answer is not None:
@@ -113,32 +114,34 @@ def questions(examples: Sequence[data.Question], answers: Sequence[Any]) -> Judg
         figures.insert(0, _share("exact match, where there is an answer", exact))
         basis = f"mean of {len(f1)}"
         figures.insert(1, Measure("character F1, where there is an answer", measures.mean(f1), len(f1), basis))
-    return Judgement(len(examples), tuple(figures), tuple(wrong))
+    return TaskScores(len(examples), tuple(figures), tuple(wrong))
 
 
-def names(examples: Sequence[data.Named], answers: Sequence[Any]) -> Judgement:
+def names(examples: Sequence[data.Named], answers: Sequence[Any]) -> TaskScores:
     """Task `ner`."""
     expected, found = [], []
-    for example, answer in pairs(examples, answers):
-        expected.append({(*_span(example, one.start, one.end), one.type) for one in example.entities})
+    for example, answer in zip(examples, answers, strict=True):
+        expected.append({(*_span(example, entity.start, entity.end), entity.type) for entity in example.entities})
         found.append(
             {
                 (*_span(example, *_offsets(example, entity)), _field(example, entity, "type", str))
                 for entity in _field(example, answer, "entities", list)
             }
         )
-    spans = measures.overlap(*([{one[:2] for one in each} for each in side] for side in (expected, found)))
+    spans = measures.overlap(
+        *([{entity[:2] for entity in entities} for entities in side] for side in (expected, found))
+    )
     figures = (
         _f1("F1 of entities: span and type", measures.overlap(expected, found), len(examples)),
         _f1("F1 of spans alone", spans, len(examples)),
     )
-    return Judgement(len(examples), figures, _unlike(examples, expected, found, _named))
+    return TaskScores(len(examples), figures, _unlike(examples, expected, found, _named))
 
 
-def relations(examples: Sequence[data.Related], answers: Sequence[Any]) -> Judgement:
+def relations(examples: Sequence[data.Related], answers: Sequence[Any]) -> TaskScores:
     """Task `relation`."""
     expected, found = [], []
-    for example, answer in pairs(examples, answers):
+    for example, answer in zip(examples, answers, strict=True):
         expected.append({_triple(*triple) for triple in example.relations})
         found.append(
             {
@@ -151,13 +154,13 @@ def relations(examples: Sequence[data.Related], answers: Sequence[Any]) -> Judge
             }
         )
     figures = (_f1("F1 of (subject, relation, object)", measures.overlap(expected, found), len(examples)),)
-    return Judgement(len(examples), figures, _unlike(examples, expected, found, _joined))
+    return TaskScores(len(examples), figures, _unlike(examples, expected, found, _joined))
 
 
-def events(examples: Sequence[data.Eventful], answers: Sequence[Any]) -> Judgement:
+def events(examples: Sequence[data.Eventful], answers: Sequence[Any]) -> TaskScores:
     """Task `event`: triggers with the event's type, and arguments with the event's type and their role."""
     expected, found = [], []
-    for example, answer in pairs(examples, answers):
+    for example, answer in zip(examples, answers, strict=True):
         expected.append(
             {(event.type, "trigger", bare(event.trigger)) for event in example.events}
             | {(event.type, role, bare(text)) for event in example.events for role, text in event.arguments}
@@ -166,7 +169,7 @@ def events(examples: Sequence[data.Eventful], answers: Sequence[Any]) -> Judgeme
             {part for event in _field(example, answer, "events", list) for part in _parts_of_event(example, event)}
         )
     triggers, arguments = (
-        measures.overlap(*([{part for part in each if (part[1] == "trigger") is wanted} for each in side]
+        measures.overlap(*([{part for part in parts if (part[1] == "trigger") is wanted} for parts in side]
                            for side in (expected, found)))
         for wanted in (True, False)
     )  # fmt: skip
@@ -174,7 +177,7 @@ def events(examples: Sequence[data.Eventful], answers: Sequence[Any]) -> Judgeme
         _f1("F1 of (type, trigger)", triggers, len(examples)),
         _f1("F1 of (type, role, argument)", arguments, len(examples)),
     )
-    return Judgement(len(examples), figures, _unlike(examples, expected, found, _joined))
+    return TaskScores(len(examples), figures, _unlike(examples, expected, found, _joined))
 
 
 def _parts_of_event(example: data.Example, event: object) -> list[tuple[str, str, str]]:
@@ -186,10 +189,10 @@ def _parts_of_event(example: data.Example, event: object) -> list[tuple[str, str
 
 
 def _triple(subject: str, relation: str, object_: str) -> tuple[str, str, str]:
-    one, other = bare(subject), bare(object_)
+    first, second = bare(subject), bare(object_)
     if relation in data.SYMMETRIC_RELATIONS:
-        one, other = sorted((one, other))
-    return one, relation, other
+        first, second = sorted((first, second))
+    return first, relation, second
 
 
 def _text(example: data.Example, value: object) -> str:
@@ -208,9 +211,9 @@ def _span(example: data.Example, start: int, end: int) -> tuple[int, int]:
 
 
 def _vector(example: data.Example, value: object) -> list[float]:
-    if not isinstance(value, list) or not value or not all(isinstance(one, (int, float)) for one in value):
+    if not isinstance(value, list) or not value or not all(isinstance(number, (int, float)) for number in value):
         raise AnswerError(f"{example.where}: the answer holds no vector.")
-    return [float(one) for one in value]
+    return [float(number) for number in value]
 
 
 def _field(example: data.Example, answer: object, name: str, kind: type[_Kind]) -> _Kind:
@@ -241,15 +244,15 @@ def _unlike(
     found: Sequence[Collection[_Thing]],
     written: Callable[[_Example, _Thing], str],
 ) -> tuple[Wrong, ...]:
-    """The examples of which something else was found, with every thing as `written` puts it."""
+    """The examples whose answer differs from what was expected; `written` formats one thing."""
 
     def listed(example: _Example, things: Collection[_Thing]) -> str:
         return "; ".join(sorted(written(example, thing) for thing in things)) or "nothing"
 
     return tuple(
-        _wrong(example, listed(example, one), listed(example, other))
-        for example, (one, other) in pairs(examples, pairs(expected, found))
-        if one != other
+        _wrong(example, listed(example, wanted), listed(example, given))
+        for example, wanted, given in zip(examples, expected, found, strict=True)
+        if wanted != given
     )
 
 
