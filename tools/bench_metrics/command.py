@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tools.bench_metrics.report import Row, machine, table
 from tools.cli import EXIT_STATUS, FAILED, OK, ToolError, UsageError, list_of, one_of, parser, say, whole_number
+from tools.environment import UNIT, ensure
 
 PARTS = ("recording", "scrape", "restarts")
 _NEEDED = (
@@ -28,13 +29,8 @@ def measure(options: argparse.Namespace) -> Iterator[Row]:
     """Measure the parts that the options name.
 
     Raises:
-        ToolError: a library is missing, or a process of the benchmark failed.
+        ToolError: a process of the benchmark failed.
     """
-    if missing := [name for name in _NEEDED if find_spec(name) is None]:
-        raise ToolError(
-            f"{sys.executable} has no {', '.join(missing)}. `make bench-metrics` takes a Python that has the service's "
-            "libraries; by hand, install those of gte-service/ and put gte-service/ and gte-monitoring/ on PYTHONPATH."
-        )
     # Imported now: --help needs none of the libraries.
     from tools.bench_metrics import recording, restarts, scrape  # noqa: PLC0415
 
@@ -55,6 +51,7 @@ def main(arguments: Sequence[str], measure: Callable[[argparse.Namespace], Itera
         ToolError: there are no figures.
     """
     options = read_options(arguments)
+    _find_libraries(arguments)
     busy = f"load {os.getloadavg()[0]:.1f} at the start"
     rows = list(measure(options))
     print("\n".join([f"{machine()}, {busy}", *table(rows)]), flush=True)
@@ -62,6 +59,19 @@ def main(arguments: Sequence[str], measure: Callable[[argparse.Namespace], Itera
     if missed:
         say(f"{missed} of {sum(row.target is not None for row in rows)} targets missed.")
     return FAILED if missed else OK
+
+
+def _find_libraries(arguments: Sequence[str]) -> None:
+    """Go on in the environment of the unit tests if a library is missing; it is made first where it is not there."""
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if not missing:
+        return
+    python = ensure(UNIT, os.environ)
+    if Path(sys.prefix) == python.parents[1]:
+        raise ToolError(
+            f"{python} has no {', '.join(missing)}. Remove {python.parents[1]}: the next run makes it anew."
+        )
+    os.execv(python, [str(python), "-m", "tools.bench_metrics", *arguments])  # noqa: S606
 
 
 def read_options(arguments: Sequence[str]) -> argparse.Namespace:

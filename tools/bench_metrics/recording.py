@@ -13,11 +13,12 @@ from functools import partial
 from pathlib import Path
 
 from flask import Flask, Response, jsonify, request
-from prometheus_flask_exporter.multiprocess import GunicornInternalPrometheusMetrics  # type: ignore[import-untyped]
+from prometheus_flask_exporter.multiprocess import GunicornInternalPrometheusMetrics
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
-from gte_monitoring import Recorder, TaskMonitor
-from gte_monitoring.processes.slot_setup import join_metrics
+from gte_monitoring import TaskMonitor
+from gte_monitoring.recording.slot_setup import join_metrics
+from gte_service.serving.inference_recorder import InferenceRecorder
 from tools.bench_metrics.processes import Child, folder
 from tools.bench_metrics.report import Row
 from tools.bench_metrics.workers import write_pid_files
@@ -107,7 +108,7 @@ def _instrument(app: Flask, name: str, files: Path) -> Callable[[], None]:
     """Measure the app; returns what its route calls to have more recorded."""
     if name == "service":
         join_metrics(files)
-        recorder = Recorder()
+        recorder = InferenceRecorder()
         return partial(_record_as_the_service, TaskMonitor(app, recorder=recorder, task_of=None), recorder)
     if name == "monitor":
         os.environ["GTE_METRICS_DIR"] = str(files)
@@ -118,7 +119,7 @@ def _instrument(app: Flask, name: str, files: Path) -> Callable[[], None]:
     return lambda: None
 
 
-def _record_as_the_service(monitor: TaskMonitor, recorder: Recorder) -> None:
+def _record_as_the_service(monitor: TaskMonitor, recorder: InferenceRecorder) -> None:
     """What the service's API and its model call for a request whose text is computed alone."""
     monitor.task_is("embedding")
     monitor.phase("tokenize", 0.0004)

@@ -13,12 +13,14 @@ from typing import NamedTuple
 from prometheus_client import values
 from prometheus_client.multiprocess import mark_process_dead
 
-from gte_monitoring import Outcome, Recorder
-from gte_monitoring.contract import FLASK_BOUNDS, LATENCY_BOUNDS, PHASES, TASK_TYPES, UNKNOWN_TASK
-from gte_monitoring.processes.slot_setup import join_metrics
+from gte_monitoring import Outcome
+from gte_monitoring.contract import FLASK_BOUNDS, LATENCY_BOUNDS, PHASES, UNKNOWN_TASK
 from gte_monitoring.processes.worker_starts import expect_workers
-from gte_monitoring.recording.recorder import Http
+from gte_monitoring.recording.requests import Http
+from gte_monitoring.recording.slot_setup import join_metrics
+from gte_service.contract import TASK_TYPES
 from gte_service.errors import RequestError
+from gte_service.serving.inference_recorder import InferenceRecorder
 from tools.bench_metrics.processes import Child
 
 WORKERS = 4
@@ -101,7 +103,7 @@ def _recorded(files: Path, requests: Sequence[Finished], slots: bool) -> Callabl
         join_metrics(files)
     else:
         write_pid_files(files)
-    recorder = Recorder()
+    recorder = InferenceRecorder()
     for http, seconds, task_type, outcome in requests:
         if not task_type:
             recorder.http_finished(http, seconds)

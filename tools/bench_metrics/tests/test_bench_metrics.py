@@ -19,6 +19,8 @@ from tools.bench_metrics.report import Row, table
 from tools.bench_metrics.scrape import exporter, scrape
 from tools.bench_metrics.workers import WORKERS, few, workers
 
+# A test runner may have a thread of its own beside the tests, which Python 3.12 and later warn about at a fork.
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 PROGRAM = [sys.executable, "-m", "tools.bench_metrics"]
 SHORT = ["--rounds", "3", "--requests", "20", "--scrapes", "5", "--restarts", "20", "--pid-restarts", "6"]
 SENT = FIRST_REQUESTS + WARM_UP + WARM_UP + 30
@@ -86,16 +88,21 @@ def test_an_option_that_cant_be_used_is_refused(arguments: list[str]) -> None:
     assert arguments[1] in run.stderr
 
 
-def test_help_needs_no_library_and_a_run_names_the_missing_ones() -> None:
-    bare = [sys.executable, "-S", *PROGRAM[1:]]
-    settings = {"PYTHONPATH": str(ROOT)}
-    assert (
-        "--quick"
-        in subprocess.run([*bare, "--help"], cwd=ROOT, env=settings, capture_output=True, text=True, check=True).stdout
-    )
-    run = subprocess.run(bare, cwd=ROOT, env=settings, capture_output=True, text=True, check=False)
-    assert run.returncode == cli.NO_RESULT
-    assert "has no flask, gunicorn, prometheus_client" in run.stderr
+def test_help_needs_no_library() -> None:
+    bare = [sys.executable, "-S", *PROGRAM[1:], "--help"]
+    assert "--quick" in subprocess.check_output(bare, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, text=True)
+
+
+def test_without_the_libraries_it_goes_on_in_the_environment_that_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[object] = []
+    monkeypatch.setattr(command, "find_spec", lambda name: None if name == "torch" else name)
+    monkeypatch.setattr(command, "ensure", lambda environment, settings: Path("/made/bin/python"))
+    monkeypatch.setattr(os, "execv", lambda *words: started.append(words))
+    command.main(["--quick"], lambda options: iter(()))
+    assert started == [(Path("/made/bin/python"), ["/made/bin/python", "-m", "tools.bench_metrics", "--quick"])]
+    monkeypatch.setattr(sys, "prefix", "/made")
+    with pytest.raises(cli.ToolError, match="has no torch"):
+        command.main(["--quick"], lambda options: iter(()))
 
 
 def _broken() -> Callable[[object], object]:
