@@ -6,12 +6,12 @@ LAUNCHER = @$(PYTHON) -m tools.launcher
 TESTS = @$(PYTHON) -m tests.run
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo prepare down clean logs status smoke load evaluate reconcile bench bench-metrics test check unit test-full-size test-precision
+.PHONY: help up demo prepare down clean logs status smoke load evaluate reconcile bench bench-metrics test lint unit check lock test-full-size test-precision
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-up: ## start everything; GTE comes from ModelScope, from GTE_MODEL_DIR, or the demo model takes its place
+up: ## start everything, with GTE from ModelScope or GTE_MODEL_DIR; if neither is available, with the demo model
 	$(LAUNCHER) up
 
 demo: ## start everything with the small built-in model; downloads no model
@@ -29,14 +29,14 @@ logs: ## follow the logs; one service: make logs SERVICE=gte-service
 smoke: ## check the running stack from end to end
 	$(LAUNCHER) smoke
 
-load: ## measure the running stack under load; its options: make load ARGS="--help"
+load: ## measure the running stack under load; options: make load ARGS="--help"
 	$(LAUNCHER) load $(ARGS)
 
-evaluate: ## what each task gets right on labelled sets, with the model that is loaded; its options: make evaluate ARGS="--help"
+evaluate: ## measure what each task gets right on labelled sets; options: make evaluate ARGS="--help"
 	@$(PYTHON) -m tools.evaluation $(ARGS)
 
-reconcile: ## do log and Prometheus say the same? its options: make reconcile ARGS="--help"
-	@$(PYTHON) -m reconcile $(ARGS)
+reconcile: ## compare the access log with the counters in Prometheus; options: make reconcile ARGS="--help"
+	@$(PYTHON) -m tools.reconcile $(ARGS)
 
 down: ## stop and remove the containers; data stays
 	$(LAUNCHER) down
@@ -44,23 +44,29 @@ down: ## stop and remove the containers; data stays
 clean: ## remove the containers, their data and our images, after asking (CONFIRM=yes: without)
 	$(LAUNCHER) clean
 
-bench: ## compare with ModelScope, sentence-transformers, infinity and the machine's limit; its options: make bench ARGS="--help"
-	@$(PYTHON) -m bench $(ARGS)
+bench: ## compare with ModelScope, sentence-transformers, infinity and the machine's limit; options: make bench ARGS="--help"
+	@$(PYTHON) -m tools.bench $(ARGS)
 
-bench-metrics: ## what the metrics cost: recording, scrapes, restarts, against targets; its options: make bench-metrics ARGS="--help"
-	$(TESTS) bench-metrics $(ARGS)
+bench-metrics: ## measure what recording, scrapes and restarts cost, against targets; options: make bench-metrics ARGS="--help"
+	@$(PYTHON) -m tools.bench_metrics $(ARGS)
+
+lint: ## check style, types and shell scripts, without Docker
+	$(TESTS) lint
+
+unit: ## run the unit tests of every package, without Docker
+	$(TESTS) unit
+
+check: ## run lint, then check rules, dashboards, routing and compose files
+	$(TESTS) check
 
 test: ## run every check there is, on a stack of its own
 	$(TESTS)
 
-check: ## linters and checkers of configuration files
-	$(TESTS) check
-
-unit: ## unit tests
-	$(TESTS) unit
-
-test-full-size: ## the full shape of GTE-large in four workers: takes minutes, prints its memory
+test-full-size: ## run the full shape of GTE-large in four workers and print its memory (takes minutes)
 	$(TESTS) full-size
 
-test-precision: ## what int8 and bf16 lose against fp32 on the real weights of a small model
+test-precision: ## measure what int8 and bf16 lose on a small published model
 	$(TESTS) precision
+
+lock: ## resolve every requirements*.in into a lock with hashes; options: make lock ARGS="--help"
+	@$(PYTHON) -m tools.lock $(ARGS)

@@ -88,5 +88,5 @@ case ${1-both} in
     install_engine
     start_engine
     echo "Docker Engine $(answers) answers" ;;
-  *) fail "unknown argument '$1': say install, start, or nothing for both." ;;
+  *) fail "unknown argument '$1': give install, start, or nothing for both." ;;
 esac

@@ -55,7 +55,7 @@ recipe_key() {
   { cat "$HERE"/lib/*.sh "$1"; cat "$HOST_CAS"/*.crt 2>/dev/null || true; } | sha256sum | cut -c 1-16
 }
 
-# ensure NAME: make or remake the stand-in where that is called for.
+# ensure NAME: make the stand-in where it is missing, and remake it where its recipe has changed or -f asks for it.
 ensure() {
   local name=$1 recipe key mark id old='' started=$SECONDS
   split_name "$name"
@@ -95,7 +95,7 @@ if [ "${1-}" = -f ]; then
   FORCE=1
   shift
 fi
-[ $# -gt 0 ] || fail "say which images, for example: $0 prom/prometheus:v3.5.3"
+[ $# -gt 0 ] || fail "name the images, for example: $0 prom/prometheus:v3.5.3"
 for image; do
   split_name "$image"
   recipe_for "$image" >/dev/null

@@ -1,207 +1,238 @@
-"""Runs every check there is: `python3 -m tests.run [check|unit|stack|full-size|precision]`, or the first three.
+"""Runs every check there is: `python3 -m tests.run [PART]`; without a part, all that `make test` is.
 
-`bench-metrics` measures what the metrics cost, against targets; what follows it is handed on.
-
-What needs the service's libraries runs in its image, without network; what drives containers runs on the host, with
-Python's standard library and pytest.
+`lint` and `unit` run on this host, in virtual environments of the checkout, and need no Docker. All other parts drive
+containers; the service's own tests run in an image that has what its runtime image has, without network.
 """
 
 from __future__ import annotations
 
 import argparse
+import fcntl
+import hashlib
 import os
-import shutil
+import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.report import Report
-from tests.stack.running import PROJECT
 from tests.stack.running_example import FOLDER, Example
-from tools.launcher.errors import LauncherError
-from tools.launcher.settings import read_settings
-from tools.launcher.wheels import find_wheels
+from tools import ROOT, cli
+from tools.environment import LINT, UNIT, ensure
+from tools.launcher.commands import open_run
+from tools.launcher.wheels import wheels_override
 
-ROOT = Path(__file__).resolve().parent.parent
-PYTEST = "pytest==9.2.0"
+# A checkout of its own has a project and image tags of its own: two runs beside each other don't meet.
+CHECKOUT = hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]
+# Where things come from; all other settings of a user's .env must not change what is tested.
+KEPT_SETTINGS = {"IMAGE_REGISTRY", "PIP_INDEX_URL", "TORCH_INDEX_URL", "WHEELS_DIR", "DEBIAN_MIRROR", "NPM_REGISTRY"}
 
-# Folders of Python that stand by themselves, each with what mypy is asked about.
+# Folders of Python that stand by themselves, each with what mypy is asked about there.
 PACKAGES: Mapping[str, tuple[str, ...]] = {
-    "gte-monitoring": ("gte_monitoring", "tests"),
+    ".": ("tools", "grafana/boards", "tests"),
     "gte-service": ("gte_service", "tests"),
+    "gte-monitoring": ("gte_monitoring", "tests"),
     "alertmanager/inbox": ("alert_inbox", "tests"),
-    ".": ("--explicit-package-bases", "tools", "grafana/boards", "tests/run.py", "tests/report.py", "tests/stack",
-          "tests/config"),
-    "examples/existing-app": ("app.py", "stand_in.py"),
-    "tests/smoke": ("smoke", "tests"),
     "loadtest": ("loadtest", "tests"),
-}  # fmt: skip
+    "examples/existing-app": ("app.py", "stand_in.py"),
+}
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Tests that one call of pytest runs.
+
+    Attributes:
+        name: as the report shows it.
+        folder: where pytest runs.
+        paths: what it is given; none: what its settings there say.
+        at_once: whether test files run beside each other, one a CPU; most of these tests wait for processes to start.
+    """
+
+    name: str
+    folder: str = "."
+    paths: tuple[str, ...] = ()
+    at_once: bool = False
+
+
+# Suites whose tests need the service's libraries, and those that need Python's standard library only.
+PACKAGE_SUITES = (
+    Suite("gte-monitoring", "gte-monitoring"),
+    Suite("gte-service", "gte-service", at_once=True),
+    Suite("alert-inbox", "alertmanager/inbox"),
+    Suite("measurements", ".", ("tools/bench_metrics", "tools/evaluation")),
+)
+TOOL_SUITES = (
+    Suite("tools", ".", ("tools/tests", "tools/launcher", "tools/bench")),
+    Suite("smoke-test", ".", ("tests/smoke",)),
+)
+LOADTEST = Suite("loadtest", "loadtest")
+CONFIGURATION = Suite("configuration", ".", ("tests/config",), at_once=True)
+STACK = Suite("stack", ".", ("tests/stack",))
 
 
 class TestRun:
-    """One run: its report, its settings and its folder for results."""
+    """One run: its report, its settings, and its folder for results."""
 
-    def __init__(self, scratch: Path, arguments: Sequence[str] = ()) -> None:
-        """Use `scratch` for all that is written; hand `arguments` on to what takes some."""
-        self._arguments = arguments
+    def __init__(self, scratch: Path) -> None:
+        """Use `scratch` for everything that is written."""
         self.report = Report(scratch / "results")
         self.report.results.mkdir()
-        self._tools = scratch / "tools"
-        # An unset GTE_MODEL_DIR and the like: a user's .env must not change what is tested.
-        self.environ = dict(os.environ) | {
-            "COMPOSE_PROJECT_NAME": PROJECT,
-            "IMAGE_TAG": "test",
+        names = re.findall(r"^#?([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(encoding="utf-8"), re.M)
+        self.environ = {
+            **os.environ,
+            **{name: "" for name in names if name not in KEPT_SETTINGS},
+            "COMPOSE_PROJECT_NAME": f"gte-test-{CHECKOUT}",
+            "IMAGE_TAG": f"test-{CHECKOUT}",
             "TEST_RESULTS": str(self.report.results),
             "GTE_MODEL": "builtin:lexical",
-            "GTE_MODEL_DIR": "",
-            "GTE_PRECISION": "",
-            "GTE_API_KEYS_FILE": "",
-            "GTE_CORS_ORIGINS": "",
-            "GTE_MODEL_ALIASES": "",
-            "GTE_MAX_TEXTS": "",
-            "GTE_MAX_BODY_BYTES": "",
-            "GTE_WORKERS": "",
-            "GTE_THREADS": "",
-            "GTE_MAX_REQUESTS": "",
             "BIND_ADDRESS": "127.0.0.1",
         }
+        self.environ.pop("COMPOSE_FILE", None)
 
-    def prepare(self) -> bool:
-        """Make the engine, the images and pytest available."""
-        print("== what the checks run in", flush=True)
-        shutil.rmtree(self._tools, ignore_errors=True)
-        install = [
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "-q",
-            "--disable-pip-version-check",
-            "--root-user-action=ignore",
+    # On this host, without Docker
+
+    def lint(self) -> None:
+        """Check style, types and shell scripts."""
+        print("== lint", flush=True)
+        tools = ensure(LINT).parent
+        scripts = [str(path.relative_to(ROOT)) for path in _tracked("*.sh", ".ci/run")]
+        steps: list[tuple[str, list[str], Path]] = [
+            ("ruff check", [f"{tools}/ruff", "check", "."], ROOT),
+            ("ruff format", [f"{tools}/ruff", "format", "--check", "."], ROOT),
+            ("shellcheck", [f"{tools}/shellcheck", *scripts], ROOT),
         ]
-        found = self._run("pytest for this Python", [*install, "--target", str(self._tools), PYTEST])
-        self.environ["PYTHONPATH"] = str(self._tools)
-        if subprocess.run(
-            [sys.executable, "-m", "tools.launcher", "prepare"], cwd=ROOT, env=self.environ, check=False
-        ).returncode:
-            self.report.failed.append("make prepare: the images could not be made")
-            return False
-        if folder := find_wheels(read_settings(ROOT, self.environ), ROOT):
-            self.environ["WHEELS_DIR"] = str(folder)
-        return found and self._run("image with the tools", [*self._dev(), "build", "-q", "dev"])
-
-    def check(self) -> None:
-        """Linters and checkers of configuration files."""
-        print("\n== checkers", flush=True)
-        self._in_dev("ruff check", "ruff", "check", "--no-cache", ".")
-        self._in_dev("ruff format", "ruff", "format", "--no-cache", "--check", ".")
         for folder, arguments in PACKAGES.items():
-            self._in_dev(f"mypy {folder}", "mypy", "--config-file", "/project/pyproject.toml",
-                         "--cache-dir", "/dev/null", *arguments, folder=folder)  # fmt: skip
-        scripts = [str(path.relative_to(ROOT)) for path in sorted(ROOT.rglob("*.sh")) if ".git" not in path.parts]
-        self._in_dev("shellcheck", "shellcheck", *scripts, ".ci/run")
-        self._run("docker compose config", ["docker", "compose", "--profile", "*", "config", "-q"])
-        example = ["docker", "compose", "-f", str(FOLDER / "compose.yaml"), "config", "-q"]
-        self._run("docker compose config, existing app", example)
-        self._host_pytest("configuration", "tests/config")
+            cache = ROOT / ".mypy_cache" / folder.replace("/", "-").strip(".")
+            mypy = [f"{tools}/mypy", f"--config-file={ROOT}/pyproject.toml", f"--cache-dir={cache}", *arguments]
+            bases = "--explicit-package-bases" if folder == "." else "--no-explicit-package-bases"
+            steps.append((f"mypy {folder}", [*mypy, bases], ROOT / folder))
+        self._run_at_once(steps)
 
     def unit(self) -> None:
-        """Tests of single parts."""
-        self._dev_pytest("gte-monitoring", "gte-monitoring")
-        self._dev_pytest("gte-service", "gte-service")
-        self._dev_pytest("alert-inbox", "alertmanager/inbox")
-        self._host_pytest("tools", "tools/launcher", "tools/reconcile", "tests/smoke", "tools/bench")
-        self._loadtest_pytest()
+        """Run the unit tests of every package; what needs more than this host has is left out by name."""
+        print("\n== unit tests", flush=True)
+        python = str(ensure(UNIT))
+        for suite in (*TOOL_SUITES, LOADTEST, *PACKAGE_SUITES):
+            self.report.pytest(suite.name, self._pytest(python, suite), ROOT / suite.folder, self.environ)
+
+    # With Docker
+
+    def prepare(self) -> bool:
+        """Make the engine and the images available; returns whether that worked."""
+        print("\n== images", flush=True)
+        prepared = subprocess.run(
+            [sys.executable, "-m", "tools.launcher", "prepare"], cwd=ROOT, env=self.environ, check=False
+        )
+        if prepared.returncode:
+            self.report.failed.append("make prepare: the images could not be made")
+            return False
+        run = open_run(ROOT, self.environ)
+        self.environ |= wheels_override(list(run.compose.read().services.values()), run.settings, ROOT)
+        return self.report.run("image with the tools", [*self._dev(), "build", "-q", "dev"], ROOT, self.environ)
+
+    def configuration(self) -> None:
+        """Check rules, dashboards, routing and compose files, by the programs that read them."""
+        example = ["docker", "compose", "-f", str(FOLDER / "compose.yaml"), "config", "-q"]
+        self.report.run("compose.yaml", ["docker", "compose", "--profile", "*", "config", "-q"], ROOT, self.environ)
+        self.report.run("compose.yaml of the existing app", example, ROOT, self.environ)
+        self._on_host(CONFIGURATION)
+
+    def unit_in_images(self) -> None:
+        """Run the unit tests where nothing is missing: the service's in its image with the tests' tools."""
+        for suite in PACKAGE_SUITES:
+            self._in_dev(suite)
+        for suite in TOOL_SUITES:
+            self._on_host(suite)
+        self._in_loadtest_image()
 
     def stack(self) -> None:
-        """The whole stack, started as a user would and taken down again; then the existing app with its own."""
-        self._host_pytest("stack", "tests/stack")
+        """Start the whole stack as a user would, use it, break it, and take it down; then the existing app with it."""
+        self._on_host(STACK)
 
     def full_size(self) -> None:
         """The shape of GTE-large in four workers: how much memory it takes."""
-        self._dev_pytest("full-size", "gte-service", "-m", "full_size", "-s")
+        self._in_dev(Suite("full-size", "gte-service", ("-m", "full_size", "-s")))
 
     def precision(self) -> None:
         """What int8 and bf16 lose on real weights."""
-        self._dev_pytest("precision", "gte-service", "-k", "on_real_weights", "-s")
+        self._in_dev(Suite("precision", "gte-service", ("-k", "on_real_weights", "-s")))
 
-    def bench_metrics(self) -> None:
-        """What the metrics cost; the results' folder is on a disk of the host, as a volume is."""
-        module = ["python", "-m", "metrics_benchmark", "--disk", "/results", *self._arguments]
-        print("\n== metrics", flush=True)
-        status = subprocess.run(
-            self._dev_command("gte-service", *module), cwd=ROOT, env=self.environ, check=False
-        ).returncode
-        if status:
-            self.report.failed.append(f"bench-metrics (exit status {status})")
-        else:
-            self.report.passed += 1
+    def remove_traces(self) -> None:
+        """Remove this run's containers, networks, volumes and image tags; layers stay as cache for the next run."""
+        Example(self.environ).remove()
+        subprocess.run(
+            [sys.executable, "-m", "tools.launcher", "clean"],
+            cwd=ROOT, env={**self.environ, "CONFIRM": "yes"}, stdout=subprocess.DEVNULL, check=False,
+        )  # fmt: skip
+        dev = f"gte-observability/dev:{self.environ['IMAGE_TAG']}"
+        subprocess.run(["docker", "image", "rm", dev], capture_output=True, check=False)
 
-    def _run(self, name: str, command: list[str]) -> bool:
-        return self.report.run(name, command, ROOT, self.environ)
+    def _pytest(self, python: str, suite: Suite, results: str = "") -> list[str]:
+        xml = f"--junitxml={results or self.report.results}/{suite.name}.xml"
+        mode = ["--import-mode=importlib"] if suite.folder == "." else []
+        spread = ["-n", "auto", "--dist", "loadfile"] if suite.at_once else []
+        return [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", xml, *mode, *spread, *suite.paths]
+
+    def _on_host(self, suite: Suite) -> None:
+        python = str(ensure(LINT))
+        self.report.pytest(suite.name, self._pytest(python, suite), ROOT / suite.folder, self.environ)
 
     def _dev(self) -> list[str]:
         files = ["-f", "compose.yaml", "-f", "tests/compose.dev.yaml"]
         return ["docker", "compose", "--project-directory", ".", *files]
 
-    def _dev_command(self, folder: str, *command: str) -> list[str]:
-        return [*self._dev(), "run", "--rm", "--no-deps", "-T", "-w", f"/project/{folder}", "dev", *command]
+    def _in_dev(self, suite: Suite) -> None:
+        container = [*self._dev(), "run", "--rm", "--no-deps", "-T", "-w", f"/project/{suite.folder}", "dev"]
+        command = [*container, *self._pytest("python", suite, "/results")]
+        self.report.pytest(suite.name, command, ROOT, self.environ)
 
-    def _in_dev(self, name: str, *command: str, folder: str = ".") -> None:
-        self._run(name, self._dev_command(folder, *command))
+    def _in_loadtest_image(self) -> None:
+        # For the sake of wrk. Pytest is pure Python and comes from the environment of the linters.
+        packages = next((ensure(LINT).parents[1] / "lib").glob("python*/site-packages"))
+        mounts = (f"{ROOT}:/project:ro", f"{packages}:/tools:ro", f"{self.report.results}:/results")
+        command = [
+            "docker", "run", "--rm", "--init", "--network", "none", "--user", "0",
+            "--tmpfs", "/tmp:exec",  # noqa: S108 (inside the container)
+            *(word for mount in mounts for word in ("-v", mount)),
+            "-w", "/project/loadtest", "-e", "PYTHONPATH=/tools:/project", "--entrypoint", "python",
+            f"gte-observability/loadtest:{self.environ['IMAGE_TAG']}",
+            *self._pytest("python", LOADTEST, "/results")[1:],
+        ]  # fmt: skip
+        self.report.pytest(LOADTEST.name, command, ROOT, self.environ)
 
-    def _dev_pytest(self, name: str, folder: str, *options: str) -> None:
-        pytest = ["python", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml=/results/{name}.xml", *options]
-        self.report.pytest(name, self._dev_command(folder, *pytest), ROOT, self.environ)
-
-    def _host_pytest(self, name: str, *paths: str) -> None:
-        xml = f"--junitxml={self.report.results / name}.xml"
-        pytest = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            "--import-mode=importlib",
-            xml,
-            *paths,
-        ]
-        self.report.pytest(name, pytest, ROOT, self.environ)
-
-    def _loadtest_pytest(self) -> None:
-        # In its own image, for the sake of wrk; pytest is pure Python and comes from the host's folder.
-        image = f"gte-observability/loadtest:{self.environ['IMAGE_TAG']}"
-        mounts = [f"{ROOT}:/project:ro", f"{self._tools}:/tools:ro", f"{self.report.results}:/results"]
-        volumes = [word for mount in mounts for word in ("-v", mount)]
-        container = [
-            "docker",
-            "run",
-            "--rm",
-            "--init",
-            "--network",
-            "none",
-            "--user",
-            "0",
-            "--tmpfs",
-            "/tmp:exec",  # noqa: S108 (inside the container)
-            *volumes,
-        ]
-        pytest = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "--junitxml=/results/loadtest.xml", "loadtest"]
-        inside = ["-w", "/project", "-e", "PYTHONPATH=/tools", "--entrypoint", "python", image, *pytest]
-        self.report.pytest("loadtest", [*container, *inside], ROOT, self.environ)
+    def _run_at_once(self, steps: Iterable[tuple[str, list[str], Path]]) -> None:
+        """Run several checks, as many at a time as there are CPUs: name, command, and folder of each."""
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(lambda step: self.report.run(step[0], step[1], step[2], self.environ), steps))
 
 
-PARTS: Mapping[str, tuple[Callable[[TestRun], None], ...]] = {
-    "all": (TestRun.check, TestRun.unit, TestRun.stack),
-    "check": (TestRun.check,),
-    "unit": (TestRun.unit,),
-    "stack": (TestRun.stack,),
-    "full-size": (TestRun.full_size,),
-    "precision": (TestRun.precision,),
-    "bench-metrics": (TestRun.bench_metrics,),
+@dataclass(frozen=True)
+class Part:
+    """What one target of the Makefile runs.
+
+    Attributes:
+        steps: what is run, in order.
+        images: whether it needs Docker and the images.
+    """
+
+    steps: tuple[Callable[[TestRun], None], ...]
+    images: bool = True
+
+
+PARTS: Mapping[str, Part] = {
+    "all": Part((TestRun.lint, TestRun.configuration, TestRun.unit_in_images, TestRun.stack)),
+    "lint": Part((TestRun.lint,), images=False),
+    "unit": Part((TestRun.unit,), images=False),
+    "check": Part((TestRun.lint, TestRun.configuration)),
+    "stack": Part((TestRun.stack,)),
+    "full-size": Part((TestRun.full_size,)),
+    "precision": Part((TestRun.precision,)),
 }
 
 
@@ -209,38 +240,42 @@ def main() -> int:
     """Run what the command line names; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python3 -m tests.run", description="Runs the checks of this project.")
     parser.add_argument("part", nargs="?", choices=PARTS, default="all")
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of bench-metrics")
-    given = parser.parse_args()
-    if given.arguments and given.part != "bench-metrics":
-        parser.error(f"{given.part} takes no arguments")
-    parts = PARTS[given.part]
-    with tempfile.TemporaryDirectory(prefix="gte-test-") as scratch:
-        run = TestRun(Path(scratch), given.arguments)
+    part = PARTS[parser.parse_args().part]
+    with tempfile.TemporaryDirectory(prefix="gte-test-") as scratch, _alone(part):
+        run = TestRun(Path(scratch))
         try:
-            if run.prepare():
-                for part in parts:
-                    part(run)
-        except LauncherError as error:
+            if not part.images or run.prepare():
+                for step in part.steps:
+                    step(run)
+        except cli.ToolError as error:
             run.report.failed.append(str(error))
         except KeyboardInterrupt:
             run.report.failed.append("interrupted")
         finally:
-            remove_traces(run.environ)
+            if part.images:
+                with suppress(cli.ToolError):
+                    run.remove_traces()
         return run.report.close()
 
 
-def remove_traces(environ: Mapping[str, str]) -> None:
-    """Remove this run's containers, networks, volumes and image tags; layers stay as cache for the next run."""
-    Example(environ).remove()
-    subprocess.run(
-        [sys.executable, "-m", "tools.launcher", "clean"],
-        cwd=ROOT, env={**environ, "CONFIRM": "yes"}, stdout=subprocess.DEVNULL, check=False,
-    )  # fmt: skip
-    subprocess.run(
-        ["docker", "image", "rm", f"gte-observability/dev:{environ['IMAGE_TAG']}"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
-    )  # fmt: skip
+@contextmanager
+def _alone(part: Part) -> Iterator[None]:
+    """Keep a second run with images out of this checkout: both would use the same names."""
+    with Path(tempfile.gettempdir(), f"gte-test-{CHECKOUT}.lock").open("w") as lock:
+        if part.images:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise cli.ToolError(
+                    f"another test run works in {ROOT}. Wait for its end, or run this one in another clone."
+                ) from None
+        yield
+
+
+def _tracked(*patterns: str) -> Sequence[Path]:
+    found = (path for pattern in patterns for path in ROOT.rglob(pattern))
+    return sorted(path for path in found if not {".git", ".venv"} & set(path.relative_to(ROOT).parts))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(cli.run("tests", main))

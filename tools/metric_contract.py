@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from gte_monitoring.contract import CONTRACT, Label, Metric
-else:
+ROOT = Path(__file__).resolve().parents[1]
+# Neither package need be installed: their contracts import nothing but the standard library.
+sys.path[:0] = [str(ROOT / "gte-monitoring"), str(ROOT / "gte-service")]
 
-    def _load() -> Any:
-        # By path: the module needs nothing but the standard library, its package needs the service's requirements.
-        path = Path(__file__).resolve().parents[1] / "gte-monitoring" / "gte_monitoring" / "contract.py"
-        spec = importlib.util.spec_from_file_location("metric_contract", path)
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = module
-        spec.loader.exec_module(module)
-        return module
-
-    _module = _load()
-    CONTRACT, Label, Metric = _module.CONTRACT, _module.Label, _module.Metric
+from gte_monitoring.contract import Label, Metric  # noqa: E402
+from gte_service.contract import CONTRACT  # noqa: E402
 
 __all__ = ["CONTRACT", "Label", "Metric", "bound_label"]
 

@@ -15,7 +15,7 @@ from tools.metric_contract import CONTRACT, Label, Metric, bound_label
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "metrics.md"
 BEGIN = "<!-- table: python3 -m tools.metrics_table writes it -->\n"
 END = "<!-- end of the table -->\n"
-_HEAD = ("metric", "type", "labels and their values", "meaning, and when to worry", "含义，以及何时需要关注")
+_HEAD = ("metric", "type", "labels and their values", "meaning, and when to alert", "含义，以及何时应告警")
 
 
 class TableError(Exception):

@@ -1,1 +1,1 @@
-"""The program that writes Grafana's dashboards; Grafana itself reads only what lies in the folders here."""
+"""The program that writes the dashboards in `grafana/dashboards`; Grafana reads only the JSON."""

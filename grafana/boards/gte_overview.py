@@ -155,7 +155,7 @@ def _machine() -> Sequence[Panel]:
     return [
         lines(
             "Inference slots busy",
-            "Share of the inference slots that compute. What is missing to 100 % is the room that is left. Worry above "
+            "Share of the inference slots that compute. The rest up to 100 % is free. Worry above "
             "80 %: waiting times grow quickly from there.",
             "percentunit",
             Query(f"sum(rate(gte_inference_busy_seconds_total{_RATE})) / (sum(gte_inference_slots) > 0)", "busy"),

@@ -1,8 +1,8 @@
 """gunicorn's configuration that measures an existing Flask app without a change to it.
 
-`gunicorn -c python:gte_monitoring.gunicorn_conf app:app`, with any other option of gunicorn's behind it. A
-configuration of one's own begins with `from gte_monitoring.gunicorn_conf import *` instead; where it has one
-of these hooks too, that one calls the one from here.
+`gunicorn -c python:gte_monitoring.gunicorn_conf app:app` takes any other option of gunicorn too. A configuration file
+of an app's own begins with `from gte_monitoring.gunicorn_conf import *` instead; a hook of that file that is defined
+here too calls the one from here.
 """
 
 from __future__ import annotations
@@ -14,20 +14,21 @@ from typing import Any
 
 from flask import Flask
 
+from gte_monitoring.private_parts import call_every_second, worker_class_name
 from gte_monitoring.processes.folders import folder_of_port
-from gte_monitoring.processes.slot_setup import direct_metrics, join_metrics
 from gte_monitoring.processes.worker_starts import DEFAULT_PATIENCE_SECONDS, expect_workers, master_is_this_process
+from gte_monitoring.recording.slot_setup import direct_metrics, join_metrics
 from gte_monitoring.settings import read_monitoring_settings
 from gte_monitoring.task_monitor import TaskMonitor, has_monitor
 
 __all__ = ["on_exit", "on_starting", "post_fork", "post_worker_init"]
 
-# Worker classes whose main loop waits for the app, and so turns only between requests.
+# Worker classes whose main loop waits for the app, and so runs only between requests.
 _WAITING = ("sync",)
-# Under these names middleware keeps what it wraps, and a method its object.
+# Names under which middleware keeps the app that it wraps, and a method its object.
 _WRAPPED = ("app", "wsgi_app", "application", "_app", "__self__")
 _WRAPPERS = 16
-# An exporter that can't live is not started again and again in quick succession.
+# An exporter that fails at once is not started again in quick succession.
 _PAUSE_SECONDS = 3.0
 
 _settings = read_monitoring_settings()
@@ -44,7 +45,7 @@ class _Exporter:
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
 
-    def see_to(self, server: Any) -> None:
+    def ensure_running(self, server: Any) -> None:
         """Start it, or start it again."""
         now, again = time.monotonic(), self._process is not None
         if self._process and (self._process.poll() is None or now - self._started < _PAUSE_SECONDS):
@@ -67,18 +68,11 @@ _exporter = _Exporter()
 
 def on_starting(server: Any) -> None:
     """Begin the server's life: its workers are expected, and the exporter is started."""
-    waits = server.cfg.worker_class_str in _WAITING
+    waits = worker_class_name(server) in _WAITING
     expect_workers(_directory, server.cfg.workers)
     master_is_this_process(_directory, float(server.cfg.timeout) if waits else DEFAULT_PATIENCE_SECONDS)
-    _exporter.see_to(server)
-    # There is no hook that comes round by itself. gunicorn's master calls this once a second.
-    manage_workers = server.manage_workers
-
-    def manage_all() -> None:
-        _exporter.see_to(server)
-        manage_workers()
-
-    server.manage_workers = manage_all
+    _exporter.ensure_running(server)
+    call_every_second(server, lambda: _exporter.ensure_running(server))
 
 
 def post_fork(server: Any, worker: Any) -> None:

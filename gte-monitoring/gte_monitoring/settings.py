@@ -1,4 +1,4 @@
-"""What the environment says to the gunicorn configuration for an existing app: read once, checked, and frozen."""
+"""Settings of the gunicorn configuration for an existing app: read once from the environment, checked, and frozen."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gte_monitoring.contract import TASK_TYPES
+# For an app that names no tasks: those of the tutorial app that examples/existing-app measures.
+DEFAULT_TASK_TYPES = ("embedding", "similarity", "sentiment", "classification", "qa", "ner", "relation", "event")
 
 
 class MonitoringSettingsError(Exception):
@@ -19,7 +20,7 @@ class MonitoringSettings:
     """How an existing app is measured.
 
     Attributes:
-        directory: where the metric files are; None: a folder in memory of this port's own.
+        directory: where the metric files are; None for a folder in memory that belongs to the port.
         address: where /metrics is served.
         port: its TCP port.
         task_rules: URL rules whose POST requests are tasks.
@@ -45,7 +46,7 @@ def read_monitoring_settings(environ: Mapping[str, str] = os.environ) -> Monitor
     rules = _listed(environ, "GTE_TASK_RULES") or ("/predict",)
     if odd := next((rule for rule in rules if not rule.startswith("/")), None):
         raise MonitoringSettingsError(
-            f"GTE_TASK_RULES: {odd!r} is no URL rule. Write them as the app does, for example /predict,/v2/predict."
+            f"GTE_TASK_RULES: {odd!r} is not a URL rule. Write them as the app does, for example /predict,/v2/predict."
         )
     directory = environ.get("GTE_METRICS_DIR", "").strip()
     return MonitoringSettings(
@@ -53,7 +54,7 @@ def read_monitoring_settings(environ: Mapping[str, str] = os.environ) -> Monitor
         address=environ.get("GTE_METRICS_ADDRESS", "").strip() or "0.0.0.0",
         port=int(port),
         task_rules=rules,
-        task_types=_listed(environ, "GTE_TASK_TYPES") or TASK_TYPES,
+        task_types=_listed(environ, "GTE_TASK_TYPES") or DEFAULT_TASK_TYPES,
     )
 
 

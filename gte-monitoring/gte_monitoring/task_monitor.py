@@ -5,29 +5,29 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeVar
 
 from flask import Flask, Request, Response, request
 from flask.signals import got_request_exception, request_finished, request_started, request_tearing_down
+from prometheus_client import make_wsgi_app
 from werkzeug.exceptions import HTTPException
 
-from gte_monitoring.contract import TASK_TYPES, UNKNOWN_TASK
+from gte_monitoring.contract import PHASES
 from gte_monitoring.exposition.exporter import exposition
-from gte_monitoring.exposition.rendering import exposition_app
 from gte_monitoring.processes.folders import folder_of_server
-from gte_monitoring.processes.slot_setup import direct_metrics, metrics_directory
-from gte_monitoring.recording.recorder import Http, Outcome, Recorder
-from gte_monitoring.settings import read_monitoring_settings
+from gte_monitoring.recording.recorder import Recorder
+from gte_monitoring.recording.requests import FinishedRequest, Http, Outcome, RequestInFlight
+from gte_monitoring.recording.slot_setup import direct_metrics, metrics_directory
+from gte_monitoring.settings import DEFAULT_TASK_TYPES, read_monitoring_settings
 
 _EXTENSION = "task_monitor"
 _METRICS_PATH = "/metrics"
 # The same path, but a variable in it makes it give way to a rule without any, even to one that the app makes later.
 _METRICS_RULE = "/metric<any(s):_>"
 _METRICS_ENDPOINT = "task_monitor_metrics"
-# Where a request's WSGI environment holds what is known of it.
-_MEASURED = "gte_service.measured"
+# The key of a request's WSGI environment that holds its RequestInFlight.
+_REQUEST_IN_FLIGHT = "gte_monitoring.request_in_flight"
 # The reason of a request that was refused before anybody named one.
 _REASON_OF_STATUS = {
     401: "unauthorized",
@@ -39,63 +39,8 @@ _REASON_OF_STATUS = {
 }
 _SUCCESS, _NO_TASK = Outcome("success"), Outcome("")
 _log = logging.getLogger(__name__)
-_Asked = TypeVar("_Asked")
-_Said = TypeVar("_Said")
-
-
-@dataclass(slots=True)
-class Measured:
-    """What is known of the request in hand.
-
-    Attributes:
-        begun: `time.perf_counter()` at its arrival.
-        is_task: whether it is counted as a task.
-        task_type: label value of its task.
-        reason: why it has no result, "" while nothing is wrong.
-        active: whether it is counted in `gte_active_requests`.
-        done: whether it has been counted.
-        phases: seconds by phase.
-        tokens: tokens computed for it, special ones included.
-        truncated: texts of it that were cut.
-        batch_tokens: tokens of the computations that held a text of it, those of other requests included.
-    """
-
-    begun: float
-    is_task: bool
-    task_type: str = UNKNOWN_TASK
-    reason: str = ""
-    active: bool = False
-    done: bool = False
-    phases: dict[str, float] = field(default_factory=dict)
-    tokens: int = 0
-    truncated: int = 0
-    batch_tokens: int = 0
-
-    @property
-    def seconds(self) -> float:
-        """Seconds since the request arrived."""
-        return time.perf_counter() - self.begun
-
-
-@dataclass(frozen=True)
-class Counted:
-    """A request at the moment it was counted, with the very values it was counted with.
-
-    Attributes:
-        time: when, in UTC.
-        http_status: what it was answered with.
-        seconds: from its arrival to its answer.
-        status: `success`, `error` or `invalid`; "" for what is no task.
-        reason: why it has no result, one of the contract's reasons; "" for a success and for what is no task.
-        measured: what else is known of it.
-    """
-
-    time: datetime
-    http_status: int
-    seconds: float
-    status: str
-    reason: str
-    measured: Measured
+_Argument = TypeVar("_Argument")
+_Result = TypeVar("_Result")
 
 
 def task_in_body(request: Request) -> object:
@@ -120,9 +65,9 @@ class TaskMonitor:
         app: Flask,
         task_rules: Mapping[str, str] | None = None,
         recorder: Recorder | None = None,
-        on_counted: Callable[[Counted], None] | None = None,
+        on_counted: Callable[[FinishedRequest], None] | None = None,
         *,
-        task_types: Iterable[str] = TASK_TYPES,
+        task_types: Iterable[str] = DEFAULT_TASK_TYPES,
         task_of: Callable[[Request], object] | None = task_in_body,
         outcome_of: Callable[[Response], Outcome | None] | None = None,
     ) -> None:
@@ -137,8 +82,8 @@ class TaskMonitor:
             task_rules: URL rules whose POST requests are tasks, each with its task, or "" where `task_of` or `task_is`
                 says which; by default only `/predict`.
             recorder: where to record; by default a new one.
-            on_counted: is called once for each request, right after it was counted and inside its context. What it
-                raises fails the request.
+            on_counted: is called once for each request, right after it was counted and inside its context. An
+                exception in it fails the request.
             task_types: the app's tasks; any other is counted as `unknown`. Not used with a `recorder`.
             task_of: says which task a request is; None if the app will say it by `task_is`.
             outcome_of: says from the response how a task ended; where it gives None, the HTTP status does: under 400
@@ -149,34 +94,42 @@ class TaskMonitor:
         self._on_counted = on_counted
         self._task_of = task_of
         self._outcome_of = outcome_of
-        self._said: set[str] = set()
+        self._logged: set[str] = set()
         self._shown = recorder is None and metrics_directory() is None
         if self._shown:
             _show_on(app)
         self.recorder = recorder or Recorder(tuple(task_types))
         request_started.connect(self._begin, app)
         request_finished.connect(self._finish, app)
-        request_tearing_down.connect(self._make_sure, app)
+        request_tearing_down.connect(self._tear_down, app)
         got_request_exception.connect(self._note_exception, app)
 
     def task_is(self, task_type: object) -> None:
-        """Say which task the request in hand is; an unknown word is counted as `unknown`."""
-        self._name(current(), task_type)
+        """Name the task of the request in flight; an unknown word is counted as `unknown`."""
+        self._name(request_in_flight(), task_type)
 
     def phase(self, phase: str, seconds: float) -> None:
-        """Add to a part of the request in hand; it is recorded when the request is counted."""
-        phases = current().phases
+        """Add to a phase of the request in flight; it is recorded when the request is counted.
+
+        Args:
+            phase: one of the contract's `PHASES`; others are logged once and not recorded.
+            seconds: how long it took.
+        """
+        if phase not in PHASES:
+            self._log_once("a phase was not recorded: %s", ValueError(f"{phase!r} is none of {', '.join(PHASES)}"))
+            return
+        phases = request_in_flight().phases
         phases[phase] = phases.get(phase, 0.0) + seconds
 
     def volume(self, tokens: int, truncated: int, batch_tokens: int = 0) -> None:
-        """Add to what was computed for the request in hand; it is recorded when the request is counted.
+        """Add to what was computed for the request in flight; it is recorded when the request is counted.
 
         Args:
             tokens: of its texts, special ones included.
             truncated: texts that were cut.
             batch_tokens: of the computations that held its texts.
         """
-        measured = current()
+        measured = request_in_flight()
         measured.tokens += tokens
         measured.truncated += truncated
         measured.batch_tokens += batch_tokens
@@ -194,45 +147,42 @@ class TaskMonitor:
                 "`gunicorn -c python:gte_monitoring.gunicorn_conf`, which serves them on a port of their own.",
                 _METRICS_PATH,
             )
-        measured = Measured(begun, rule in self._task_rules and request.method == "POST")
-        request.environ[_MEASURED] = measured
+        measured = RequestInFlight(begun, rule in self._task_rules and request.method == "POST")
+        request.environ[_REQUEST_IN_FLIGHT] = measured
         if not measured.is_task:
             return
         if fixed := self._task_rules[rule]:
             self._name(measured, fixed)
         elif self._task_of:
-            self._name(measured, self._asked(self._task_of, request))
+            self._name(measured, self._call(self._task_of, request))
 
-    def _finish(self, sender: Flask, response: Response) -> None:
+    def _finish(self, sender: Flask, response: Response | None) -> None:
         request = _request()
-        measured = request.environ.get(_MEASURED)
+        measured = request.environ.get(_REQUEST_IN_FLIGHT)
         if measured and not measured.done:
-            outcome = self._asked(self._outcome_of, response) if self._outcome_of else None
-            self._count(request, measured, response.status_code, outcome)
+            outcome = self._call(self._outcome_of, response) if self._outcome_of and response is not None else None
+            self._count(request, measured, 500 if response is None else response.status_code, outcome)
 
-    def _make_sure(self, sender: Flask, exc: BaseException | None = None) -> None:
-        # A hook failed, and so did the answer to that: the server answers 500.
-        request = _request()
-        measured = request.environ.get(_MEASURED)
-        if measured and not measured.done:
-            self._count(request, measured, 500, None)
+    def _tear_down(self, sender: Flask, exc: BaseException | None = None) -> None:
+        # Not counted yet: a hook failed, and so did the answer to that. The server answers 500.
+        self._finish(sender, None)
 
-    def _count(self, request: Request, measured: Measured, http_status: int, outcome: Outcome | None) -> None:
+    def _count(self, request: Request, measured: RequestInFlight, http_status: int, outcome: Outcome | None) -> None:
         measured.done = True
         seconds = measured.seconds
         http = Http(request.method, request.url_rule.rule if request.url_rule else None, http_status)
         outcome = (outcome or _outcome(http_status, measured.reason)) if measured.is_task else _NO_TASK
         try:
             outcome = self._record(http, seconds, measured, outcome)
-        except OSError as error:
-            # A new series needs room in a file. The client's answer does not.
-            self._say_once("a request was not counted: %s", error)
-        self._leave(measured)
+        except Exception as error:  # noqa: BLE001 (a new series needs room in a file; the client's answer does not)
+            self._log_once("a request was not counted: %s", error)
+        finally:
+            self._leave(measured)
         if self._on_counted:
             now = datetime.now(UTC)
-            self._on_counted(Counted(now, http_status, seconds, outcome.status, outcome.reason, measured))
+            self._on_counted(FinishedRequest(now, http_status, seconds, outcome.status, outcome.reason, measured))
 
-    def _record(self, http: Http, seconds: float, measured: Measured, outcome: Outcome) -> Outcome:
+    def _record(self, http: Http, seconds: float, measured: RequestInFlight, outcome: Outcome) -> Outcome:
         for phase, part in measured.phases.items():
             self.recorder.phase(phase, part)
         if not measured.is_task:
@@ -241,26 +191,26 @@ class TaskMonitor:
         self.recorder.volume(measured.task_type, measured.tokens, measured.truncated)
         return self.recorder.task_finished(http, seconds, measured.task_type, outcome)
 
-    def _asked(self, callback: Callable[[_Asked], _Said], about: _Asked) -> _Said | None:
-        """What a callback of the app says, None where it fails: that must not cost a client the answer."""
+    def _call(self, callback: Callable[[_Argument], _Result], about: _Argument) -> _Result | None:
+        """The result of a callback of the app, None where it fails: that must not cost a client the answer."""
         try:
             return callback(about)
         except Exception as error:  # noqa: BLE001 (it is the app's code)
-            self._say_once(f"{callback!r} failed, so a request is counted as if it were not there: %r", error)
+            self._log_once(f"{callback!r} failed, so a request is counted as if it were not there: %r", error)
             return None
 
-    def _say_once(self, words: str, error: Exception) -> None:
-        if words not in self._said:
-            self._said.add(words)
+    def _log_once(self, words: str, error: Exception) -> None:
+        if words not in self._logged:
+            self._logged.add(words)
             _log.error(words, error, exc_info=error)
 
-    def _name(self, measured: Measured, task_type: object) -> None:
+    def _name(self, measured: RequestInFlight, task_type: object) -> None:
         self._leave(measured)
         measured.task_type = self.recorder.task_label(task_type)
         self.recorder.task_started(measured.task_type)
         measured.active = True
 
-    def _leave(self, measured: Measured) -> None:
+    def _leave(self, measured: RequestInFlight) -> None:
         if measured.active:
             self.recorder.task_ended(measured.task_type)
             measured.active = False
@@ -269,9 +219,9 @@ class TaskMonitor:
         self.recorder.http_exception(request.method)
 
 
-def current() -> Measured:
-    """What is known of the request in hand."""
-    measured: Measured = _request().environ[_MEASURED]
+def request_in_flight() -> RequestInFlight:
+    """What is known of the request in flight."""
+    measured: RequestInFlight = _request().environ[_REQUEST_IN_FLIGHT]
     return measured
 
 
@@ -281,8 +231,12 @@ def _request() -> Request:
     return found
 
 
+# The names of before, until the service uses the new ones.
+current, Measured, Counted = request_in_flight, RequestInFlight, FinishedRequest
+
+
 def has_monitor(app: Flask) -> bool:
-    """Whether an app is measured already."""
+    """Whether an app has a monitor."""
     return _EXTENSION in app.extensions
 
 
@@ -297,7 +251,7 @@ def _show_on(app: Flask) -> None:
     """Collect the metrics of all workers of this server in one folder, and show them on the app itself."""
     directory = read_monitoring_settings().directory or folder_of_server(app.root_path)
     direct_metrics(directory)
-    shown = exposition_app(exposition(directory, alone=False))
+    shown = make_wsgi_app(exposition(directory, alone=False))
     app.add_url_rule(
         _METRICS_RULE, _METRICS_ENDPOINT, lambda _: Response.from_app(shown, request.environ), methods=["GET"]
     )

@@ -23,7 +23,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 def test_the_app_knows_nothing_of_metrics() -> None:
     source = (EXAMPLE / "app.py").read_text() + (EXAMPLE / "stand_in.py").read_text()
-    assert [word for word in ("gte_service", "prometheus", "metric", "monitor") if word in source.lower()] == []
+    assert [word for word in ("gte_monitoring", "prometheus", "metric", "monitor") if word in source.lower()] == []
 
 
 def kill_worker(app: RunningApp) -> None:

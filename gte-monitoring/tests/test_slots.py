@@ -13,12 +13,12 @@ import pytest
 from gte_monitoring.exposition.process_collector import ProcessCollector
 from gte_monitoring.exposition.slot_collector import SlotCollector
 from gte_monitoring.processes.slots import read_holders
-from gte_monitoring.processes.worker_starts import expect_workers, read_census
+from gte_monitoring.processes.worker_starts import expect_workers, read_worker_starts
 
 WORKER = """
 import sys
 from pathlib import Path
-from gte_monitoring.processes.slot_setup import join_metrics
+from gte_monitoring.recording.slot_setup import join_metrics
 slot = join_metrics(Path(sys.argv[1]))
 from gte_monitoring.recording.recorder import Http, Outcome, Recorder
 recorder = Recorder()
@@ -32,7 +32,7 @@ sys.stdin.read()
 FORKING = """
 import os, signal, sys
 from pathlib import Path
-from gte_monitoring.processes.slot_setup import join_metrics
+from gte_monitoring.recording.slot_setup import join_metrics
 slot = join_metrics(Path(sys.argv[1]))
 from gte_monitoring.recording.recorder import Http, Outcome, Recorder
 recorder = Recorder()
@@ -122,15 +122,15 @@ def test_restarts_and_live_workers_are_counted(tmp_path: Path) -> None:
     assert [holder.alive for holder in read_holders(tmp_path)] == [False]
 
 
-def test_a_lost_census_says_no_moment_rather_than_a_wrong_one(tmp_path: Path) -> None:
+def test_a_lost_record_of_starts_leaves_the_begin_of_the_counts_unknown_rather_than_wrong(tmp_path: Path) -> None:
     expect_workers(tmp_path, 1)
-    begun = read_census(tmp_path).begun
+    begun = read_worker_starts(tmp_path).begun
     assert begun > 0
     kill(start_worker(tmp_path)[0])
-    assert read_census(tmp_path).begun == begun
+    assert read_worker_starts(tmp_path).begun == begun
     (tmp_path / "census.json").write_text("")
     expect_workers(tmp_path, 1)
-    assert read_census(tmp_path).begun == 0
+    assert read_worker_starts(tmp_path).begun == 0
     shown = {family.name for family in ProcessCollector(tmp_path).collect()}
     assert "gte_workers" in shown
     assert "gte_counters_start_time_seconds" not in shown

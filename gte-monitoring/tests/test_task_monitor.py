@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from flask import Flask, Response
 
-from gte_monitoring.recording.cells import CELL_REQUESTS, CELL_SECONDS, Cell, families
-from gte_monitoring.recording.recorder import OWN_PREFIX, Outcome, Recorder
-from gte_monitoring.task_monitor import Counted, TaskMonitor
+from gte_monitoring import FinishedRequest, Outcome, Recorder, TaskMonitor, request_in_flight
+from gte_monitoring.exposition.request_families import request_families
+from gte_monitoring.recording.metric_files import Series
+from gte_monitoring.recording.recorder import MONITOR_PREFIX
 
 
 class Watched:
@@ -21,7 +22,7 @@ class Watched:
 
     def __init__(self) -> None:
         self.app = Flask("watched")
-        self.told: list[Counted] = []
+        self.told: list[FinishedRequest] = []
         self.monitor = TaskMonitor(
             self.app, {"/predict": "", "/fixed": "embedding"}, Recorder(), self.told.append, task_of=None
         )
@@ -42,7 +43,7 @@ class Watched:
         def other() -> str:
             return "other"
 
-    def only(self) -> Counted:
+    def only(self) -> FinishedRequest:
         assert len(self.told) == 1
         return self.told[0]
 
@@ -50,14 +51,13 @@ class Watched:
 def counters(recorder: Recorder) -> dict[tuple[str, ...], float]:
     """What has been counted of tasks and is not 0, by its name and labels."""
     samples = [sample for family in recorder.registry.collect() for sample in family.samples if sample.value]
-    requests = [(Cell(each.labels.items()), each.value) for each in samples if each.name == CELL_REQUESTS]
-    seconds = [(Cell(each.labels.items()), each.value) for each in samples if each.name == CELL_SECONDS]
+    series = [(Series("", each.name, tuple(each.labels.items()), ""), each.value) for each in samples]
     samples = [each for each in samples if not each.name.startswith("gte_cell")]
-    samples += [sample for family in families(requests, seconds, ()) for sample in family.samples]
+    samples += [sample for family in request_families(series, ()) for sample in family.samples if sample.value]
     return {
-        (sample.name.removeprefix(OWN_PREFIX), *sample.labels.values()): sample.value
+        (sample.name.removeprefix(MONITOR_PREFIX), *sample.labels.values()): sample.value
         for sample in samples
-        if sample.name.removeprefix(OWN_PREFIX).startswith("gte_")
+        if sample.name.removeprefix(MONITOR_PREFIX).startswith("gte_")
         and sample.name.endswith(("_total", "_count", "seconds_sum"))
         and "latency" not in sample.name
     }
@@ -130,11 +130,53 @@ def test_a_callback_that_fails_costs_no_client_the_answer(caplog: pytest.LogCapt
     assert [record.getMessage().count("a defect of the callback") for record in caplog.records] == [1]
 
 
+def test_a_phase_that_the_contract_lacks_is_said_once_and_costs_no_client_the_answer(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    watched = Watched()
+
+    @watched.app.post("/fixed/phase")
+    def fixed_phase() -> str:
+        watched.monitor.phase("rerank", 0.1)
+        return "answer"
+
+    for _ in range(3):
+        assert watched.app.test_client().post("/fixed/phase").text == "answer"
+    assert [record.getMessage().count("'rerank' is none of tokenize") for record in caplog.records] == [1]
+    assert [counted.status for counted in watched.told] == [""] * 3
+
+
+def test_a_request_that_can_not_be_recorded_leaves_the_gauge_and_is_answered(caplog: pytest.LogCaptureFixture) -> None:
+    watched = Watched()
+
+    def fail(*_: object) -> Outcome:
+        raise LookupError("a defect of the recorder")
+
+    watched.monitor.recorder.task_finished = fail  # type: ignore[method-assign, assignment]
+    assert watched.app.test_client().post("/fixed").status_code == 500
+    assert watched.app.test_client().post("/predict").text == "answer"
+    assert "a request was not counted: a defect of the recorder" in caplog.text
+    active = watched.monitor.recorder.metric("gte_active_requests")
+    assert {sample.value for family in active.collect() for sample in family.samples} == {0.0}
+
+
+def test_the_request_in_flight_can_be_had_while_it_is_handled() -> None:
+    watched = Watched()
+
+    @watched.app.get("/seen")
+    def seen() -> str:
+        request_in_flight().reason = "overloaded"
+        return "seen"
+
+    watched.app.test_client().get("/seen")
+    assert watched.only().measured.reason == "overloaded"
+
+
 def test_a_full_disk_costs_no_client_the_answer(small_disk: Path) -> None:
     script = """
         import os, sys
         from pathlib import Path
-        from gte_monitoring.processes.slot_setup import join_metrics
+        from gte_monitoring.recording.slot_setup import join_metrics
         disk = Path(sys.argv[1])
         join_metrics(disk / "metrics")
         from flask import Flask, abort

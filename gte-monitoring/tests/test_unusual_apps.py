@@ -50,7 +50,7 @@ import sys
 
 ALLOWED = {
     "flask", "werkzeug", "jinja2", "markupsafe", "click", "itsdangerous", "blinker", "gunicorn", "prometheus_client",
-    "gte_service", "app", "stand_in", "own",
+    "gte_monitoring", "app", "stand_in", "own",
 }
 
 class Nothing:

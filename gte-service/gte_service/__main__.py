@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 from pathlib import Path
 
@@ -60,21 +59,19 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _exporter(settings: Settings, options: argparse.Namespace) -> int:
-    from gte_monitoring.exposition.exporter import exposition, serve
+    from gte_monitoring.exposition.exporter import run_exporter
+    from gte_service.contract import INFERENCE_METRICS
     from gte_service.serving.logs import configure
     from gte_service.serving.model_collector import ModelCollector
 
     configure()
-    model = ModelCollector(settings.run_dir, settings.computations)
-    shown = exposition(settings.metrics_dir, {"supervisor": os.getppid()}, [model])
-    try:
-        server, thread = serve(shown, settings.metrics_port)
-    except OSError as error:
-        raise SettingsError(f"port {settings.metrics_port} for /metrics can't be opened: {error}.") from error
-    signal.sigwait([signal.SIGTERM, signal.SIGINT])
-    server.shutdown()
-    thread.join()
-    return 0
+    return run_exporter(
+        settings.metrics_dir,
+        settings.metrics_port,
+        others={"supervisor": os.getppid()},
+        more=[ModelCollector(settings.run_dir, settings.computations)],
+        metrics=INFERENCE_METRICS,
+    )
 
 
 def _prepare(settings: Settings, options: argparse.Namespace) -> int:

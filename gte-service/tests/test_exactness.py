@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 
 from conftest import Service, wait_for
-from gte_monitoring.contract import TASK_TYPES
-from gte_monitoring.exposition.metric_files import MetricFileReader
 from gte_monitoring.processes.slots import SlotHolder, read_holders
-from gte_monitoring.recording.cells import CELL_REQUESTS
+from gte_monitoring.recording.metric_files import read_metric_file
+from gte_monitoring.recording.request_series import REQUESTS
+from gte_service.contract import TASK_TYPES
 
 TASKS: dict[str, dict[str, object]] = {
     "embedding": {"input_text": "今天天气很好"},
@@ -121,8 +121,8 @@ def kill_one(service: Service, tmp_path: Path) -> None:
     while True:
         os.kill(victim.pid, signal.SIGSTOP)
         counted = sum(
-            value for key, value in MetricFileReader().read(path).items()
-            if key.sample == CELL_REQUESTS and dict(key.labels)["task_type"]
+            value for series, value in read_metric_file(path).values.items()
+            if series.sample == REQUESTS and dict(series.labels)["task_type"]
         )  # fmt: skip
         if counted == sum(line["worker"] == victim.slot for line in logged(tmp_path)):
             break

@@ -13,7 +13,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from conftest import Answer, Service
-from gte_monitoring.contract import CONTRACT, REASONS, STATUSES, TASK_TYPES, UNKNOWN_TASK
+from gte_monitoring.contract import REASONS, STATUSES, UNKNOWN_TASK
+from gte_service.contract import CONTRACT, TASK_TYPES
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 

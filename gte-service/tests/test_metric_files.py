@@ -1,185 +1,21 @@
-"""A metric file that is damaged, half written or lost breaks no scrape, and what it had counted is not lost."""
+"""A damaged metric file breaks neither the service's start nor a scrape, and its counts stay."""
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-from prometheus_client.mmap_dict import MmapedDict, mmap_key
-
 from conftest import Service
-from gte_monitoring.contract import metric
-from gte_monitoring.exposition.metric_files import DamagedFileError, MetricFileReader, reserve
-from gte_monitoring.exposition.slot_collector import SlotCollector
 from gte_monitoring.processes.slots import read_holders
-from gte_monitoring.processes.worker_starts import read_census
-from gte_monitoring.recording.recorder import OWN_PREFIX
 
 SUCCESSES = 'gte_task_requests_total{status="success",task_type="embedding"}'
 FIRST_ENTRY = 8
-
-
-def write(path: Path, **values: float) -> Path:
-    """A metric file as prometheus_client writes it, with a counter for each value."""
-    file = MmapedDict(str(path))  # type: ignore[no-untyped-call]
-    for name, value in values.items():
-        file.write_value(mmap_key(name, f"{name}_total", [], [], "Some help."), value, 0.0)  # type: ignore[no-untyped-call]
-    file.close()  # type: ignore[no-untyped-call]
-    return path
 
 
 def overwrite(path: Path, position: int, data: bytes) -> None:
     with path.open("r+b") as file:
         file.seek(position)
         file.write(data)
-
-
-def test_what_the_library_writes_is_read(tmp_path: Path) -> None:
-    reader = MetricFileReader()
-    path = write(tmp_path / "counter_0.db", one=1.0, two=2.5)
-    assert {key.sample: value for key, value in reader.read(path).items()} == {"one_total": 1.0, "two_total": 2.5}
-    write(path, one=4.0, three=3.0)
-    assert {key.sample: value for key, value in reader.read(path).items()} == {
-        "one_total": 4.0, "two_total": 2.5, "three_total": 3.0,
-    }  # fmt: skip
-
-
-@pytest.mark.parametrize("entries", [0, 1, 7, 8, 9, 15, 16, 17])
-def test_names_of_any_length_are_read(tmp_path: Path, entries: int) -> None:
-    names = {"n" * length: float(length) for length in range(1, 2 + entries)}
-    path = write(tmp_path / "counter_0.db", **names)
-    assert {key.family: value for key, value in MetricFileReader().read(path).items()} == names
-
-
-def test_another_file_in_the_place_of_a_known_one_is_read_anew(tmp_path: Path) -> None:
-    reader = MetricFileReader()
-    path = write(tmp_path / "counter_0.db", one=1.0)
-    reader.read(path)
-    path.unlink()
-    # As long as the first: only the key tells them apart.
-    write(path, two=2.0)
-    assert [key.family for key in reader.read(path)] == ["two"]
-
-
-def test_a_series_goes_on_when_a_new_version_says_its_help_text_in_other_words(tmp_path: Path) -> None:
-    path = write(tmp_path / "counter_0.db", one=3.0)
-    file = MmapedDict(str(path))  # type: ignore[no-untyped-call]
-    file.write_value(mmap_key("one", "one_total", [], [], "Other words."), 2.0, 0.0)  # type: ignore[no-untyped-call]
-    file.close()  # type: ignore[no-untyped-call]
-    assert samples(SlotCollector(tmp_path, alone=True)) == {"one_total": 5.0}
-
-
-def test_the_help_text_is_that_of_this_version(tmp_path: Path) -> None:
-    write(tmp_path / "counter_0.db", **{f"{OWN_PREFIX}gte_inference_busy_seconds": 3.0})
-    texts = {family.name: family.documentation for family in SlotCollector(tmp_path, alone=True).collect()}
-    assert texts["gte_inference_busy_seconds"] == metric("gte_inference_busy_seconds_total").help
-
-
-@pytest.mark.parametrize("size", [0, 3, 8, 1 << 18])
-def test_a_file_that_a_worker_is_just_making_holds_nothing(tmp_path: Path, size: int) -> None:
-    path = tmp_path / "counter_0.db"
-    path.write_bytes(b"\0" * size)
-    assert MetricFileReader().read(path) == {}
-
-
-DAMAGES: dict[str, Callable[[Path], object]] = {
-    "more used than there is": lambda path: overwrite(path, 0, struct.pack("i", 1 << 30)),
-    "less than nothing used": lambda path: overwrite(path, 0, struct.pack("i", -8)),
-    "cut in an entry": lambda path: path.write_bytes(path.read_bytes()[:40]),
-    "used up to the middle of an entry": lambda path: overwrite(path, 0, struct.pack("i", 48)),
-    "a key of negative length": lambda path: overwrite(path, FIRST_ENTRY, struct.pack("i", -4)),
-    "a key of no length": lambda path: overwrite(path, FIRST_ENTRY, struct.pack("i", 0)),
-    "an endless key": lambda path: overwrite(path, FIRST_ENTRY, struct.pack("i", 1 << 30)),
-    "a key that is no JSON": lambda path: overwrite(path, FIRST_ENTRY + 4, b"}{"),
-    "a key that is no text": lambda path: overwrite(path, FIRST_ENTRY + 6, b"\xff\xfe"),
-    "a key of another form": lambda path: overwrite(path, FIRST_ENTRY + 4, b"[1] " + b" " * 40),
-    "all bytes set": lambda path: path.write_bytes(b"\xff" * 65536),
-    "no number": lambda path: overwrite(path, value_position(path), struct.pack("d", float("nan"))),
-    "no finite number": lambda path: overwrite(path, value_position(path), struct.pack("d", float("inf"))),
-}
-
-
-def value_position(path: Path) -> int:
-    length = struct.unpack_from("i", path.read_bytes(), FIRST_ENTRY)[0]
-    return int(FIRST_ENTRY + (4 + length) // 8 * 8 + 8)
-
-
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_damage_is_noticed(tmp_path: Path, damage: str) -> None:
-    path = write(tmp_path / "counter_0.db", one=1.0, two=2.0)
-    DAMAGES[damage](path)
-    with pytest.raises(DamagedFileError):
-        MetricFileReader().read(path)
-
-
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_file_is_set_aside_and_counted_and_the_sum_stays(
-    tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    collector = SlotCollector(tmp_path, alone=True)
-    write(tmp_path / "counter_1.db", one=5.0)
-    path = write(tmp_path / "counter_0.db", one=1.0, two=2.0)
-    assert samples(collector) == {"one_total": 6.0, "two_total": 2.0}
-    DAMAGES[damage](path)
-    for _ in range(3):
-        # The scrape that meets the damage is whole, too.
-        assert samples(collector) == {"one_total": 6.0, "two_total": 2.0}
-    assert path.with_suffix(".damaged").exists()
-    assert not path.exists()
-    assert read_census(tmp_path).set_aside == 1
-    assert str(path) in caplog.text
-    # A new worker in the slot begins with an empty file, and counts on top of what there was.
-    write(path, one=10.0)
-    assert samples(collector) == {"one_total": 16.0, "two_total": 2.0}
-
-
-def test_what_a_lost_file_had_counted_is_carried_on(tmp_path: Path) -> None:
-    collector = SlotCollector(tmp_path, alone=True)
-    path = write(tmp_path / "counter_0.db", one=1.0, two=2.0)
-    samples(collector)
-    path.unlink()
-    assert samples(collector) == {"one_total": 1.0, "two_total": 2.0}
-    write(path, one=0.5)
-    assert samples(collector) == {"one_total": 1.5, "two_total": 2.0}
-    path.unlink()
-    # Also by an exporter that was started later.
-    assert samples(collector) == samples(SlotCollector(tmp_path, alone=True)) == {"one_total": 1.5, "two_total": 2.0}
-
-
-def samples(collector: SlotCollector) -> dict[str, float]:
-    return {
-        sample.name: sample.value
-        for family in collector.collect()
-        for sample in family.samples
-        if sample.name in {"one_total", "two_total"}
-    }
-
-
-def test_a_file_has_its_disk_space_before_a_worker_writes_to_it(tmp_path: Path) -> None:
-    path = tmp_path / "counter_0.db"
-    reserve(path)
-    blocks = path.stat().st_blocks * 512
-    assert blocks >= path.stat().st_size >= 1 << 18
-    write(path, one=1.0)
-    reserve(path)
-    assert [key.family for key in MetricFileReader().read(path)] == ["one"]
-
-
-def test_a_full_disk_is_an_error_before_it_kills_a_worker(small_disk: Path) -> None:
-    ballast = small_disk / "ballast"
-    path = small_disk / "counter_0.db"
-    try:
-        with ballast.open("wb") as file, pytest.raises(OSError, match="No space"):
-            while True:
-                file.write(b"\0" * 65536)
-                file.flush()
-        with pytest.raises(OSError, match="No space"):
-            reserve(path)
-    finally:
-        ballast.unlink(missing_ok=True)
-        path.unlink(missing_ok=True)
 
 
 def test_a_worker_starts_with_a_damaged_file_and_no_scrape_fails(new_service: Callable[..., Service]) -> None:

@@ -11,7 +11,7 @@ import gte_service
 
 PACKAGE = Path(gte_service.__file__).parent
 # Whom each room may know besides itself.
-MAY_KNOW = {"engine": {"errors"}, "tasks": {"errors", "engine"}, "monitoring": {"procfs"}}
+MAY_KNOW = {"engine": {"errors"}, "tasks": {"errors", "engine"}}
 
 
 @pytest.mark.parametrize("room", MAY_KNOW)

@@ -3,7 +3,7 @@
 
 DEBIAN_KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 
-# fail MESSAGE: say what is wrong and stop.
+# fail MESSAGE: print it as an error and stop.
 fail() {
   echo "${0##*/}: $*" >&2
   exit 1
@@ -15,7 +15,7 @@ require_debian_root() {
   type -P apt-get dpkg-deb >/dev/null || fail "needs Debian: apt-get or dpkg-deb is missing here."
 }
 
-# install_host_tools COMMAND:PACKAGE...: install on the host the packages whose command is missing.
+# install_host_tools COMMAND:PACKAGE...: install the packages whose command is missing on this host.
 install_host_tools() {
   local pair missing=()
   for pair; do
@@ -41,7 +41,7 @@ debian_mirror() {
   local mirror=${DEBIAN_MIRROR-}
   [ -n "$mirror" ] || mirror=$(host_mirror debian)
   [ -n "$mirror" ] ||
-    fail "no Debian mirror is configured for apt on this host: set DEBIAN_MIRROR (in .env), for example http://mirror.example/debian"
+    fail "no Debian mirror is configured for apt on this host: name one, for example: make up DEBIAN_MIRROR=http://mirror.example/debian"
   echo "${mirror%/}"
 }
 
@@ -92,7 +92,7 @@ unpack_packages() {
   local folder=$1 suite=$2 root=$3 deb debs
   shift 3
   debs=$(download_debs "$folder" "$suite" "$@") ||
-    fail "packages of Debian $suite could not be fetched from $(debian_mirror); the lines above say why. Set DEBIAN_MIRROR (in .env) to a mirror that this host reaches."
+    fail "packages of Debian $suite could not be fetched from $(debian_mirror); the lines above tell why. Name a mirror that this host reaches: make up DEBIAN_MIRROR=http://mirror.example/debian"
   while read -r deb; do
     dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$root" --keep-directory-symlink
   done <<<"$debs"

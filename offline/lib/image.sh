@@ -54,14 +54,14 @@ prom_root() {
     "$root"/etc/{init.d,default,logrotate.d} "$root"/usr/lib/*/gconv
 }
 
-# warn_other_version NAME IMAGE_ID WANTED COMMAND...: say so when Debian's package is not the tag's version.
+# warn_other_version NAME IMAGE_ID WANTED COMMAND...: warn when Debian's package is not of the tag's version.
 warn_other_version() {
-  local name=$1 id=$2 wanted=$3 said
+  local name=$1 id=$2 wanted=$3 output
   shift 3
-  said=$(docker run --rm --network none --entrypoint '' "$id" "$@" --version 2>&1) ||
-    fail "$name: the stand-in does not run: $said"
-  case " ${said//[!0-9.]/ } " in
+  output=$(docker run --rm --network none --entrypoint '' "$id" "$@" --version 2>&1) ||
+    fail "$name: the stand-in does not run: $output"
+  case " ${output//[!0-9.]/ } " in
     *" $wanted "* | *" $wanted."*) ;;
-    *) echo "WARNING: $name: Debian has another version than the tag says: ${said%%$'\n'*}" >&2 ;;
+    *) echo "WARNING: $name: Debian has another version than the tag says: ${output%%$'\n'*}" >&2 ;;
   esac
 }

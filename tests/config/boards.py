@@ -26,13 +26,13 @@ def panels(name: str) -> list[dict[str, Any]]:
 
 def panel(name: str, title: str) -> dict[str, Any]:
     """The panel of a dashboard that has this title."""
-    (found,) = [each for each in panels(name) if each["title"] == title]
+    (found,) = [shown for shown in panels(name) if shown["title"] == title]
     return found
 
 
 def expressions(name: str) -> list[str]:
     """Every PromQL expression of a dashboard's panels, as written, with Grafana's variables."""
-    return [target["expr"] for each in panels(name) for target in each["targets"]]
+    return [target["expr"] for shown in panels(name) for target in shown["targets"]]
 
 
 def filled_in(expression: str, tasks: str = ".*") -> str:

@@ -55,8 +55,8 @@ def verdicts(variants: Path) -> dict[str, str]:
           else echo "$variant failed"
           fi
         done"""
-    said = docker(*_container("sh", "/variants", {variants: "/variants"}), "-c", script, seconds=600)
-    words = (line.rpartition(" ") for line in said.splitlines())
+    output = docker(*_container("sh", "/variants", {variants: "/variants"}), "-c", script, seconds=600)
+    words = (line.rpartition(" ") for line in output.splitlines())
     return {variant: verdict for variant, _, verdict in words}
 
 

@@ -1,4 +1,4 @@
-"""That the rule tests can fail: each change below makes a rule wrong, and some test must notice it."""
+"""The rule tests can fail: each change below makes a rule wrong, and some test must notice it."""
 
 from __future__ import annotations
 
@@ -102,9 +102,9 @@ def noticed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     for breakage, (tests, text, replacement) in BREAKAGES.items():
         make_variant(variants / breakage, tests)
         rules = variants / breakage / "prometheus" / "rules" / f"{RULES_OF.get(tests, tests)}.yml"
-        whole = rules.read_text()
-        assert text in whole, f"{breakage}: the rules have changed, bring the breakage up to date"
-        rules.write_text(whole.replace(text, replacement))
+        before = rules.read_text()
+        assert text in before, f"{breakage}: the rules have changed, bring the breakage up to date"
+        rules.write_text(before.replace(text, replacement))
     readable_for_everyone(variants)
     return verdicts(variants)
 

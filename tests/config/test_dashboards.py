@@ -56,12 +56,12 @@ def test_every_data_source_is_provisioned(name: str) -> None:
     used = set(sources(board(name)))
     assert used
     assert used <= set(provisioned("datasources", "uid"))
-    assert all("datasource" in target for each in panels(name) for target in each["targets"])
+    assert all("datasource" in target for shown in panels(name) for target in shown["targets"])
 
 
 @for_each_board
 def test_panels_have_numbers_of_their_own(name: str) -> None:
-    numbers = [each["id"] for each in board(name)["panels"]]
+    numbers = [shown["id"] for shown in board(name)["panels"]]
     assert len(set(numbers)) == len(numbers)
 
 
@@ -72,23 +72,23 @@ def test_panels_lie_beside_each_other_on_the_grid(name: str) -> None:
         above = one["y"] + one["h"] <= other["y"] or other["y"] + other["h"] <= one["y"]
         return not (beside or above)
 
-    places = [each["gridPos"] for each in board(name)["panels"]]
+    places = [shown["gridPos"] for shown in board(name)["panels"]]
     assert [pair for pair in combinations(places, 2) if overlap(*pair)] == []
     assert all(place["x"] >= 0 and place["x"] + place["w"] <= 24 for place in places)
 
 
 @for_each_board
 def test_only_panel_types_that_grafana_still_has(name: str) -> None:
-    assert {each["type"] for each in panels(name)} <= {"timeseries", "stat", "table", "heatmap"}
+    assert {shown["type"] for shown in panels(name)} <= {"timeseries", "stat", "table", "heatmap"}
 
 
 @for_each_board
 def test_every_panel_says_what_it_shows_and_when_to_worry(name: str) -> None:
-    for each in panels(name):
-        assert each["title"]
-        assert "Worry" in each["description"], each["title"]
-        assert each["fieldConfig"]["defaults"]["unit"], each["title"]
-        assert each["pluginVersion"], each["title"]
+    for shown in panels(name):
+        assert shown["title"]
+        assert "Worry" in shown["description"], shown["title"]
+        assert shown["fieldConfig"]["defaults"]["unit"], shown["title"]
+        assert shown["pluginVersion"], shown["title"]
 
 
 @for_each_board
@@ -106,19 +106,19 @@ def test_windows_follow_the_zoom(name: str) -> None:
 
 @for_each_board
 def test_big_values_and_tables_show_the_present(name: str) -> None:
-    for each in panels(name):
-        for target in each["targets"]:
-            present = each["type"] in ("stat", "table")
-            assert (target["instant"], target["range"]) == (present, not present), each["title"]
+    for shown in panels(name):
+        for target in shown["targets"]:
+            present = shown["type"] in ("stat", "table")
+            assert (target["instant"], target["range"]) == (present, not present), shown["title"]
 
 
 @for_each_board
 def test_heatmaps_show_the_buckets_of_prometheus(name: str) -> None:
-    for each in panels(name):
-        if each["type"] == "heatmap":
-            assert each["options"]["calculate"] is False
-            assert [target["format"] for target in each["targets"]] == ["heatmap"]
-            assert "by (le)" in each["targets"][0]["expr"]
+    for shown in panels(name):
+        if shown["type"] == "heatmap":
+            assert shown["options"]["calculate"] is False
+            assert [target["format"] for target in shown["targets"]] == ["heatmap"]
+            assert "by (le)" in shown["targets"][0]["expr"]
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ WRONG_QUERIES = {
     "bound": 'gte_task_latency_seconds_bucket{le="3.0"}',
     "job": 'gte_workers{job="gte_service"}',
     "value of a recorded label": 'task_type_status:gte_task_requests:rate1m{status="failed"}',
-    "label that a rule sums up": 'task_type:gte_task_requests:rate1m{status="error"}',
+    "label that a rule sums up": 'task_type:gte_task_failures_per_requests:ratio_rate1m{status="error"}',
     "expression that can't be judged": 'gte_task_requests_total{status=~"(error)+"}',
 }
 RIGHT_TEXTS = [
@@ -83,7 +83,7 @@ WRONG_PROGRAMS = {
 
 def test_there_is_something_to_check() -> None:
     assert {"README.md", "README.zh-CN.md", "docs/metrics.md", "gte-service/README.md"} <= set(documents())
-    assert {path.split("/")[0] for path in programs()} == {"loadtest", "reconcile", "tests"}
+    assert {path.split("/")[0] for path in programs()} == {"loadtest", "tests", "tools"}
     assert queries((ROOT / "docs" / "runbooks" / "GteTaskLatencyHigh.md").read_text())
     assert queries((ROOT / "docs" / "metrics.md").read_text())
 

@@ -61,9 +61,9 @@ def test_every_change_of_the_contract_shows() -> None:
 
 
 @pytest.mark.parametrize("metric", CONTRACT, ids=lambda metric: metric.name)
-def test_every_metric_says_in_both_languages_when_to_worry(metric: Metric) -> None:
-    assert re.search(r"\. Worry .*\.$", metric.help)
-    assert re.search(r"。.*关注.*。$", metric.help_zh)
+def test_every_metric_says_in_both_languages_when_to_alert(metric: Metric) -> None:
+    assert re.search(r"\. Alert .*\.$", metric.help)
+    assert re.search(r"。.*告警.*。$", metric.help_zh)
     assert not CHINESE.search(metric.help)
 
 

@@ -1,9 +1,8 @@
-"""What the panels ask Prometheus: it parses, it asks for metrics that exist, and it gives the right figures."""
+"""The panels' queries parse, ask for metrics that exist, and give the right figures."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from tests.config.documents import modules
 from tests.config.mentions import text_faults
 from tests.config.metrics import CONTRACT_SERIES, faults, recorded_series
 from tests.config.promtool import promtool
-from tests.config.server import Server, running_server
+from tests.config.server import Server
 
 pytestmark = needs_engine
 
@@ -49,12 +48,6 @@ WITHOUT_TRAFFIC: list[tuple[str, dict[str, float]]] = [
     ("Share of errors by task", {}),
     ("Where the time goes", {}),
 ]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with running_server() as started:
-        yield started
 
 
 @pytest.mark.parametrize(("name", "expression"), EVERY_EXPRESSION)
@@ -93,7 +86,7 @@ def test_the_demo_model_is_named_by_the_marked_query_only(tmp_path: Path) -> Non
     evaluate(BUSY, "Model and revision", {'{model="builtin:lexical",short="0123456789ab"}': 1}, tmp_path, query=1)
 
 
-def test_a_short_revision_is_shown_whole(tmp_path: Path) -> None:
+def test_a_short_revision_is_shown_in_full(tmp_path: Path) -> None:
     series = {'gte_model_info{model="iic/gte",revision="0123"}': "1x30"}
     evaluate(series, "Model and revision", {'{model="iic/gte",short="0123"}': 1}, tmp_path, query=0)
 

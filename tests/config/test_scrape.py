@@ -1,4 +1,4 @@
-"""What is scraped, in a small stack of real containers, described by compose.yaml."""
+"""Prometheus scrapes its targets, in a small stack of real containers, described by compose.yaml."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Stack:
         return {(target["labels"]["job"], target["labels"]["instance"]): target["health"] for target in active}
 
     def samples(self, query: str) -> list[dict[str, Any]]:
-        """What an instant query gives."""
+        """The samples that an instant query gives."""
         result: list[dict[str, Any]] = self.prometheus.get("query", query=query)["result"]
         return result
 

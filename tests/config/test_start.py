@@ -61,22 +61,22 @@ def in_volume(volume: str, command: str) -> str:
     )  # fmt: skip
 
 
-def password(said: str) -> str:
-    found = re.search("^password: (.*)$", said, re.M)
-    assert found, said
+def password(output: str) -> str:
+    found = re.search("^password: (.*)$", output, re.M)
+    assert found, output
     return found[1]
 
 
 def test_first_start_makes_a_password_that_only_grafana_can_read(start: Start) -> None:
-    said = start()
-    assert re.fullmatch("[A-Za-z0-9]{24}", password(said))
-    assert "argument: --one\nargument: two words\n" in said
-    assert "file: /var/lib/grafana/admin-password\n" in said
-    (line,) = [line for line in said.splitlines() if "admin-password" in line and line.startswith("-")]
+    output = start()
+    assert re.fullmatch("[A-Za-z0-9]{24}", password(output))
+    assert "argument: --one\nargument: two words\n" in output
+    assert "file: /var/lib/grafana/admin-password\n" in output
+    (line,) = [line for line in output.splitlines() if "admin-password" in line and line.startswith("-")]
     assert line.split()[0] == "-r--------"
     assert line.split()[2] == "472"
-    assert "admin-password.new" not in said
-    assert "umask: 0022\n" in said, "Grafana's own files must stay as readable as they are without the wrapper"
+    assert "admin-password.new" not in output
+    assert "umask: 0022\n" in output, "Grafana's own files must stay as readable as they are without the wrapper"
 
 
 def test_later_starts_keep_the_password(start: Start) -> None:
@@ -101,9 +101,9 @@ def test_an_interrupted_first_start_is_made_good(start: Start, volume: str) -> N
     "setting", ["GF_SECURITY_ADMIN_PASSWORD=chosen", "GF_SECURITY_ADMIN_PASSWORD__FILE=/etc/hostname"]
 )
 def test_a_password_of_the_user_is_left_alone(start: Start, setting: str) -> None:
-    said = start(setting)
-    assert setting.partition("=")[2] in said
-    assert "admin-password" not in said
+    output = start(setting)
+    assert setting.partition("=")[2] in output
+    assert "admin-password" not in output
 
 
 def test_an_empty_setting_is_no_password(start: Start) -> None:
@@ -112,32 +112,32 @@ def test_an_empty_setting_is_no_password(start: Start) -> None:
 
 def test_no_password_is_shown_that_an_older_database_does_not_have(start: Start, volume: str) -> None:
     in_volume(volume, "touch /data/grafana.db; chown 472 /data/grafana.db")
-    said = start()
-    assert "file: \n" in said
-    assert "admin-password" not in said
+    output = start()
+    assert "file: \n" in output
+    assert "admin-password" not in output
 
 
 @pytest.mark.parametrize("how", [{"readonly": True}, {"user": "1234"}], ids=["read-only", "wrong owner"])
 def test_a_volume_that_cant_be_written_is_one_clear_line(start: Start, how: dict[str, bool | str]) -> None:
     with pytest.raises(DockerError) as failure:
         start(**how)
-    said = str(failure.value).split("ended with 1:\n")[1].strip()
-    assert said.count("\n") == 0
-    assert said.startswith("start.sh: can't write the admin password to /var/lib/grafana")
-    assert "remove the volume" in said
+    output = str(failure.value).split("ended with 1:\n")[1].strip()
+    assert output.count("\n") == 0
+    assert output.startswith("start.sh: can't write the admin password to /var/lib/grafana")
+    assert "remove the volume" in output
 
 
 def test_a_full_volume_is_one_clear_line_and_no_half_password() -> None:
     fill = (
         "head -c 8192 /dev/zero >/var/lib/grafana/fill 2>/dev/null; /bin/sh /etc/grafana/start.sh; ls /var/lib/grafana"
     )
-    said = docker(
+    output = docker(
         "run", "--rm", "--network=none", "--read-only", "--user=472:0", "--tmpfs=/var/lib/grafana:uid=472,size=8k",
         f"--volume={START}:/etc/grafana/start.sh:ro", "--entrypoint=/bin/sh", image_of("alertmanager"),
         "-c", f"( {fill} ) 2>&1",
     )  # fmt: skip
-    assert said.startswith("start.sh: can't write the admin password to /var/lib/grafana")
-    assert "admin-password\n" not in said.splitlines(keepends=True)
+    assert output.startswith("start.sh: can't write the admin password to /var/lib/grafana")
+    assert "admin-password\n" not in output.splitlines(keepends=True)
 
 
 def test_no_password_is_better_than_an_empty_one(start: Start) -> None:

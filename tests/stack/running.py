@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import socket
@@ -17,7 +18,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 # A run of its own: it must pass beside a running stack of the same machine, and leave that alone.
-PROJECT = "gte-test"
+PROJECT = os.environ.get("COMPOSE_PROJECT_NAME", "gte-test")
 PORTS = (
     "GTE_PORT",
     "GTE_METRICS_PORT",
@@ -42,12 +43,12 @@ def free_ports(count: int) -> list[int]:
     """Ports that nothing listens on, all different."""
     sockets = [socket.socket() for _ in range(count)]
     try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
+        for listener in sockets:
+            listener.bind(("127.0.0.1", 0))
+        return [int(listener.getsockname()[1]) for listener in sockets]
     finally:
-        for one in sockets:
-            one.close()
+        for listener in sockets:
+            listener.close()
 
 
 @dataclass
@@ -118,14 +119,26 @@ class Stack:
         listed: list[dict[str, Any]] = found["notifications"]
         return listed
 
-    def address(self, service: str) -> str:
-        """The IP address of a container on the network of this stack, or one that refuses while it has none."""
+    def connect(self, service: str, port: int) -> http.client.HTTPConnection | None:
+        """A connection to a container itself, not through its published port; None while nothing listens there.
+
+        The engine's proxy on the published port accepts connections whether the container does or not.
+        """
         template = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
         done = self.run("docker", "inspect", "-f", template, f"{PROJECT}-{service}-1")
-        return done.stdout.strip() if done.returncode == 0 and done.stdout.strip() else "127.0.0.1"
+        address = done.stdout.strip() if done.returncode == 0 else ""
+        # A stopped container has no address. Any other one would be that of another stack.
+        if not address:
+            return None
+        connection = http.client.HTTPConnection(address, port, timeout=60)
+        try:
+            connection.connect()
+        except OSError:
+            return None
+        return connection
 
     def containers(self) -> dict[str, dict[str, Any]]:
         """What the engine knows of each container, by its service."""
         identities = self.must("docker", "compose", "ps", "-aq").split()
         inspected = json.loads(self.must("docker", "inspect", *identities)) if identities else []
-        return {one["Config"]["Labels"]["com.docker.compose.service"]: one for one in inspected}
+        return {item["Config"]["Labels"]["com.docker.compose.service"]: item for item in inspected}

@@ -8,15 +8,15 @@ import re
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from pathlib import Path
 
+from tests.stack import running
 from tests.stack.running import PORTS, Stack, free_ports
+from tools import ROOT
 from tools.launcher.images import is_present
 from tools.launcher.settings import read_settings
 
-ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "examples" / "existing-app"
-PROJECT = "gte-test-example"
+PROJECT = f"{running.PROJECT}-example"
 README = (FOLDER / "README.md").read_text(encoding="utf-8")
 
 

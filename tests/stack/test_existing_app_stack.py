@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.stack.running import wait_for
-from tests.stack.running_example import FOLDER, PROJECT, README, ROOT, Example
+from tests.stack.running import ROOT, wait_for
+from tests.stack.running_example import FOLDER, PROJECT, README, Example
 
 SENTENCE = "张三在北京参加了奥运会"
 PAIR = f"{SENTENCE}。李四在上海。|李四在哪里"
@@ -85,12 +85,13 @@ def value(example: Example, expression: str) -> float:
 def test_the_image_holds_flask_and_what_measures_it_and_no_torch(example: Example) -> None:
     run = ("docker", "run", "--rm", "--network", "none", example.image)
     listed = json.loads(example.must(*run, "pip", "list", "--format", "json", "--disable-pip-version-check"))
-    installed = {package["name"].lower(): package["version"] for package in listed}
-    assert {"flask", "gunicorn", "prometheus_client", "gte-service"} <= installed.keys()
+    installed = {package["name"].lower().replace("_", "-"): package["version"] for package in listed}
+    assert {"flask", "gunicorn", "prometheus-client", "gte-monitoring"} <= installed.keys()
     assert {"torch", "numpy", "tokenizers", "transformers", "modelscope"} & installed.keys() == set()
     assert example.run(*run, "python", "-c", "import torch").returncode == 1
-    lines = (ROOT / "gte-service" / "requirements.txt").read_text().splitlines()
-    pinned = dict(line.lower().split("==") for line in lines if line and not line.startswith("#"))
+    lock = (ROOT / "gte-service" / "requirements.txt").read_text()
+    pinned = dict(re.findall(r"^([a-z0-9-]+)==(\S+)", lock, re.M))
+    assert {"flask", "gunicorn", "prometheus-client"} <= pinned.keys()
     assert {name: version for name, version in installed.items() if pinned.get(name, version) != version} == {}
 
 
@@ -123,7 +124,7 @@ def test_prometheus_has_exactly_what_was_sent(example: Example) -> None:
 
 
 def test_the_projects_rules_work_on_it(example: Example) -> None:
-    recorded = "task_type:gte_task_requests:rate1m > 0"
+    recorded = "sum by (task_type) (task_type_status:gte_task_requests:rate1m) > 0"
     wait_for(lambda: len(example.query(recorded)) == 9, "the rate of each task and of unknown", SCRAPED_SECONDS)
 
 

@@ -44,8 +44,7 @@ def make_images(*, with_rivals: bool, with_generator: bool) -> Images:
     """
     # What the launcher prints is progress here.
     with redirect_stdout(sys.stderr):
-        run = open_run(ROOT, os.environ)
-        run.require_engine(may_install=True)
+        run = open_run(ROOT, os.environ, may_install=True)
         stack = run.compose.read()
         services = stack.services
         ours = Stack(stack.project, {_OURS: services[_OURS]} | {_GENERATOR: services[_GENERATOR]})

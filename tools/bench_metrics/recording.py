@@ -1,117 +1,132 @@
-"""What recording a request costs: the same app in four ways, in turns, without HTTP and through gunicorn."""
+"""What recording a request costs: the same small app with different instrumentation, interleaved."""
 
 from __future__ import annotations
 
-import http.client
+import io
+import json
+import os
 import statistics
-import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
-from tools.bench_metrics.app import BODY, WAYS, environ_of
-from tools.bench_metrics.child import Child
-from tools.bench_metrics.console import say
-from tools.bench_metrics.errors import MeasuringError
-from tools.bench_metrics.servers import served_app
+from flask import Flask, Response, jsonify, request
+from prometheus_flask_exporter.multiprocess import GunicornInternalPrometheusMetrics
+from werkzeug.test import EnvironBuilder, run_wsgi_app
 
-BARE = "bare"
-_MEASURED = [way for way in WAYS if way != BARE]
-_EVERY = 10
-_WARM_UP = 5
+from gte_monitoring import TaskMonitor
+from gte_monitoring.recording.slot_setup import join_metrics
+from gte_service.serving.inference_recorder import InferenceRecorder
+from tools.bench_metrics.processes import Child, folder
+from tools.bench_metrics.report import Row
+from tools.bench_metrics.workers import write_pid_files
+from tools.cli import percentile, say
 
-
-@dataclass(frozen=True)
-class Recorded:
-    """What one way of measuring costs.
-
-    Attributes:
-        way: its name in `WAYS`.
-        place: where its files are: `memory`, `disk`, or "" for the app that has none.
-        micros: microseconds of a request, the median of each round.
-        more: microseconds more than the bare app in the same round.
-    """
-
-    way: str
-    place: str
-    micros: list[float] = field(default_factory=list)
-    more: list[float] = field(default_factory=list)
+MOST_MICROS = 100.0
+_BARE = ("bare", "")
+_TITLES = {
+    "flask-exporter": "prometheus_flask_exporter, multiprocess",
+    "monitor": "TaskMonitor(app)",
+    "service": "all that the service records",
+}
+_BODY = json.dumps({"task_type": "embedding", "input_text": "张三在北京参加了奥运会"}).encode()
+FIRST_REQUESTS = 300
+# After other processes had the CPU, the first requests of a round are slower.
+WARM_UP = 20
+_REPORTS = 10
 
 
-def measure_recording(rounds: int, requests: int, places: Mapping[str, Path]) -> list[Recorded]:
-    """Measure through the WSGI interface, where HTTP doesn't bury the difference.
+def measure(rounds: int, requests: int, places: Mapping[str, Path]) -> Iterator[Row]:
+    """Time each app in a process of its own, all of them in each round, through the WSGI interface.
+
+    HTTP would bury the difference.
 
     Args:
-        rounds: how often each way has its turn.
-        requests: of a turn.
-        places: the folders to put metric files in, by what they are.
+        rounds: each gives one difference to the bare app.
+        requests: of each app in a round; their median counts.
+        places: the folders for metric files, by what they are.
     """
-    found = {"": Recorded(BARE, "")}
-    found |= {f"{way}-{place}": Recorded(way, place) for place in places for way in _MEASURED}
+    apps = [_BARE, *((name, place) for place in places for name in _TITLES)]
+    micros: dict[tuple[str, str], list[float]] = {app: [] for app in apps}
     with ExitStack() as stack:
-        children: dict[str, Child] = {}
-        for name, each in found.items():
-            folder = stack.enter_context(_folder_in(places[each.place] if each.place else None))
-            children[name] = stack.enter_context(Child("turns", environ=environ_of(each.way, folder)))
-        for number in _said(rounds, "recording, WSGI"):
-            micros = {name: float(children[name].ask(requests)[0]) for name in _in_turn(list(found), number)}
-            for name, each in found.items():
-                each.micros.append(micros[name])
-                each.more.append(micros[name] - micros[""])
-    return list(found.values())
+        children: dict[tuple[str, str], Child] = {}
+        for name, place in apps:
+            files = stack.enter_context(folder(places.get(place)))
+            children[name, place] = stack.enter_context(Child(timed_app, name, files))
+        for number in range(rounds):
+            if number % max(1, rounds // _REPORTS) == 0:
+                say(f"recording: round {number + 1} of {rounds}")
+            # Another app begins each round.
+            first = number % len(apps)
+            for app in apps[first:] + apps[:first]:
+                micros[app].append(children[app].ask(requests))
+    yield Row("Recording POST /predict: median of a request, and how much more than the bare app (quartiles)")
+    bare = micros.pop(_BARE)
+    yield Row("no instrumentation", f"{statistics.median(bare):.1f} µs")
+    for (name, place), measured in micros.items():
+        more = [ours - theirs for ours, theirs in zip(measured, bare, strict=True)]
+        median = statistics.median(more)
+        quartiles = f"{percentile(more, 0.25):+.1f} to {percentile(more, 0.75):+.1f}"
+        figures = f"{statistics.median(measured):.1f} µs, {median:+.1f} ({quartiles})"
+        target = None if name == "flask-exporter" else MOST_MICROS
+        yield Row(f"{_TITLES[name]}, files {place}", figures, median, target, "µs")
 
 
-def measure_over_http(rounds: int, requests: int, memory: Path) -> list[Recorded]:
-    """Measure through gunicorn and HTTP, one client on one connection, with the metric files in memory."""
-    found = {way: Recorded(way, "" if way == BARE else "memory") for way in WAYS}
-    with ExitStack() as stack:
-        connections: dict[str, http.client.HTTPConnection] = {}
-        for way in WAYS:
-            folder = stack.enter_context(_folder_in(memory))
-            connections[way] = stack.enter_context(served_app(way, folder))
-            _turn(connections[way], requests)
-        for number in _said(rounds, "recording, HTTP"):
-            micros = {way: _turn(connections[way], requests) for way in _in_turn(list(found), number)}
-            for way, each in found.items():
-                each.micros.append(micros[way])
-                each.more.append(micros[way] - micros[BARE])
-    return list(found.values())
+def timed_app(name: str, files: Path) -> Callable[[int], float]:
+    """In a child: an app with its metric files in a folder; returns what gives the median µs of so many requests."""
+    app = Flask("measured")
+    record = _instrument(app, name, files)
+
+    @app.post("/predict")
+    def predict() -> Response:
+        body = request.get_json()
+        record()
+        return jsonify(result=[0.25, 0.5], task_type=body["task_type"])
+
+    environ = EnvironBuilder(path="/predict", method="POST", content_type="application/json", data=_BODY).get_environ()
+
+    def micros() -> float:
+        sent = environ | {"wsgi.input": io.BytesIO(_BODY)}
+        begun = time.perf_counter()
+        # Buffered: the answer is closed too, as a server does in the end; a monitor may count only then.
+        _, status, _ = run_wsgi_app(app.wsgi_app, sent, buffered=True)
+        seconds = time.perf_counter() - begun
+        if status != "200 OK":
+            raise RuntimeError(f"the measured app answered {status}")
+        return 1e6 * seconds
+
+    def median_micros(requests: int) -> float:
+        return statistics.median([micros() for _ in range(WARM_UP + requests)][WARM_UP:])
+
+    median_micros(FIRST_REQUESTS)
+    return median_micros
 
 
-def _turn(connection: http.client.HTTPConnection, requests: int) -> float:
-    """The median of the microseconds of some requests, one after the other."""
-    for _ in range(_WARM_UP):
-        _seconds(connection)
-    return 1e6 * statistics.median(_seconds(connection) for _ in range(requests))
+def _instrument(app: Flask, name: str, files: Path) -> Callable[[], None]:
+    """Measure the app; returns what its route calls to have more recorded."""
+    if name == "service":
+        join_metrics(files)
+        recorder = InferenceRecorder()
+        return partial(_record_as_the_service, TaskMonitor(app, recorder=recorder, task_of=None), recorder)
+    if name == "monitor":
+        os.environ["GTE_METRICS_DIR"] = str(files)
+        TaskMonitor(app)
+    elif name == "flask-exporter":
+        write_pid_files(files)
+        GunicornInternalPrometheusMetrics(app)
+    return lambda: None
 
 
-def _seconds(connection: http.client.HTTPConnection) -> float:
-    begun = time.perf_counter()
-    connection.request("POST", "/predict", BODY, {"Content-Type": "application/json"})
-    response = connection.getresponse()
-    response.read()
-    seconds = time.perf_counter() - begun
-    if response.status != http.HTTPStatus.OK:
-        raise MeasuringError(f"a measured app answered {response.status} over HTTP.")
-    return seconds
-
-
-def _in_turn(names: Sequence[str], number: int) -> list[str]:
-    """Another one begins each round."""
-    first = number % len(names)
-    return [*names[first:], *names[:first]]
-
-
-def _said(rounds: int, what: str) -> Iterator[int]:
-    for number in range(rounds):
-        if number % max(1, rounds // _EVERY) == 0:
-            say(f"{what}: round {number + 1} of {rounds}")
-        yield number
-
-
-@contextmanager
-def _folder_in(parent: Path | None) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="metrics-benchmark-", dir=parent) as folder:
-        yield Path(folder)
+def _record_as_the_service(monitor: TaskMonitor, recorder: InferenceRecorder) -> None:
+    """What the service's API and its model call for a request whose text is computed alone."""
+    monitor.task_is("embedding")
+    monitor.phase("tokenize", 0.0004)
+    recorder.queue_depth(1)
+    recorder.queue_depth(0)
+    recorder.batch(1, 14, 0.012)
+    monitor.phase("queue", 0.0001)
+    monitor.phase("inference", 0.012)
+    monitor.volume(14, 0, 14)
+    monitor.phase("postprocess", 0.0008)

@@ -1,118 +1,127 @@
-"""`python -m ….workers FOLDER slots|pids KINDS`: four workers that record, and are replaced on demand.
-
-As gunicorn's master does it: forked, and ended either in order or by SIGKILL. `restart N` replaces N of them, the one
-that has recorded longest ago first, and is answered when the last has recorded. Each records all of its kinds once.
-"""
+"""Forked workers that record requests and are replaced, as under gunicorn's master; without HTTP."""
 
 from __future__ import annotations
 
 import os
-import signal
-import sys
-import traceback
 from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
-from struct import Struct
+from typing import NamedTuple
 
+from prometheus_client import values
 from prometheus_client.multiprocess import mark_process_dead
 
-from gte_monitoring.processes.slot_setup import join_metrics
+from gte_monitoring import Outcome
+from gte_monitoring.contract import FLASK_BOUNDS, LATENCY_BOUNDS, PHASES, UNKNOWN_TASK
 from gte_monitoring.processes.worker_starts import expect_workers
-from gte_monitoring.recording.recorder import Recorder
-from tools.bench_metrics.child import answer, orders
-from tools.bench_metrics.kinds import KINDS, record
+from gte_monitoring.recording.requests import Http
+from gte_monitoring.recording.slot_setup import join_metrics
+from gte_service.contract import TASK_TYPES
+from gte_service.errors import RequestError
+from gte_service.serving.inference_recorder import InferenceRecorder
+from tools.bench_metrics.processes import Child
 
 WORKERS = 4
-_SAID = Struct("i")
-_FAILED = 0
+_PATHS = ("/", "/healthz", "/readyz", "/openapi.json", "/v1/models", "/static/<path:filename>", None)
+_BEYOND_ALL_BOUNDS = 60.0
 
 
-class Workers:
-    """The living workers, of whom those that have recorded can be replaced."""
+class Finished(NamedTuple):
+    """A request as it is recorded; one without a task is plain HTTP."""
 
-    def __init__(self, folder: Path, way: str, kinds: str) -> None:
-        """Start four, and wait until they have recorded."""
-        self._folder = folder
-        self._slots = way == "slots"
-        self._kinds = list(KINDS[kinds]())
-        self._read, self._write = os.pipe()
-        # Whoever reads from such a pipe gets the end of it when we close it, or end.
-        self._held: dict[int, int] = {}
-        self._done: deque[int] = deque()
-        if self._slots:
-            expect_workers(folder, WORKERS)
-        for _ in range(WORKERS):
-            self._start()
-        self._wait(WORKERS)
+    http: Http
+    seconds: float
+    task_type: str = ""
+    outcome: Outcome = Outcome("success")
 
-    def restart(self, restarts: int) -> None:
-        """Replace as many workers, by turns one that ends in order and one that is killed."""
+
+def few() -> list[Finished]:
+    """A success of each task, two failures, and a probe."""
+    return [
+        *(Finished(Http("POST", "/predict", 200), 0.012, task) for task in TASK_TYPES),
+        Finished(Http("POST", "/predict", 400), 0.002, "qa", Outcome("invalid", "invalid_input")),
+        Finished(Http("POST", "/predict", 503), 0.3, "ner", Outcome("error", "overloaded")),
+        Finished(Http("GET", "/healthz", 200), 0.001),
+    ]
+
+
+def everything() -> list[Finished]:
+    """Each task with each outcome that the service knows, and its other paths, in each bucket of latency."""
+    outcomes = [(200, Outcome("success"))]
+    for status, reason in _failures(RequestError):
+        outcomes.append((status, Outcome("invalid" if status < 500 else "error", reason)))
+    latencies = sorted({*LATENCY_BOUNDS, *FLASK_BOUNDS, _BEYOND_ALL_BOUNDS})
+    tasks = product(latencies, (*TASK_TYPES, UNKNOWN_TASK), outcomes)
+    return [
+        *(
+            Finished(Http("POST", "/predict", status), seconds, task, outcome)
+            for seconds, task, (status, outcome) in tasks
+        ),
+        *(Finished(Http("GET", path, code), seconds) for seconds, path, code in product(latencies, _PATHS, (200, 404))),
+    ]
+
+
+@contextmanager
+def workers(files: Path, requests: Sequence[Finished], *, slots: bool = True) -> Iterator[Callable[[int], None]]:
+    """Four workers that have recorded; yields the function that replaces so many, ended and killed in turn.
+
+    Args:
+        files: the folder for metric files.
+        requests: what each worker records at its start.
+        slots: whether they write gte_monitoring's files, else prometheus_client's own, some for each process id.
+    """
+    if slots:
+        expect_workers(files, WORKERS)
+    living = deque(Child(_recorded, files, requests, slots) for _ in range(WORKERS))
+
+    def restart(restarts: int) -> None:
         for number in range(restarts):
-            self._wait(1)
-            self._stop(self._done.popleft(), kill=bool(number % 2))
-            self._start()
-        self._wait(WORKERS)
+            # The oldest: it had the time to record while the others began.
+            living[0].wait()
+            worker = living.popleft()
+            worker.end(kill=bool(number % 2))
+            if not slots:
+                # As prometheus_client's documents ask of gunicorn's child_exit hook.
+                mark_process_dead(worker.process.pid, str(files))  # type: ignore[no-untyped-call]
+            living.append(Child(_recorded, files, requests, slots))
+        for worker in living:
+            worker.wait()
 
-    def stop(self) -> None:
-        """End all."""
-        for pid in list(self._held):
-            self._stop(pid, kill=True)
-
-    def _start(self) -> None:
-        read, write = os.pipe()
-        pid = os.fork()
-        if not pid:
-            os.close(write)
-            for other in self._held.values():
-                os.close(other)
-            self._work(read)
-        os.close(read)
-        self._held[pid] = write
-
-    def _work(self, hold: int) -> None:
-        """In a worker: record everything once, say so, and stay until told to end."""
-        try:
-            if self._slots:
-                join_metrics(self._folder)
-            recorder = Recorder()
-            for kind in self._kinds:
-                record(recorder, kind)
-            os.write(self._write, _SAID.pack(os.getpid()))
-            os.read(hold, 1)
-        except BaseException:  # noqa: BLE001 (a fork must not go on as its parent)
-            traceback.print_exc()
-            os.write(self._write, _SAID.pack(_FAILED))
-        finally:
-            os._exit(0)
-
-    def _stop(self, pid: int, *, kill: bool) -> None:
-        if kill:
-            os.kill(pid, signal.SIGKILL)
-        os.close(self._held.pop(pid))
-        os.waitpid(pid, 0)
-        if not self._slots:
-            # As prometheus_client's documents ask of gunicorn's child_exit hook.
-            mark_process_dead(pid, str(self._folder))  # type: ignore[no-untyped-call]
-
-    def _wait(self, workers: int) -> None:
-        while len(self._done) < workers:
-            (pid,) = _SAID.unpack(os.read(self._read, _SAID.size))
-            if pid == _FAILED:
-                raise RuntimeError("a worker failed; it has said why.")
-            self._done.append(pid)
-
-
-def main(folder: Path, way: str, kinds: str) -> None:
-    """Keep workers until nobody wants them any more."""
-    workers = Workers(folder, way, kinds)
     try:
-        answer("ready")
-        for _, restarts in orders():
-            workers.restart(int(restarts))
-            answer("done")
+        restart(0)
+        yield restart
     finally:
-        workers.stop()
+        for worker in living:
+            worker.end(kill=True)
 
 
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3])
+def _recorded(files: Path, requests: Sequence[Finished], slots: bool) -> Callable[[object], None]:
+    """In a worker: make the metrics and record the requests."""
+    if slots:
+        join_metrics(files)
+    else:
+        write_pid_files(files)
+    recorder = InferenceRecorder()
+    for http, seconds, task_type, outcome in requests:
+        if not task_type:
+            recorder.http_finished(http, seconds)
+            continue
+        recorder.task_started(task_type)
+        for phase in PHASES:
+            recorder.phase(phase, seconds / len(PHASES))
+        recorder.volume(task_type, 14, 1)
+        recorder.task_finished(http, seconds, task_type, outcome)
+        recorder.task_ended(task_type)
+    return lambda _: None
+
+
+def write_pid_files(files: Path) -> None:
+    """Have prometheus_client write its own files, as it decides at its import when the folder is known by then."""
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(files)
+    values.ValueClass = values.get_value_class()  # type: ignore[no-untyped-call]
+
+
+def _failures(error: type[RequestError]) -> set[tuple[int, str]]:
+    return {(error.status, error.reason)}.union(*map(_failures, error.__subclasses__()))

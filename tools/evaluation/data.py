@@ -29,7 +29,7 @@ _MARK = re.compile(r"\{([^{}|]*)\|([^{}|]*)\}")
 
 @dataclass(frozen=True)
 class Example:
-    """What all examples have.
+    """The base of all examples.
 
     Attributes:
         where: file and line.
@@ -163,10 +163,10 @@ class Line:
             raise self.damaged(f"has {what} {value!r}, which is none of {', '.join(known)}")
         return value
 
-    def part_of(self, whole: str, value: object, what: str) -> str:
-        """A value, checked to be a text that occurs in the whole."""
+    def part_of(self, text: str, value: object, what: str) -> str:
+        """A value, checked to be a part of the text."""
         part = self.is_text(value, what)
-        if part not in whole:
+        if part not in text:
             raise self.damaged(f"has {what} {part!r}, which does not occur in its text")
         return part
 

@@ -1,30 +1,23 @@
-"""What can stop the evaluation, or one task of it. Each message says what is wrong, why, and what to do.
+"""The errors that end the evaluation, or one task of it, besides those of the command line.
 
-EvaluationError
-├── UsageError     an option or a variable can't be used; nothing was asked
-├── DataError      a labelled set is damaged; nothing was asked
-├── ServiceError   the service can't be reached, isn't ready, or has changed its model meanwhile; there are no figures
-└── AnswerError    an example got an error or no usable answer; the other tasks go on
+tools.cli.ToolError   exit status 3
+├── DataError         a labelled set is damaged; the service wasn't asked anything
+├── ServiceError      the service isn't ready, or has changed its model meanwhile; there are no figures
+└── AnswerError       an example got an error or no usable answer; the other tasks go on
 """
 
 from __future__ import annotations
 
-
-class EvaluationError(Exception):
-    """Base of all errors that this package raises on purpose."""
+from tools.cli import ToolError
 
 
-class UsageError(EvaluationError):
-    """An option or a variable can't be used."""
-
-
-class DataError(EvaluationError):
+class DataError(ToolError):
     """A labelled set is damaged."""
 
 
-class ServiceError(EvaluationError):
-    """The service can't be reached, isn't ready, or has changed its model meanwhile."""
+class ServiceError(ToolError):
+    """The service isn't ready, or has changed its model meanwhile."""
 
 
-class AnswerError(EvaluationError):
+class AnswerError(ToolError):
     """An example got an error or no usable answer."""

@@ -7,10 +7,6 @@ import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
-
-_One = TypeVar("_One")
-_Other = TypeVar("_Other")
 
 
 @dataclass(frozen=True)
@@ -52,11 +48,11 @@ def overlap(expected: Sequence[Collection[object]], found: Sequence[Collection[o
     Raises:
         ValueError: they differ in number.
     """
-    both = [(set(one), set(other)) for one, other in pairs(expected, found)]
+    examples = [(set(wanted), set(given)) for wanted, given in zip(expected, found, strict=True)]
     return Overlap(
-        sum(len(one & other) for one, other in both),
-        sum(len(other) for _, other in both),
-        sum(len(one) for one, _ in both),
+        sum(len(wanted & given) for wanted, given in examples),
+        sum(len(given) for _, given in examples),
+        sum(len(wanted) for wanted, _ in examples),
     )
 
 
@@ -108,28 +104,6 @@ def mean(values: Iterable[float]) -> float:
     if not numbers:
         raise ValueError("no mean of nothing")
     return math.fsum(numbers) / len(numbers)
-
-
-def cosine(one: Sequence[float], other: Sequence[float]) -> float:
-    """Cosine of two vectors of the same length; 0 where one of them is 0.
-
-    Raises:
-        ValueError: they differ in length.
-    """
-    product = math.fsum(a * b for a, b in pairs(one, other))
-    lengths = math.hypot(*one) * math.hypot(*other)
-    return product / lengths if lengths else 0.0
-
-
-def pairs(some: Sequence[_One], others: Sequence[_Other]) -> list[tuple[_One, _Other]]:
-    """What stands at the same place of both; `zip(strict=True)`, which Python 3.9 doesn't have.
-
-    Raises:
-        ValueError: they differ in number.
-    """
-    if len(some) != len(others):
-        raise ValueError(f"{len(some)} and {len(others)} don't belong together")
-    return list(zip(some, others))  # noqa: B905
 
 
 def _is_rim(character: str) -> bool:

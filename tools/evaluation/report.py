@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tools.evaluation.client import Model
-from tools.evaluation.judging import Judgement
+from tools.evaluation.scoring import TaskScores
 
 HEAD = ("task", "examples", "measure", "score", "from")
 _RULE = "!" * 100
@@ -15,18 +15,18 @@ _RULE = "!" * 100
 
 @dataclass(frozen=True)
 class Run:
-    """What came out.
+    """The results of a run.
 
     Attributes:
         url: where the service is.
         model: which model answered.
-        judged: what each task got right, by name.
+        scores: the scores of each task that was measured, by name.
         failed: why a task has no figures, by name.
     """
 
     url: str
     model: Model
-    judged: Mapping[str, Judgement]
+    scores: Mapping[str, TaskScores]
     failed: Mapping[str, str]
 
 
@@ -43,15 +43,15 @@ def lines(run: Run, show_wrong: bool) -> Iterator[str]:
     yield ""
     rows = [
         (task, str(measure.examples), measure.name, f"{measure.score:.3f}", measure.basis)
-        for task, judgement in run.judged.items()
-        for measure in judgement.measures
+        for task, scores in run.scores.items()
+        for measure in scores.measures
     ]
     yield from _table([HEAD, *rows, *((task, "–", "not measured, see below", "–", "") for task in run.failed)])
     if show_wrong:
-        for task, judgement in run.judged.items():
+        for task, scores in run.scores.items():
             yield ""
-            yield f"{task}: {len(judgement.wrong)} of {judgement.examples} not wholly right"
-            for wrong in judgement.wrong:
+            yield f"{task}: {len(scores.wrong)} of {scores.examples} not wholly right"
+            for wrong in scores.wrong:
                 yield f"  {wrong.where}  {wrong.text}"
                 yield f"    expected: {wrong.expected}"
                 yield f"    found:    {wrong.found}"
@@ -64,13 +64,13 @@ def as_json(run: Run) -> dict[str, Any]:
         "model": run.model.name,
         "revision": run.model.revision,
         "demo": run.model.demo,
-        "tasks": {task: asdict(judgement) for task, judgement in run.judged.items()},
+        "tasks": {task: asdict(scores) for task, scores in run.scores.items()},
         "failed": dict(run.failed),
     }
 
 
 def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in zip(*rows)]  # noqa: B905 (Python 3.9)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = [
             cell.rjust(widths[place]) if HEAD[place] in {"examples", "score"} else cell.ljust(widths[place])

@@ -1,16 +1,16 @@
-"""The eight tasks: where their examples are, how they are asked, and how the answers are judged."""
+"""The eight tasks: where their examples are, how they are asked, and how the answers are scored."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from tools.evaluation import data, judging
+from tools.evaluation import data, scoring
 from tools.evaluation.client import Service, describe
 from tools.evaluation.errors import AnswerError
-from tools.evaluation.judging import Judgement
+from tools.evaluation.scoring import TaskScores
 
 # Examples of one request: few enough that a slow machine answers within the service's deadline.
 BATCH = 8
@@ -26,26 +26,27 @@ class Task(Generic[_Example]):
         name: its `task_type`.
         form: reads a line of its set.
         ask: the results for examples, in their order, as the service gave them.
-        judge: what to make of them.
+        score: computes the scores from examples and results.
     """
 
     name: str
     form: Callable[[data.Line], _Example]
     ask: Callable[[Service, Sequence[_Example]], Iterator[Any]]
-    judge: Callable[[Sequence[_Example], Sequence[Any]], Judgement]
+    score: Callable[[Sequence[_Example], Sequence[Any]], TaskScores]
 
     def examples(self) -> list[_Example]:
         """Its labelled set; raises DataError."""
         return data.read(data.SETS / f"{self.name}.jsonl", self.form)
 
-    def evaluate(self, service: Service, examples: Sequence[_Example]) -> Judgement:
-        """Ask all examples and judge the answers.
+    def evaluate(self, service: Service, examples: Sequence[_Example]) -> TaskScores:
+        """Ask all examples and score the answers.
 
         Raises:
             AnswerError: an example got an error or no usable answer.
-            ServiceError: the service can't be reached any more, or has changed its model.
+            NoAnswerError: the service can't be reached any more.
+            ServiceError: it has changed its model.
         """
-        return self.judge(examples, list(self.ask(service, examples)))
+        return self.score(examples, list(self.ask(service, examples)))
 
 
 def _in_batches(name: str) -> Callable[[Service, Sequence[data.Example]], Iterator[Any]]:
@@ -58,8 +59,8 @@ def _in_batches(name: str) -> Callable[[Service, Sequence[data.Example]], Iterat
 
 def _ask_neighbours(service: Service, examples: Sequence[data.Neighbour]) -> Iterator[Any]:
     # Of one length within a batch, so that the flat list of vectors can be cut again.
-    for length, alike in itertools.groupby(examples, lambda example: 2 + len(example.far)):
-        for batch in _batches(list(alike)):
+    for length, group in itertools.groupby(examples, lambda example: 2 + len(example.far)):
+        for batch in _batches(list(group)):
             texts = [text for example in batch for text in (example.text, example.near, *example.far)]
             vectors = list(_results(service, batch, length, task_type="embedding", input_text=texts))
             yield from (vectors[start : start + length] for start in range(0, len(vectors), length))
@@ -73,9 +74,9 @@ def _ask_rankings(service: Service, examples: Sequence[data.Ranking]) -> Iterato
 
 
 def _ask_labels(service: Service, examples: Sequence[data.Labelled]) -> Iterator[Any]:
-    for labels, alike in itertools.groupby(examples, lambda example: example.labels):
+    for labels, group in itertools.groupby(examples, lambda example: example.labels):
         own = {"labels": list(labels)} if labels else {}
-        for batch in _batches(list(alike)):
+        for batch in _batches(list(group)):
             texts = [example.text for example in batch]
             yield from _results(service, batch, 1, task_type="classification", input_text=texts, **own)
 
@@ -88,14 +89,14 @@ def _ask_questions(service: Service, examples: Sequence[data.Question]) -> Itera
 TASKS: Mapping[str, Task[Any]] = {
     task.name: task
     for task in (
-        Task("embedding", data.neighbour, _ask_neighbours, judging.neighbours),
-        Task("similarity", data.ranking, _ask_rankings, judging.rankings),
-        Task("sentiment", data.sentiment, _in_batches("sentiment"), judging.labels),
-        Task("classification", data.classification, _ask_labels, judging.labels),
-        Task("qa", data.question, _ask_questions, judging.questions),
-        Task("ner", data.named, _in_batches("ner"), judging.names),
-        Task("relation", data.related, _in_batches("relation"), judging.relations),
-        Task("event", data.eventful, _in_batches("event"), judging.events),
+        Task("embedding", data.neighbour, _ask_neighbours, scoring.neighbours),
+        Task("similarity", data.ranking, _ask_rankings, scoring.rankings),
+        Task("sentiment", data.sentiment, _in_batches("sentiment"), scoring.labels),
+        Task("classification", data.classification, _ask_labels, scoring.labels),
+        Task("qa", data.question, _ask_questions, scoring.questions),
+        Task("ner", data.named, _in_batches("ner"), scoring.names),
+        Task("relation", data.related, _in_batches("relation"), scoring.relations),
+        Task("event", data.eventful, _in_batches("event"), scoring.events),
     )
 }
 
@@ -111,21 +112,16 @@ def _result(service: Service, example: data.Example, **request: Any) -> Any:
         raise AnswerError(f"{example.where}: {error}") from error
 
 
-def _results(service: Service, batch: Sequence[data.Example], each: int, **request: Any) -> Iterator[Any]:
-    """The results of a batch in which every example has `each` items."""
+def _results(service: Service, batch: Sequence[data.Example], items: int, **request: Any) -> Iterator[Any]:
+    """The results of a batch in which every example has `items` items."""
     span = batch[0].where if len(batch) == 1 else f"{batch[0].where} to {batch[-1].where.rpartition(':')[2]}"
     try:
         results = service.predict(**request)
     except AnswerError as error:
         raise AnswerError(f"{span}: {error}") from error
-    if not isinstance(results, list) or len(results) != each * len(batch):
-        raise AnswerError(f"{span}: {each * len(batch)} items were sent, and the result is no list of as many.")
+    if not isinstance(results, list) or len(results) != items * len(batch):
+        raise AnswerError(f"{span}: {items * len(batch)} items were sent, and the result is no list of as many.")
     for number, result in enumerate(results):
         if isinstance(result, dict) and "error" in result:
-            raise AnswerError(f"{batch[number // each].where}: {describe(result['error'])}")
+            raise AnswerError(f"{batch[number // items].where}: {describe(result['error'])}")
         yield result
-
-
-def chosen(names: Collection[str]) -> list[Task[Any]]:
-    """The tasks of these names, in the usual order; all where there are none."""
-    return [task for task in TASKS.values() if not names or task.name in names]

@@ -1,5 +1,5 @@
-"""Starts, checks and clears away the stack on the user's host: what stands behind the Makefile.
+"""Starts, checks and removes the stack on the user's host: the commands behind `make up` and its siblings.
 
-Only the standard library, Python 3.9 or newer. Everything about the services (images, ports, settings) is read from
-compose.yaml through `docker compose config`; nothing of it is written here a second time.
+Images, ports and settings of the services are read from compose.yaml through `docker compose config`; nothing of them
+is repeated here. Other tools use `open_run`, `Compose`, `prepare_images` and `read_settings`.
 """

@@ -1,49 +1,38 @@
-"""`python3 -m tools.launcher VERB`: reads the command line and turns errors into one clear message."""
+"""`python3 -m tools.launcher VERB`: the command line behind `make up` and its siblings."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
-from collections.abc import Callable, Mapping
-from pathlib import Path
 
+from tools import ROOT, cli
 from tools.launcher import commands
-from tools.launcher.console import complain
-from tools.launcher.errors import LauncherError
 
-_ROOT = Path(__file__).resolve().parents[2]
-_INTERRUPTED = 130
-
-VERBS: Mapping[str, Callable[[commands.Run], int]] = {
-    "up": commands.up,
-    "demo": commands.demo,
-    "prepare": commands.prepare,
-    "status": commands.status,
-    "smoke": commands.smoke,
-    "down": commands.down,
-    "clean": commands.clean,
-}
+_STATUS = cli.EXIT_STATUS.format(good="done", bad="a service is not healthy, or a check failed")
 
 
 def main(arguments: list[str]) -> int:
     """Run one verb; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python3 -m tools.launcher", description="Starts and checks the stack.")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for name, command in VERBS.items():
-        verbs.add_parser(name, help=(command.__doc__ or "").partition("\n")[0])
-    verbs.add_parser("load", help=(commands.load.__doc__ or "").partition("\n")[0])
-    # What follows `load` belongs to the load test, its --help too.
-    given = parser.parse_args(arguments[:1] if arguments[:1] == ["load"] else arguments)
+    verbs = {**{verb: command.__doc__ for verb, command in commands.VERBS.items()}, "load": commands.load.__doc__}
+    listing = "\n".join(f"  {verb:<9} {description}" for verb, description in verbs.items())
+    parser = cli.parser("python3 -m tools.launcher", "Starts, checks and removes the stack.", f"{listing}\n\n{_STATUS}")
+    parser.add_argument("verb", choices=verbs, metavar="VERB", help="one of those below")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="for load: options of the load test")
+    given = parser.parse_args(arguments)
+    if given.arguments and given.verb != "load":
+        parser.error(f"{given.verb} takes no arguments")
+    return cli.run(f"make {given.verb}", lambda: _run(given.verb, given.arguments))
+
+
+def _run(verb: str, arguments: list[str]) -> int:
     try:
-        run = commands.open_run(_ROOT, os.environ)
-        return commands.load(run, arguments[1:]) if given.verb == "load" else VERBS[given.verb](run)
-    except LauncherError as error:
-        complain(f"\n{error}")
-        return 1
+        run = commands.open_run(ROOT, os.environ, may_install=verb in {*commands.STARTING, "prepare"})
+        return commands.load(run, arguments) if verb == "load" else commands.VERBS[verb](run)
     except KeyboardInterrupt:
-        complain("\nInterrupted. What has started goes on running: make status shows it, make down stops it.")
-        return _INTERRUPTED
+        if verb in commands.STARTING:
+            print("\nContainers that were started keep running: make status shows them, make down stops them.")
+        raise
 
 
 if __name__ == "__main__":

@@ -1,17 +1,18 @@
-"""The verbs: what each target of the Makefile does, step by step."""
+"""The verbs: the steps behind each of the launcher's targets in the Makefile."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.launcher import cleanup, model
-from tools.launcher.compose import Compose, Service, Stack, names
-from tools.launcher.console import loud, say
-from tools.launcher.engine import require_engine
-from tools.launcher.errors import StackError
+from tools import cli
+from tools.launcher import cleanup, model_choice
+from tools.launcher.compose import Compose, names
+from tools.launcher.console import show, show_banner
+from tools.launcher.container_engine import require_engine
+from tools.launcher.errors import NotRunningError
 from tools.launcher.images import left_out_services, prepare_images
 from tools.launcher.readiness import ask_model
 from tools.launcher.settings import folder_overrides, read_settings
@@ -26,18 +27,20 @@ LOADTEST = "loadtest"
 
 @dataclass(frozen=True)
 class Run:
-    """What every verb works with."""
+    """Docker Compose and the settings of one checkout."""
 
     compose: Compose
     settings: Mapping[str, str]
 
-    def require_engine(self, *, may_install: bool = False) -> None:
-        """As `engine.require_engine`."""
-        require_engine(self.compose.root, self.settings, may_install=may_install)
 
+def open_run(root: Path, environ: Mapping[str, str], *, may_install: bool = False) -> Run:
+    """Make sure that a container engine answers, then read the settings of a checkout with its Compose.
 
-def open_run(root: Path, environ: Mapping[str, str]) -> Run:
-    """Read the settings of a checkout."""
+    Raises:
+        EngineError: no engine answers, and `may_install` is false or doesn't help.
+        SettingsError: Compose can't read .env.
+    """
+    require_engine(root, environ, may_install=may_install)
     settings = read_settings(root, environ)
     folders = folder_overrides(root, settings)
     return Run(Compose(root, folders), {**settings, **folders})
@@ -55,105 +58,101 @@ def demo(run: Run) -> int:
 
 def prepare(run: Run) -> int:
     """Bring in and build every image, those of the checks too, and start nothing."""
-    run.require_engine(may_install=True)
     stack = run.compose.read()
     present = prepare_images(run.compose, stack, (STACK, SMOKE_TEST, LOADTEST), run.settings)
-    say("\nThese images are here:")
+    show("\nThese images are here:")
     for image in sorted({service.image for service in present}):
-        say(f"  {image}")
+        show(f"  {image}")
     print_left_out([service for service in stack.active() if service not in present])
-    return 0
+    return cli.OK
 
 
 def status(run: Run) -> int:
-    """Print the list of addresses and states; exit status 1 if a service is not healthy."""
-    run.require_engine()
+    """List addresses and states; exit status 1 if a service is not healthy."""
     stack = run.compose.read()
     now, left_out = containers(run.compose), left_out_services(run.compose, stack)
-    print_summary(run.compose, stack, now, left_out)
+    print_summary(stack, now, left_out)
     print_left_out(left_out)
     print_model(ask_model(stack))
     wanted = [service.name for service in stack.active() if service not in left_out]
-    return 0 if all(name in now and now[name].healthy for name in wanted) else 1
+    return cli.OK if all(name in now and now[name].healthy for name in wanted) else cli.FAILED
 
 
 def smoke(run: Run) -> int:
-    """Run the smoke test against the running stack; what is left out is named, never passed."""
-    run.require_engine()
-    stack = run.compose.read()
-    _require_running(run.compose, "gte-service")
-    prepare_images(run.compose, stack, (SMOKE_TEST,), run.settings)
-    left_out = left_out_services(run.compose, stack)
-    compose = run.compose.with_settings({"SMOKE_LEFT_OUT": ",".join(names(left_out))})
-    result = _run_once(compose, SMOKE_TEST, ())
-    print_left_out(left_out)
-    return result
+    """Run the smoke test against the running stack; services that are left out are named, never passed."""
+    return _run_check(run, SMOKE_TEST, ())
 
 
 def load(run: Run, arguments: Sequence[str]) -> int:
     """Run the load test against the running service; the arguments are its own."""
-    run.require_engine()
-    stack = run.compose.read()
-    _require_running(run.compose, "gte-service")
-    prepare_images(run.compose, stack, (LOADTEST,), run.settings)
-    return _run_once(run.compose, LOADTEST, arguments)
+    return _run_check(run, LOADTEST, arguments)
 
 
 def down(run: Run) -> int:
     """Stop and remove the containers; data stays."""
-    run.require_engine()
     return cleanup.down(run.compose)
 
 
 def clean(run: Run) -> int:
     """Remove containers, data and our images."""
-    run.require_engine()
     return cleanup.clean(run.compose, run.compose.read(), run.settings)
 
 
+VERBS: Mapping[str, Callable[[Run], int]] = {
+    verb.__name__: verb for verb in (up, demo, prepare, status, smoke, down, clean)
+}
+"""All but `load`, the only one that takes arguments."""
+STARTING = frozenset({"up", "demo"})
+"""The verbs that start the stack. They and `prepare` may install a container engine where none answers."""
+
+
 def _start(run: Run, *, demo: bool) -> int:
-    run.require_engine(may_install=True)
     stack = run.compose.read()
     if not demo and "GTE_MODEL_DIR" in run.settings:
-        # A wrong folder is said at once, not after minutes of building.
-        model.check_folder(Path(run.settings["GTE_MODEL_DIR"]))
+        # A wrong folder is reported at once, not after minutes of building.
+        model_choice.check_folder(Path(run.settings["GTE_MODEL_DIR"]))
     present = prepare_images(run.compose, stack, (STACK,), run.settings)
-    choice = model.demo() if demo else model.choose_for(run.compose, stack, run.settings)
+    choice = model_choice.demo() if demo else model_choice.choose(run.compose, stack, run.settings)
     if choice.fallback:
-        loud(
+        show_banner(
             "ModelScope can't be reached: starting with the DEMO MODEL",
             (
                 choice.fallback,
                 "With a copy of the model on this host, set GTE_MODEL_DIR=/path/to/it in .env and `make up` again.",
             ),
         )
-    say(f"Model: {choice.said}")
+    show(f"Model: {choice.description}")
     compose = run.compose.with_settings(choice.settings)
     left_out = [service for service in stack.active() if service not in present]
     cleanup.remove_containers(compose, left_out)
     start(compose, stack, present)
-    _tell(compose, stack, left_out)
-    if choice.settings:
-        say("A plain `docker compose up` takes the model of .env; GTE_MODEL=builtin:lexical there keeps this one.")
-    return 0
-
-
-def _tell(compose: Compose, stack: Stack, left_out: Sequence[Service]) -> None:
-    print_summary(compose, stack, containers(compose), left_out)
+    print_summary(stack, containers(compose), left_out)
     if all(service.name != "grafana" for service in left_out):
         print_password(compose)
     print_left_out(left_out)
     print_model(ask_model(stack))
+    if choice.settings:
+        show("A plain `docker compose up` takes the model of .env; GTE_MODEL=builtin:lexical there keeps this one.")
+    return cli.OK
 
 
-def _run_once(compose: Compose, service: str, arguments: Sequence[str]) -> int:
-    """Run a one-shot container. No --deps: it would scale what it depends on back to one."""
+def _run_check(run: Run, check: str, arguments: Sequence[str]) -> int:
+    """Run the one-shot container of a check on our terminal; returns its exit status."""
+    stack = run.compose.read()
+    _require_running(run.compose, model_choice.SERVICE)
+    prepare_images(run.compose, stack, (check,), run.settings)
+    left_out = left_out_services(run.compose, stack)
+    compose = run.compose.with_settings({"SMOKE_LEFT_OUT": ",".join(names(left_out))})
     terminal = [] if sys.stdin.isatty() and sys.stdout.isatty() else ["-T"]
-    return compose.run("run", "--rm", "--no-deps", *terminal, service, *arguments, profile=service)
+    # No --deps: it would scale the services that the check depends on back to one.
+    result = compose.run("run", "--rm", "--no-deps", *terminal, check, *arguments, profile=check)
+    if check == SMOKE_TEST:
+        print_left_out(left_out)
+    return result
 
 
 def _require_running(compose: Compose, name: str) -> None:
     container = containers(compose).get(name)
     if container is None or container.state != "running":
-        why = container.said if container else "it has no container"
-        raise StackError(f"{name} does not run ({why}). Start the stack first: make up, or make demo")
+        state = container.description if container else "it has no container"
+        raise NotRunningError(f"{name} does not run ({state}). Start the stack first: make up, or make demo")

@@ -1,4 +1,4 @@
-"""Runs Docker Compose, and reads from it what compose.yaml and the settings come to."""
+"""Runs Docker Compose, and reads compose.yaml with all settings filled in."""
 
 from __future__ import annotations
 
@@ -10,7 +10,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tools.launcher.errors import SettingsError, StackError
+from tools.launcher.errors import EngineError, SettingsError
+
+
+def docker(*arguments: str, timeout_seconds: float | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a command of Docker's own and keep its output.
+
+    Raises:
+        FileNotFoundError: there is no such program.
+        subprocess.TimeoutExpired: it has not ended in time.
+    """
+    return subprocess.run(
+        ["docker", *arguments], capture_output=True, encoding="utf-8", errors="replace", timeout=timeout_seconds,
+        check=False,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -39,7 +52,6 @@ class Service:
         build_args: build arguments by name.
         build_contexts: folders that the build may read beside its own, by name.
         environment: variables of the container.
-        mounts: the host folder or volume by the path where the container sees it.
         ports: published ports.
         profiles: it starts only when one of these is asked for; empty for the stack's own services.
     """
@@ -51,7 +63,6 @@ class Service:
     build_args: Mapping[str, str] = field(default_factory=dict)
     build_contexts: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
-    mounts: Mapping[str, str] = field(default_factory=dict)
     ports: tuple[Port, ...] = ()
     profiles: frozenset[str] = frozenset()
 
@@ -62,7 +73,7 @@ class Service:
 
 @dataclass(frozen=True)
 class Stack:
-    """What `docker compose config` says: the project's name and its services, those of all profiles included."""
+    """The project's name and its services, those of all profiles included."""
 
     project: str
     services: Mapping[str, Service]
@@ -94,7 +105,7 @@ class Compose:
 
     @property
     def environ(self) -> dict[str, str]:
-        """What our programs run with."""
+        """The variables that our programs run with."""
         return {**os.environ, "DOCKER_CLI_HINTS": "false", **self.overrides}
 
     def command(self, *arguments: str, profile: str = "") -> list[str]:
@@ -110,31 +121,25 @@ class Compose:
     def capture(
         self, *arguments: str, profile: str = "", stdin: str | None = None, timeout: float = 120.0
     ) -> subprocess.CompletedProcess[str]:
-        """Run and keep what it prints.
+        """Run and keep the output.
 
         Raises:
-            StackError: it has not ended after `timeout` seconds.
+            EngineError: it has not ended after `timeout` seconds.
         """
-        given: dict[str, Any] = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
         command = self.command(*arguments, profile=profile)
+        given: dict[str, Any] = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
         try:
             return subprocess.run(
-                command,
-                cwd=self.root,
-                env=self.environ,
-                capture_output=True,
-                text=True,
-                timeout=timeout,
-                check=False,
-                **given,
-            )
+                command, cwd=self.root, env=self.environ, capture_output=True, encoding="utf-8", errors="replace",
+                timeout=timeout, check=False, **given,
+            )  # fmt: skip
         except subprocess.TimeoutExpired as error:
-            raise StackError(
+            raise EngineError(
                 f"`{' '.join(command)}` has not ended after {timeout:.0f} s: is the engine overloaded? Try again."
             ) from error
 
     def read(self) -> Stack:
-        """What compose.yaml comes to with the settings of this run.
+        """Read compose.yaml with the settings of this run.
 
         Raises:
             SettingsError: Compose refuses the file or a setting.
@@ -142,7 +147,7 @@ class Compose:
         shown = self.capture("config", "--format", "json", profile="*")
         if shown.returncode != 0:
             raise SettingsError(
-                "Compose refuses compose.yaml with the settings of .env and of the environment:\n"
+                "Docker Compose refuses compose.yaml with the settings of .env and of the environment:\n"
                 f"{shown.stderr.strip()}\nCorrect the setting that it names; .env.example explains each."
             )
         return parse_stack(json.loads(shown.stdout))
@@ -156,15 +161,8 @@ def parse_stack(config: Mapping[str, Any]) -> Stack:
     )
 
 
-def parse_rows(text: str) -> list[dict[str, Any]]:
-    """Rows of Compose's `--format json`: one object a line, or one list in older versions."""
-    if text.lstrip().startswith("["):
-        return list(json.loads(text))
-    return [json.loads(line) for line in text.splitlines() if line.strip()]
-
-
 def names(services: Sequence[Service]) -> list[str]:
-    """Names of services."""
+    """The services' names, in the same order."""
     return [service.name for service in services]
 
 
@@ -179,7 +177,6 @@ def _parse_service(name: str, service: Mapping[str, Any]) -> Service:
         build_args=arguments,
         build_contexts=build.get("additional_contexts") or {},
         environment={key: str(value or "") for key, value in (service.get("environment") or {}).items()},
-        mounts={mount["target"]: mount.get("source", "") for mount in service.get("volumes") or []},
         ports=tuple(
             Port(port.get("host_ip", ""), int(port["published"]), int(port["target"]))
             for port in service.get("ports") or []

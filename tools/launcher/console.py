@@ -1,34 +1,22 @@
-"""What the launcher says to the person in front of it."""
+"""Prints the launcher's results for people, on standard output and without times."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 
-def say(text: str = "") -> None:
-    """Print a line at once: the output of the programs we start must not overtake it."""
+def show(text: str = "") -> None:
+    """Print text at once, so that the output of the programs we start can't overtake it."""
     print(text, flush=True)
 
 
-def complain(text: str) -> None:
-    """Print an error."""
-    print(text, file=sys.stderr, flush=True)
-
-
-def loud(title: str, lines: Sequence[str]) -> None:
-    """Print what must not be overlooked."""
+def show_banner(title: str, lines: Sequence[str]) -> None:
+    """Print something that nobody may overlook."""
     rule = "!" * 100
-    print("\n".join(["", rule, f"!!  {title}", *(f"!!  {line}" for line in lines), rule, ""]), flush=True)
+    show("\n".join(["", rule, f"!!  {title}", *(f"!!  {line}" for line in lines), rule, ""]))
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Rows as columns of even width, two blanks apart."""
-    widths: list[int] = []
-    for row in rows:
-        for column, cell in enumerate(row):
-            if column == len(widths):
-                widths.append(0)
-            widths[column] = max(widths[column], len(cell))
-    lines = ("  ".join(cell.ljust(widths[column]) for column, cell in enumerate(row)) for row in rows)
-    return "\n".join(line.rstrip() for line in lines)
+    """Lay out rows of equal length as columns, two blanks apart."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)

@@ -1,4 +1,4 @@
-"""Brings every image that the stack needs onto this host: present, pulled, stood in for, or built."""
+"""Brings every image that the stack needs onto this host: present, pulled, replaced by a stand-in, or built."""
 
 from __future__ import annotations
 
@@ -8,43 +8,40 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tools.launcher.compose import Compose, Service, Stack, names
-from tools.launcher.console import say
-from tools.launcher.engine import this_host
+from tools.launcher.compose import Compose, Service, Stack, docker, names
+from tools.launcher.console import show
+from tools.launcher.container_engine import this_host
 from tools.launcher.errors import ImageError
 from tools.launcher.offline import NO_STANDIN, STANDIN_LABEL, run_offline
-from tools.launcher.pull import Pulled, pull, registry_of
+from tools.launcher.pull import ANSWER_SECONDS, pull
 from tools.launcher.wheels import wheels_override
 
 MAY_BE_LEFT_OUT = frozenset({"grafana"})
 """Services that nothing else needs: the stack starts without them where their image can't be had."""
 
+_LOG_LINES = 60
+
 
 @dataclass(frozen=True)
 class Needed:
-    """An upstream image and what it is for: services that run it, or whose own image is built on it."""
+    """An upstream image, and the services that run it or whose own image is built on it."""
 
     image: str
-    runs: tuple[str, ...]
-    builds: tuple[str, ...]
+    services: tuple[str, ...]
 
     @property
     def optional(self) -> bool:
         """Whether the stack can do without it."""
-        return not self.builds and MAY_BE_LEFT_OUT.issuperset(self.runs)
+        return MAY_BE_LEFT_OUT.issuperset(self.services)
 
 
 def needed_images(services: Sequence[Service]) -> list[Needed]:
     """The upstream images of some services, each once; those that can be left out come last."""
-    images = {service.base_image if service.built else service.image for service in services}
-    needed = [
-        Needed(
-            image,
-            tuple(service.name for service in services if not service.built and service.image == image),
-            tuple(service.name for service in services if service.built and service.base_image == image),
-        )
-        for image in sorted(images - {""})
-    ]
+    users: dict[str, tuple[str, ...]] = {}
+    for service in services:
+        image = service.base_image if service.built else service.image
+        users[image] = (*users.get(image, ()), service.name)
+    needed = [Needed(image, users[image]) for image in sorted(users) if image]
     return sorted(needed, key=lambda item: item.optional)
 
 
@@ -54,16 +51,19 @@ def prepare_images(
     """Bring in or build the images of the services of some profiles ("" is the stack itself).
 
     Returns:
-        The services whose image is here now: all, but for those of MAY_BE_LEFT_OUT.
+        The services whose image is here now: all, except those of MAY_BE_LEFT_OUT whose image can't be had.
 
     Raises:
         ImageError: an image that is needed can't be had; the message says what to do.
+        SettingsError: WHEELS_DIR holds PyTorch in another version than the build needs.
     """
     services = [service for profile in profiles for service in stack.active(profile)]
+    # Before anything is fetched: the folder with a wrong wheel would end the build after minutes.
+    compose = compose.with_settings(wheels_override(services, settings, compose.root))
     lacking = _bring_in(compose, needed_images(services), settings)
-    left_out = {name for missing in lacking for name in missing.runs}
+    left_out = {name for missing in lacking for name in missing.services}
     present = [service for service in services if service.name not in left_out]
-    _build(compose, [service for service in present if service.built], settings)
+    _build(compose, [service for service in present if service.built])
     return present
 
 
@@ -83,16 +83,13 @@ def left_out_services(compose: Compose, stack: Stack) -> list[Service]:
 
 def is_present(image: str) -> bool:
     """Whether an image is on this host."""
-    return subprocess.run(["docker", "image", "inspect", image], capture_output=True, check=False).returncode == 0
+    return docker("image", "inspect", image).returncode == 0
 
 
 def is_standin(image: str) -> bool:
     """Whether the image under this name is one that offline/ has built."""
     form = f'{{{{with .Config.Labels}}}}{{{{index . "{STANDIN_LABEL}"}}}}{{{{end}}}}'
-    asked = subprocess.run(
-        ["docker", "image", "inspect", "--format", form, image], capture_output=True, text=True, check=False
-    )
-    return asked.returncode == 0 and bool(asked.stdout.strip())
+    return bool(docker("image", "inspect", "--format", form, image).stdout.strip())
 
 
 def _bring_in(compose: Compose, needed: Sequence[Needed], settings: Mapping[str, str]) -> list[Needed]:
@@ -105,30 +102,37 @@ def _bring_in(compose: Compose, needed: Sequence[Needed], settings: Mapping[str,
         for images in (stale + required, *([item.image] for item, _ in missing if item.optional)):
             if images:
                 _build_standins(compose, images, settings)
-    missing = [(item, pulled) for item, pulled in missing if not is_present(item.image)]
-    for item, pulled in missing:
+    missing = [(item, reason) for item, reason in missing if not is_present(item.image)]
+    for item, reason in missing:
         if not item.optional:
-            raise ImageError(_no_image(item, pulled))
-        say(f"Going on without {', '.join(item.runs)}")
+            raise ImageError(
+                f"The image {item.image} (for {', '.join(item.services)}) is not on this host, and can't be pulled:\n"
+                f"{reason}.\n"
+                "Set IMAGE_REGISTRY in .env to a mirror that this host reaches (.env.example names one), or bring the\n"
+                f"image from another machine: docker save {item.image} | gzip > image.tar.gz\n"
+                "there, docker load -i image.tar.gz here. As root on Debian, `make up` builds a stand-in from Debian "
+                "packages."
+            )
+        show(f"Going on without {', '.join(item.services)}")
     return [item for item, _ in missing]
 
 
-def _pull_missing(needed: Sequence[Needed]) -> list[tuple[Needed, Pulled]]:
-    """Pull what is not here; returns what can't be pulled and why. A registry that is silent is asked once."""
-    missing: list[tuple[Needed, Pulled]] = []
-    silent: dict[str, Pulled] = {}
-    for item in needed:
-        if is_present(item.image):
-            continue
-        registry = registry_of(item.image)
-        say(f"Pulling {item.image} ({', '.join(item.runs) or 'to build ' + ', '.join(item.builds)})")
-        pulled = silent.get(registry) or pull(item.image)
-        if pulled.done:
-            continue
-        say(f"  not to be had: {pulled.reason}")
-        if not pulled.reached:
-            silent[registry] = pulled
-        missing.append((item, pulled))
+def _pull_missing(needed: Sequence[Needed]) -> list[tuple[Needed, str]]:
+    """Pull the images that are not here; returns those that can't be pulled, each with the reason."""
+    absent = [item for item in needed if not is_present(item.image)]
+    if not absent:
+        return []
+    show(f"Pulling images, unless their registry is silent for {ANSWER_SECONDS:.0f} s:")
+    for item in absent:
+        show(f"  {item.image}")
+    reasons = pull([item.image for item in absent])
+    missing = [
+        (item, reasons.get(item.image, f"`docker pull {item.image}` shows why"))
+        for item in absent
+        if not is_present(item.image)
+    ]
+    for item, reason in missing:
+        show(f"  {item.image} can't be pulled: {reason}")
     return missing
 
 
@@ -141,43 +145,27 @@ def _build_standins(compose: Compose, images: Sequence[str], settings: Mapping[s
         )
 
 
-def _no_image(item: Needed, pulled: Pulled) -> str:
-    needed_by = ", ".join((*item.runs, *item.builds))
-    return (
-        f"The image {item.image} (for {needed_by}) is not on this host and can't be pulled: {pulled.reason}.\n"
-        "Set IMAGE_REGISTRY in .env to a mirror that this host reaches (.env.example names one), or bring the image\n"
-        f"from another machine: docker save {item.image} | gzip > image.tar.gz, there; docker load -i image.tar.gz, "
-        "here.\nOn Debian, as root, a stand-in would be built from Debian packages."
-    )
-
-
-def _build(compose: Compose, services: Sequence[Service], settings: Mapping[str, str]) -> None:
+def _build(compose: Compose, services: Sequence[Service]) -> None:
     """Build our own images; on a terminal with the engine's own progress."""
     if not services:
         return
-    compose = compose.with_settings(wheels_override(services, settings, compose.root))
-    say(f"Building our images: {', '.join(names(services))}")
+    show(f"Building our images: {', '.join(names(services))}")
     started = time.monotonic()
     if sys.stdout.isatty():
         status = compose.run("build", *names(services), profile="*")
     else:
         built = subprocess.run(
             compose.command("--progress", "plain", "build", *names(services), profile="*"),
-            cwd=compose.root,
-            env=compose.environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
+            cwd=compose.root, env=compose.environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, encoding="utf-8", errors="replace", check=False,
+        )  # fmt: skip
         status = built.returncode
         if status != 0:
-            say("\n".join(built.stdout.splitlines()[-60:]))
+            show("\n".join(built.stdout.splitlines()[-_LOG_LINES:]))
     if status != 0:
         raise ImageError(
             "Our images could not be built; the lines above say why. Where a download failed: PIP_INDEX_URL,\n"
             "DEBIAN_MIRROR, TORCH_INDEX_URL and WHEELS_DIR in .env name other places to fetch from (.env.example\n"
             "explains them)."
         )
-    say(f"  built in {time.monotonic() - started:.0f} s")
+    show(f"  built in {time.monotonic() - started:.0f} s")

@@ -1,4 +1,4 @@
-"""Calls the programs of offline/, which make an engine and images from Debian packages."""
+"""Runs the programs of offline/, which make an engine and images from Debian packages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,5 @@ STANDIN_LABEL = "gte-observability.stand-in"
 
 def run_offline(root: Path, settings: Mapping[str, str], program: str, *arguments: str) -> int:
     """Run one of the programs on our terminal; returns its exit status."""
-    environ = dict(os.environ)
-    if "DEBIAN_MIRROR" in settings:
-        environ["DEBIAN_MIRROR"] = settings["DEBIAN_MIRROR"]
+    environ = {**os.environ, "DEBIAN_MIRROR": settings.get("DEBIAN_MIRROR", "")}
     return subprocess.run([str(root / "offline" / program), *arguments], env=environ, check=False).returncode

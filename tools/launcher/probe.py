@@ -1,6 +1,6 @@
 """Asks whether ModelScope answers. Runs inside the service's container, whose network is what counts: `python - URL`.
 
-Exit status 0: it does; 3: it doesn't, and stdout says why as JSON.
+Exit status 0: it does; 3: it doesn't. Standard output gives the reason as JSON.
 """
 
 from __future__ import annotations

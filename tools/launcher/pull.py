@@ -1,104 +1,82 @@
-"""Pulls one image, and gives up early where no registry answers."""
+"""Pulls images, and gives up where their registry is silent."""
 
 from __future__ import annotations
 
-import fcntl
+import json
 import os
-import pty
-import re
 import select
-import struct
 import subprocess
-import sys
-import termios
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import suppress
+
+from tools.launcher.console import show
 
 ANSWER_SECONDS = 30.0
-"""How long a registry may take to name the image's layers. A download that has begun may take as long as it likes."""
-
-_BEGUN = b"Pulling from"
-_CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\r\x08]")
-_NO_ANSWER = re.compile(
-    r"no such host|server misbehaving|connection refused|connection reset|no route to host|network is unreachable"
-    r"|timeout|timed out|deadline exceeded|request canceled|TLS|x509|proxyconnect|EOF|failed to do request",
-    re.IGNORECASE,
-)
+"""How long a registry may take to name the first layer."""
+STALL_SECONDS = 120.0
+"""How long the downloads may stand still. While one of them goes on, they may take as long as they like."""
+REPORT_SECONDS = 10.0
+"""How often the progress of the downloads is printed."""
 
 
-@dataclass(frozen=True)
-class Pulled:
-    """What a pull came to.
+def pull(
+    images: Sequence[str], answer_seconds: float = ANSWER_SECONDS, stall_seconds: float = STALL_SECONDS
+) -> dict[str, str]:
+    """Pull images side by side; prints a line of progress every REPORT_SECONDS.
 
-    Attributes:
-        done: whether the image is here now.
-        reason: why not, in the engine's words.
-        reached: whether the registry answered at all.
+    Returns:
+        the reason, in the engine's words, for each image that can't be pulled.
     """
-
-    done: bool
-    reason: str = ""
-    reached: bool = True
-
-
-def registry_of(image: str) -> str:
-    """The registry's address in an image's name, "docker.io" if it has none."""
-    first, slash, _ = image.partition("/")
-    return first if slash and (set(first) & {".", ":"} or first == "localhost") else "docker.io"
-
-
-def pull(image: str, answer_seconds: float = ANSWER_SECONDS) -> Pulled:
-    """Pull an image, with the engine's own progress on our terminal."""
-    ours, its = _terminal() if sys.stdout.isatty() else os.pipe()
-    with subprocess.Popen(["docker", "pull", image], stdin=subprocess.DEVNULL, stdout=its, stderr=its) as process:
-        os.close(its)
-        said = _forward(ours, time.monotonic() + answer_seconds)
-        os.close(ours)
-        if said is None:
+    # Not `docker pull`: off a terminal it prints nothing while a layer arrives.
+    command = ["docker", "compose", "--file", "-", "--progress", "plain", "pull", "--ignore-pull-failures"]
+    services = {f"image-{number}": image for number, image in enumerate(images)}
+    project = {"name": "pull", "services": {name: {"image": image} for name, image in services.items()}}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None  # noqa: S101 (pipes, as asked for)
+        with suppress(BrokenPipeError), process.stdin:
+            process.stdin.write(json.dumps(project).encode())
+        lines, silence = _follow(process.stdout.fileno(), len(images), answer_seconds, stall_seconds)
+        if silence:
             process.terminate()
-    if said is None:
-        reason = f"{registry_of(image)} has not answered within {answer_seconds:.0f} s"
-        return Pulled(done=False, reason=reason, reached=False)
-    if process.returncode == 0:
-        return Pulled(done=True)
-    reason = _last_line(said)
-    return Pulled(done=False, reason=reason, reached=not _NO_ANSWER.search(reason))
+    reasons = dict.fromkeys(images, f"the registry sent nothing for {silence:.0f} s") if silence else {}
+    for line in lines:
+        subject, failed, reason = line.partition(" Error ")
+        if failed:
+            # Compose 2 names the service, Compose 5 the image.
+            reasons[services.get(subject, subject.removeprefix("Image "))] = reason
+    return reasons
 
 
-def _terminal() -> tuple[int, int]:
-    """Both ends of a terminal as wide as ours: the engine draws its progress only on a terminal."""
-    ours, its = pty.openpty()
-    columns, lines = os.get_terminal_size()
-    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-    return ours, its
+def _follow(output: int, begun: int, answer_seconds: float, stall_seconds: float) -> tuple[set[str], float]:
+    """Read lines until the output ends or nothing new comes.
 
+    Args:
+        output: the file descriptor.
+        begun: how many lines only repeat the command.
+        answer_seconds: the longest silence before the first line that is more than that.
+        stall_seconds: the longest silence afterwards.
 
-def _forward(source: int, deadline: float) -> bytes | None:
-    """Pass on what arrives once the registry has answered; returns the last of it, or None at the deadline."""
-    said, begun = b"", False
+    Returns:
+        the different lines, and how many seconds of silence ended the reading, 0 if the output has ended.
+    """
+    seen: set[str] = set()
+    moved = reported = time.monotonic()
     while True:
-        if not begun and not select.select([source], [], [], max(0.0, deadline - time.monotonic()))[0]:
-            return None
-        try:
-            block = os.read(source, 4096)
-        except OSError:  # how a terminal ends
-            return said
+        limit = stall_seconds if len(seen) > begun else answer_seconds
+        left = moved + limit - time.monotonic()
+        if left <= 0 or not select.select([output], [], [], left)[0]:
+            return seen, limit
+        block = os.read(output, 1 << 16)
         if not block:
-            return said
-        said = (said + block)[-8192:]
-        if begun:
-            _show(block)
-        elif _BEGUN in said:
-            begun = True
-            _show(said)
-
-
-def _show(block: bytes) -> None:
-    sys.stdout.write(block.decode(errors="replace"))
-    sys.stdout.flush()
-
-
-def _last_line(said: bytes) -> str:
-    lines = [_CONTROL.sub("", line).strip() for line in said.decode(errors="replace").splitlines()]
-    last = next((line for line in reversed(lines) if line), "docker pull said nothing")
-    return last.removeprefix("Error response from daemon: ")
+            return seen, 0.0
+        lines = [line.strip() for line in block.decode(errors="replace").splitlines() if line.strip()]
+        # An engine may repeat its last line for as long as nothing arrives.
+        if not seen.issuperset(lines):
+            seen.update(lines)
+            moved = time.monotonic()
+        if lines and time.monotonic() - reported > REPORT_SECONDS and " Error " not in lines[-1]:
+            reported = time.monotonic()
+            show(f"  {lines[-1]}")

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 from dataclasses import dataclass
 
+from tools import cli
 from tools.launcher.compose import Stack
-from tools.launcher.model import SERVICE
+from tools.launcher.model_choice import SERVICE
 
 _API_PORT = 5000
 
 
 @dataclass(frozen=True)
 class ModelState:
-    """What /readyz says.
+    """The model's state, as /readyz gives it.
 
     Attributes:
-        status: `ready`, or how far it is; "" where the service gives no answer.
+        status: `ready`, or a stage on the way there; "" where the service gives no answer.
         detail: the same for people.
         model: the model's name.
         revision: the hash of its weights.
@@ -36,33 +35,16 @@ class ModelState:
         return self.status if self.status == "ready" else self.detail or self.status
 
 
-def ask_model(stack: Stack, timeout: float = 3.0) -> ModelState:
-    """The model's state as the service tells it now; never fails, for nobody need answer yet."""
+def ask_model(stack: Stack, timeout_seconds: float = 3.0) -> ModelState:
+    """The model's state at this moment; an empty one while the service doesn't answer."""
     address = stack.services[SERVICE].address(_API_PORT)
     if not address:
         return ModelState()
-    connection = http.client.HTTPConnection(address, timeout=timeout)
     try:
-        connection.request("GET", "/readyz")
-        return parse_readiness(connection.getresponse().read())
-    except (OSError, http.client.HTTPException):
+        answer = cli.ask(f"http://{address}/readyz", timeout_seconds=timeout_seconds).body
+    except cli.NoAnswerError:
         return ModelState()
-    finally:
-        connection.close()
-
-
-def parse_readiness(body: bytes) -> ModelState:
-    """Read the body of /readyz; what is no such body is no answer."""
-    try:
-        said = json.loads(body)
-    except ValueError:
+    if not isinstance(answer, dict) or "status" not in answer:
         return ModelState()
-    if not isinstance(said, dict) or "status" not in said:
-        return ModelState()
-    return ModelState(
-        status=str(said["status"]),
-        detail=str(said.get("detail") or ""),
-        model=str(said.get("model") or ""),
-        revision=str(said.get("revision") or ""),
-        demo=bool(said.get("demo")),
-    )
+    texts = {name: str(answer.get(name) or "") for name in ("status", "detail", "model", "revision")}
+    return ModelState(**texts, demo=bool(answer.get("demo")))

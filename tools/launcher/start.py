@@ -1,16 +1,17 @@
-"""Starts the services and follows them until all are healthy."""
+"""Starts the services, and prints their states until all are healthy."""
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tools.launcher.compose import Compose, Service, Stack, names, parse_rows
-from tools.launcher.console import say
-from tools.launcher.errors import StackError
+from tools.launcher.compose import Compose, Service, Stack, names
+from tools.launcher.console import show
+from tools.launcher.errors import EngineError, StackError
 from tools.launcher.readiness import ask_model
 
 _POLL_SECONDS = 1.0
@@ -22,37 +23,41 @@ _PROGRESS = re.compile(r"\s*(Container|Network|Volume|Image) \S+ +[A-Z][a-z]+\s*
 
 @dataclass(frozen=True)
 class Container:
-    """How a service's container is: `state` as Docker says it, `health` "" where it has no check."""
+    """A service's container: Docker's word for its state, and for its health, "" if it has no check."""
 
     state: str
     health: str
 
     @property
     def healthy(self) -> bool:
-        """Whether it runs and its check is content."""
+        """Whether it runs and passes its check."""
         return self.state == "running" and self.health in {"", "healthy"}
 
     @property
     def failed(self) -> bool:
-        """Whether it has given up, or its check has: not merely on its way."""
+        """Whether it has ended or fails its check; a container that is still starting has not failed."""
         return self.health == "unhealthy" or self.state in {"exited", "restarting", "dead"}
 
     @property
-    def said(self) -> str:
+    def description(self) -> str:
         """One word for people."""
         return self.health if self.state == "running" and self.health else self.state
 
 
 def containers(compose: Compose) -> dict[str, Container]:
-    """The containers of the project by service; services without one are not in it."""
+    """The containers of the project by service; services without one are missing.
+
+    Raises:
+        EngineError: Docker can't list them.
+    """
     shown = compose.capture("ps", "--all", "--format", "json", profile="*")
     if shown.returncode != 0:
-        raise StackError(f"Docker can't say how the services are:\n{shown.stderr.strip()}")
-    return worst_containers(parse_rows(shown.stdout))
+        raise EngineError(f"Docker can't list the containers of the stack:\n{shown.stderr.strip()}")
+    return worst_containers([json.loads(line) for line in shown.stdout.splitlines()])
 
 
 def worst_containers(rows: Sequence[Mapping[str, str]]) -> dict[str, Container]:
-    """One container for each service of `docker compose ps`: of several replicas, one that is not healthy."""
+    """One container for each service in rows of `docker compose ps`: of several, one that is not healthy."""
     found: dict[str, Container] = {}
     for row in rows:
         container = Container(row["State"], row.get("Health", ""))
@@ -62,12 +67,12 @@ def worst_containers(rows: Sequence[Mapping[str, str]]) -> dict[str, Container]:
 
 
 def start(compose: Compose, stack: Stack, services: Sequence[Service]) -> None:
-    """Start the services and wait until each is healthy, saying on the way how far they are.
+    """Start the services and wait until each is healthy, printing each change of their states.
 
     Raises:
         StackError: not all became healthy; the message names them and shows the end of their logs.
     """
-    say(f"Starting {', '.join(names(services))}")
+    show(f"Starting {', '.join(names(services))}")
     command = compose.command(
         "--progress", "plain", "up", "--detach", "--wait", "--no-build", "--pull", "never", *names(services)
     )
@@ -79,23 +84,23 @@ def start(compose: Compose, stack: Stack, services: Sequence[Service]) -> None:
         if process.returncode == 0:
             return
         output.seek(0)
-        said = output.read()
-    raise StackError(_explain(compose, names(services), said))
+        printed = output.read()
+    raise StackError(_explain(compose, names(services), printed))
 
 
 def _follow(compose: Compose, stack: Stack, wanted: Sequence[str], process: subprocess.Popen[bytes]) -> None:
     """Print each change of a service's state and of the model's, until the process ends."""
-    told: dict[str, str] = {}
+    shown: dict[str, str] = {}
     while True:
         ended = _ended(process)
-        states = {name: item.said for name, item in containers(compose).items() if name in wanted}
+        states = {name: item.description for name, item in containers(compose).items() if name in wanted}
         model = ask_model(stack)
         if model.line:
             states["model"] = model.line
         for name, state in states.items():
-            if told.get(name) != state and state not in {"created", "starting"}:
-                say(f"  {name:<14} {state}")
-            told[name] = state
+            if shown.get(name) != state and state not in {"created", "starting"}:
+                show(f"  {name:<14} {state}")
+            shown[name] = state
         if ended:
             return
 
@@ -108,20 +113,21 @@ def _ended(process: subprocess.Popen[bytes]) -> bool:
     return True
 
 
-def _explain(compose: Compose, wanted: Sequence[str], said: str) -> str:
-    """What went wrong: the services that are not healthy with the end of their logs, or Compose's own words."""
+def _explain(compose: Compose, wanted: Sequence[str], printed: str) -> str:
+    """The services that are not healthy with the end of their logs; if there are none, Compose's own words."""
     now = containers(compose)
     failed = [name for name in wanted if name in now and now[name].failed]
-    parts = []
-    for name in failed:
-        logs = compose.capture("logs", "--no-color", "--no-log-prefix", "--tail", _LOG_LINES, name)
-        parts.append(f"--- the end of the log of {name} ({now[name].said}) ---\n{logs.stdout.strip() or '(empty)'}")
     if failed:
-        parts.append(f"Not healthy: {', '.join(failed)}. The whole log: docker compose logs {' '.join(failed)}")
+        parts = [f"Not healthy: {', '.join(failed)}."]
+        for name in failed:
+            logs = compose.capture("logs", "--no-color", "--no-log-prefix", "--tail", _LOG_LINES, name)
+            log = logs.stdout.strip() or "(empty)"
+            parts.append(f"--- the end of the log of {name} ({now[name].description}) ---\n{log}")
+        parts.append(f"The whole log: docker compose logs {' '.join(failed)}")
     else:
-        errors = [line for line in said.splitlines() if line.strip() and not _PROGRESS.match(line)]
-        parts.append("\n".join(["The services did not start. Compose said:", *errors[-12:]]))
-    if _PORT_TAKEN.search(said):
+        errors = [line for line in printed.splitlines() if line.strip() and not _PROGRESS.match(line)]
+        parts = ["The services did not start. Docker Compose reports:", *errors[-12:]]
+    if _PORT_TAKEN.search(printed):
         parts.append(
             "Another program uses one of the ports. Give the service another one in .env, for example GTE_PORT=5050\n"
             "(.env.example lists all; on macOS, AirPlay uses 5000)."

@@ -12,29 +12,59 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from tools.launcher.compose import Service
-from tools.launcher.console import say
+from tools.launcher.console import show
+from tools.launcher.errors import SettingsError
 
-_TORCH_WHEEL = "torch-*+cpu*.whl"
-_PIP_SETTING = re.compile(r"^(\S+?)=('.*'|\".*\")$", re.MULTILINE)
+ANY_CPU_VERSION = "*+cpu"
+_OWN_FOLDER = "offline/wheels"
+_PIP_FIND_LINKS = re.compile(r"^(:env:|install|global)\.find-links=(.*)$", re.MULTILINE)
 # In pip's own order: the variable, the command's section, the section for all.
-_FIND_LINKS_KEYS = (":env:.find-links", "install.find-links", "global.find-links")
+_PIP_SOURCES = (":env:", "install", "global")
 
 
 def wheels_override(services: Sequence[Service], settings: Mapping[str, str], root: Path) -> dict[str, str]:
-    """WHEELS_DIR for a build, from pip's own settings, where nobody has set it and a wheel lies there."""
-    wanted = any("wheels" in service.build_contexts for service in services)
-    folder = find_wheels(settings, root) if wanted else None
+    """WHEELS_DIR for a build of these services: from pip's own settings, if it is not set and a wheel lies there.
+
+    Raises:
+        SettingsError: the folder that the build would use holds PyTorch in another version only.
+    """
+    builds = [service for service in services if "wheels" in service.build_contexts]
+    if not builds:
+        return {}
+    version = builds[0].build_args.get("TORCH_VERSION", ANY_CPU_VERSION)
+    check_wheels(Path(settings.get("WHEELS_DIR", root / _OWN_FOLDER)), version)
+    folder = find_wheels(settings, root, version)
     if folder is None:
         return {}
-    say(f"PyTorch is taken from {folder}, where pip on this host looks for wheels (WHEELS_DIR)")
+    show(f"PyTorch is taken from {folder}, where pip on this host looks for wheels (WHEELS_DIR)")
     return {"WHEELS_DIR": str(folder)}
 
 
-def find_wheels(settings: Mapping[str, str], root: Path) -> Path | None:
+def find_wheels(settings: Mapping[str, str], root: Path, version: str = ANY_CPU_VERSION) -> Path | None:
     """The folder among pip's find-links that holds the wheel; None where there is none or none is needed."""
-    if "WHEELS_DIR" in settings or has_torch(root / "offline/wheels"):
+    if "WHEELS_DIR" in settings or has_torch(root / _OWN_FOLDER, version):
         return None
-    return next((folder for folder in find_links_folders(_find_links()) if has_torch(folder)), None)
+    return next((folder for folder in find_links_folders(_find_links()) if has_torch(folder, version)), None)
+
+
+def check_wheels(folder: Path, version: str) -> None:
+    """Make sure that a build with this folder can install PyTorch: with any wheel of it there, no index is asked.
+
+    Raises:
+        SettingsError: the folder holds PyTorch, though not in this version.
+    """
+    found = sorted(wheel.name for wheel in folder.glob("torch-*.whl"))
+    if found and not has_torch(folder, version):
+        raise SettingsError(
+            f"The folder of wheels {folder} (WHEELS_DIR) holds {', '.join(found)}, and the service is built with "
+            f"torch {version}.\nPut the wheel of that version there, or take the other away: then the build asks "
+            "TORCH_INDEX_URL."
+        )
+
+
+def has_torch(folder: Path, version: str = ANY_CPU_VERSION) -> bool:
+    """Whether the folder holds a wheel of PyTorch in this version; the version may be a pattern."""
+    return any(folder.glob(f"torch-{version}-*.whl"))
 
 
 def find_links_folders(find_links: str) -> list[Path]:
@@ -49,21 +79,12 @@ def find_links_folders(find_links: str) -> list[Path]:
     return folders
 
 
-def has_torch(folder: Path) -> bool:
-    """Whether the folder holds a CPU wheel of PyTorch."""
-    return folder.is_dir() and any(folder.glob(_TORCH_WHEEL))
-
-
-def parse_pip_configuration(listed: str) -> str:
-    """The find-links that `pip install` would use, from the lines of `pip config list`."""
-    values = dict(_PIP_SETTING.findall(listed))
-    found = next((values[key] for key in _FIND_LINKS_KEYS if key in values), "''")
-    return str(ast.literal_eval(found))
-
-
 def _find_links() -> str:
-    """What pip on this host is told about find-links."""
+    """The find-links that `pip install` would use on this host."""
     command = [sys.executable, "-m", "pip", "config", "list"]
-    asked = subprocess.run(command, capture_output=True, text=True, check=False)
-    # Without pip in this Python its variable still counts.
-    return parse_pip_configuration(asked.stdout) if asked.returncode == 0 else os.environ.get("PIP_FIND_LINKS", "")
+    asked = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
+    if asked.returncode != 0:
+        # Without pip in this Python its variable still counts.
+        return os.environ.get("PIP_FIND_LINKS", "")
+    found = dict(_PIP_FIND_LINKS.findall(asked.stdout))
+    return str(ast.literal_eval(next((found[source] for source in _PIP_SOURCES if source in found), "''")))

@@ -1,1 +1,1 @@
-"""Proves that the access log of gte-service and the counters in Prometheus say the same."""
+"""Checks that the access log of gte-service and the counters in Prometheus agree."""

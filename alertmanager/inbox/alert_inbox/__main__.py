@@ -23,7 +23,7 @@ def main() -> int:
     )
     try:
         settings = read_settings(os.environ)
-        # Here, not only in the worker: a fault is then one line, not a worker that dies again and again.
+        # Here, not only in the worker: a fault then gives one line instead of a worker that dies again and again.
         Store(settings.database, settings.max_notifications).create()
     except SettingsError as error:
         print(f"alert-inbox: {error}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The page's words, in the languages it speaks, and the choice between them."""
+"""The texts of the page in English and Chinese, and the choice between them."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ class Words:
     tag: str
     """The language, as HTML and HTTP name it."""
     annotation_ending: str
-    """What a rule appends to the name of an annotation for its text in this language."""
+    """The suffix that a rule gives to the name of an annotation in this language."""
     title: str
     subtitle: str
     all: str
@@ -71,7 +71,7 @@ ENGLISH = Words(
     stored="{count} stored; the newest {most} are kept.",
     times_in="Times in {zone}.",
     updated="Updated at {time}.",
-    stale="No answer from the inbox since {time}. What you see may be out of date.",
+    stale="The inbox has not answered since {time}. This page may be out of date.",
     arrived="New notifications: {count}",
     only_name="Only alert {name}",
     clear="Show all",
@@ -95,8 +95,8 @@ ENGLISH = Words(
     older="Older notifications",
     newest="Back to the newest",
     empty_title="No notification has arrived yet",
-    empty_text="That is good news, or nothing is connected. Send a test alert from the project's folder:",
-    empty_wait="It appears here about ten seconds later, and again as resolved some five minutes after that.",
+    empty_text="Either no alert fires, or Alertmanager is not connected. Send a test alert from the project's folder:",
+    empty_wait="It appears here after about ten seconds, and again as resolved about five minutes later.",
     nothing_matches="No stored notification matches.",
     no_name="(alert without a name)",
     days="d",
@@ -119,17 +119,17 @@ CHINESE = Words(
     stored="已存 {count} 条，保留最新的 {most} 条。",
     times_in="时间按 {zone} 显示。",
     updated="更新于 {time}。",
-    stale="自 {time} 起收件箱没有应答，页面内容可能已过时。",
+    stale="收件箱自 {time} 起没有响应，页面内容可能已过时。",
     arrived="新通知：{count} 条",
     only_name="仅显示告警 {name}",
     clear="显示全部",
     received="收到",
-    receiver="接收器",
+    receiver="接收方",
     group="分组",
-    alerts_one="1 个告警",
-    alerts_many="{count} 个告警",
-    alerts_mixed="{firing} 个告警中，{resolved} 个已恢复",
-    truncated="本组另有 {count} 个告警被 Alertmanager 省略，请到 Alertmanager 查看。",
+    alerts_one="1 条告警",
+    alerts_many="{count} 条告警",
+    alerts_mixed="{firing} 条告警中，{resolved} 条已恢复",
+    truncated="本组另有 {count} 条告警被 Alertmanager 省略，请到 Alertmanager 查看。",
     severity="级别",
     labels="标签",
     annotations="其他注解",
@@ -143,8 +143,8 @@ CHINESE = Words(
     older="更早的通知",
     newest="回到最新",
     empty_title="还没有收到任何通知",
-    empty_text="要么一切正常，要么还没有接通。在项目目录下发送一条测试告警：",
-    empty_wait="大约十秒后会出现在这里，再过约五分钟会显示为已恢复。",
+    empty_text="可能没有告警触发，也可能尚未连接 Alertmanager。可在项目目录下发送一条测试告警：",
+    empty_wait="它约十秒后出现在这里，再过约五分钟显示为已恢复。",
     nothing_matches="没有符合条件的通知。",
     no_name="（未命名的告警）",
     days="天",

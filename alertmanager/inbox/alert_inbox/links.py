@@ -1,7 +1,7 @@
-"""Decides which texts from outside may become links, and builds the links into Alertmanager.
+"""Decides which texts of an alert may become links, and builds links to Alertmanager.
 
-Annotations and generator URLs are written by whoever may post an alert, so a `javascript:` address in one
-must stay plain text.
+Anyone who may post an alert writes its annotations and generator URL, so a `javascript:` address in one must
+stay plain text.
 """
 
 import json

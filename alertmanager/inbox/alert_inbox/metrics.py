@@ -1,4 +1,4 @@
-"""What the inbox tells Prometheus about itself; one worker process, so the counts are whole."""
+"""The inbox's own metrics. There is one worker process, so counts need no merging."""
 
 from collections.abc import Callable, Iterable
 
@@ -47,7 +47,7 @@ class _StoredCollector(Collector):
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         family = GaugeMetricFamily("alert_inbox_stored_notifications", "Notifications in the database now.")
-        # A database that can't be read gives no figure, and does not hide the other metrics.
+        # When the database can't be read, this metric is absent and the others are still served.
         try:
             family.add_metric([], self._count_stored())
         except StoreError:

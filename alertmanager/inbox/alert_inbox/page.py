@@ -1,4 +1,4 @@
-"""Turns stored notifications into what the page's template shows: words, times, links safe to follow."""
+"""Makes the view of a stored notification for the page's template: texts, times, and links that are safe to follow."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,7 @@ from alert_inbox.links import is_web_link, silence_link
 from alert_inbox.payload import Document, parse_time
 from alert_inbox.store import Stored
 
-# Shown in places of their own, hence not among the remaining labels and annotations.
+# The page shows these in places of their own, so the lists of labels and annotations leave them out.
 _OWN_PLACE = frozenset({"alertname", "severity", "runbook", "runbook_url"})
 _TRANSLATED = ("summary", "description")
 
@@ -64,7 +64,7 @@ class NotificationView:
 
 
 def view(stored: Stored, words: Words, alertmanager_url: str) -> NotificationView:
-    """Return what the page shows of one stored notification."""
+    """Return the view of one stored notification."""
     notification = stored.notification
     alerts = [_alert(alert, words, alertmanager_url) for alert in notification.alerts]
     alerts.sort(key=lambda alert: not alert.firing)

@@ -1,4 +1,4 @@
-"""Understands what Alertmanager's webhook sends, version "4"; refuses anything else with a reason."""
+"""Parses notifications of Alertmanager's webhook, version "4"; refuses anything else with a reason."""
 
 import json
 import re
@@ -28,7 +28,7 @@ _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:
 
 @dataclass(frozen=True)
 class Notification:
-    """One notification: `document` is all of it, as it came; the rest is what the inbox itself looks at."""
+    """One notification: `document` is the JSON as received; the other fields are those that the inbox uses."""
 
     document: Document
     status: str
@@ -39,7 +39,7 @@ class Notification:
 
     @classmethod
     def of(cls, document: Document) -> "Notification":
-        """Wrap a document that has been checked before: fresh from `parse`, or out of the store."""
+        """Wrap a document that has been checked: by `parse`, or before it was stored."""
         return cls(
             document=document,
             status=document["status"],
@@ -68,7 +68,7 @@ def parse(body: bytes) -> Notification:
     """Return the notification in `body`.
 
     Raises:
-        InvalidPayload: It is not JSON, of another version, or a field is missing or of the wrong kind.
+        InvalidPayload: The body is not JSON or of another version, or a field is missing or of the wrong type.
     """
     document = _load(body)
     if "version" in document and document["version"] != VERSION:
@@ -99,7 +99,7 @@ def parse_time(text: str) -> datetime:
     """Return the RFC 3339 time in `text`, in UTC; digits beyond the microsecond are cut.
 
     Raises:
-        ValueError: It is not one.
+        ValueError: The text is no RFC 3339 time, or outside the years 1 to 9999.
     """
     if not _RFC3339.fullmatch(text):
         raise ValueError("not an RFC 3339 time")

@@ -16,12 +16,12 @@ _LARGEST_MAX_NOTIFICATIONS = 1_000_000
 
 @dataclass(frozen=True)
 class Settings:
-    """What the inbox was told at its start."""
+    """The settings of a running inbox."""
 
     database: Path
     max_notifications: int
     alertmanager_url: str
-    """Where a browser finds Alertmanager, without a slash at the end; empty: no link is shown."""
+    """Alertmanager's address for a browser, without a slash at the end; if empty, the page has no links to it."""
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:

@@ -51,13 +51,13 @@ CREATE TABLE alert_names (
 CREATE INDEX alert_names_notification_id ON alert_names (notification_id);
 """
 
-# What to do about an error, by the beginning of SQLite's name for it.
+# Advice for an error, by the beginning of SQLite's name for it.
 _ADVICE: Final = {
     "SQLITE_FULL": "free space on its disk or volume",
-    "SQLITE_IOERR": "look whether its disk is full or failing",
+    "SQLITE_IOERR": "check whether its disk is full or failing",
     "SQLITE_BUSY": "another program holds it; end that program, or wait",
-    "SQLITE_CANTOPEN": "look whether its folder belongs to the inbox's user; a restart makes a lost file",
-    "SQLITE_READONLY": "look whether it and its folder belong to the inbox's user and are mounted writable",
+    "SQLITE_CANTOPEN": "check that its folder belongs to the inbox's user; a restart creates a missing file",
+    "SQLITE_READONLY": "check that it and its folder belong to the inbox's user and are mounted writable",
     "SQLITE_NOTADB": "it is no SQLite file; move it away and restart to begin with an empty one",
     "SQLITE_CORRUPT": "it is damaged; move it away and restart to begin with an empty one",
 }
@@ -65,7 +65,7 @@ _ADVICE: Final = {
 
 @dataclass(frozen=True)
 class Stored:
-    """A notification with the number and the time (UTC) it got on arrival."""
+    """A notification with its number, and the time (UTC) at which it was received."""
 
     id: int
     received_at: datetime
@@ -74,7 +74,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class Query:
-    """Which notifications are wanted; None means any."""
+    """The notifications to find; None means any."""
 
     limit: int
     alertname: str | None = None
@@ -85,14 +85,14 @@ class Query:
 
 @dataclass(frozen=True)
 class Found:
-    """The newest that match, newest first, and from which id on older ones follow (None: there are none)."""
+    """The newest that match, newest first, and the `before` of the next query (None: there are no older ones)."""
 
     notifications: list[Stored]
     next_before: int | None
 
 
 class Store:
-    """The database. Methods may be called from any thread, and raise StoreError when it can't be used."""
+    """The database. Its methods may be called from any thread; they raise StoreError when it can't be used."""
 
     def __init__(self, path: Path, max_notifications: int) -> None:
         self._path = path
@@ -119,10 +119,10 @@ class Store:
             connection.execute("COMMIT")
 
     def open(self) -> None:
-        """Hold one connection open until `close`; call it in the process that uses the store, after any fork.
+        """Hold one connection open until `close`. Call it in the process that uses the store, after any fork.
 
-        Without it each last connection to close would fold the log into the file, and on a full disk the next
-        one could not make the log's index again, so that not even reading would work.
+        Otherwise SQLite would fold the log into the file whenever the last connection closes, and on a full disk
+        the next connection could not create the log's index again: not even reading would work.
         """
         try:
             self._anchor = sqlite3.connect(self._address("rw"), uri=True, timeout=BUSY_TIMEOUT, check_same_thread=False)
@@ -131,7 +131,7 @@ class Store:
             raise StoreError(self._explain(error)) from error
 
     def close(self) -> None:
-        """Let go of the connection that `open` holds."""
+        """Close the connection that `open` holds."""
         if self._anchor is not None:
             self._anchor.close()
             self._anchor = None
@@ -140,7 +140,7 @@ class Store:
         """Store a notification; it is on the disk when this returns.
 
         Returns:
-            What is stored, and whether it is new: False for a retry of the group's latest.
+            The stored notification, and whether it is new: False for a retry of the group's latest one.
         """
         payload = notification.to_json()
         digest = hashlib.sha256(payload.encode()).digest()
@@ -210,9 +210,9 @@ class Store:
 
     @contextmanager
     def _connect(self, mode: str) -> Iterator[sqlite3.Connection]:
-        """Open the file anew for each use: a file that was deleted is noticed, not written to unseen.
+        """Open the file for each use, so that a deleted file is noticed instead of being written to.
 
-        What is not committed when the block ends is rolled back.
+        Changes that are not committed when the block ends are rolled back.
         """
         try:
             with closing(

@@ -1,4 +1,4 @@
-"""The inbox over HTTP: takes notifications in, gives them out as JSON and as a page."""
+"""The inbox over HTTP: receives notifications, and serves them as JSON and as a page."""
 
 import logging
 from http import HTTPStatus
@@ -39,7 +39,7 @@ _SECURITY_HEADERS = {
 
 
 def create_app(settings: Settings) -> Flask:
-    """Return the application; call it in the process that serves, for it opens the database.
+    """Return the application. Call it in the process that serves, because it opens the database.
 
     Raises:
         StoreError: The database can't be read.
@@ -59,7 +59,7 @@ def create_app(settings: Settings) -> Flask:
         try:
             body = _body()
             if request.mimetype != "application/json":
-                # A page on another site can make a browser post anything but this type unasked.
+                # A page of another site can make a browser post any type but this one without asking us first.
                 raise InvalidPayload(
                     f"the content type is {request.mimetype!r}; send application/json", "invalid_content_type"
                 )
@@ -106,7 +106,7 @@ def create_app(settings: Settings) -> Flask:
                 query=query,
                 settings=settings,
                 stored=store.count(),
-                notifications=[view(one, words, settings.alertmanager_url) for one in found.notifications],
+                notifications=[view(stored, words, settings.alertmanager_url) for stored in found.notifications],
                 next_before=found.next_before,
             )
         )
@@ -135,7 +135,7 @@ def create_app(settings: Settings) -> Flask:
 
 
 def _answer_errors(app: Flask) -> None:
-    """Give every error the one form {"error": {"code", "message"}}."""
+    """Answer every error as {"error": {"code", "message"}}."""
 
     @app.errorhandler(RequestError)
     def refused(error: RequestError) -> Response:

@@ -45,7 +45,7 @@ def alert(name: str = "GteTaskLatencyHigh", status: str = "firing", **changes: J
 def notification(*alerts: Json, **changes: Json) -> Json:
     """Return a webhook body, version "4"."""
     alerts = alerts or (alert(),)
-    firing = any(one["status"] == "firing" for one in alerts)
+    firing = any(sent["status"] == "firing" for sent in alerts)
     name = alerts[0]["labels"]["alertname"]
     return {
         "receiver": "alert-inbox",

@@ -1,4 +1,4 @@
-"""What was answered with 200 is kept, and what can't be kept is not answered with 200."""
+"""A notification answered with 200 is kept; one that can't be kept is not answered with 200."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from running_inbox import PATIENCE, RunningInbox, alert, notification, wait_unti
 
 
 def names(inbox: RunningInbox) -> list[str]:
-    return [one["alerts"][0]["labels"]["alertname"] for one in inbox.stored()]
+    return [stored["alerts"][0]["labels"]["alertname"] for stored in inbox.stored()]
 
 
 def test_a_restart_keeps_what_is_stored(inbox: RunningInbox) -> None:
@@ -109,9 +109,9 @@ def test_an_answer_is_cut_before_it_outgrows_the_memory_and_says_so(inbox: Runni
         long = {"description": f"{number}" * 300_000}
         assert inbox.post(notification(alert(annotations=long))).status == 200
     first = inbox.get("/api/notifications?limit=10").json()
-    assert [one["id"] for one in first["notifications"]] == [6, 5, 4]
+    assert [stored["id"] for stored in first["notifications"]] == [6, 5, 4]
     rest = inbox.get(f"/api/notifications?limit=10&before={first['next_before']}").json()
-    assert [one["id"] for one in rest["notifications"]] == [3, 2, 1]
+    assert [stored["id"] for stored in rest["notifications"]] == [3, 2, 1]
     assert rest["next_before"] is None
 
 

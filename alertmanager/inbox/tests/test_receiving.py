@@ -43,7 +43,7 @@ def test_the_newest_comes_first_and_the_query_narrows_the_list(inbox: RunningInb
         assert inbox.post(body).json()["stored"]
 
     def ids(query: str) -> list[int]:
-        return [one["id"] for one in inbox.stored(query)]
+        return [stored["id"] for stored in inbox.stored(query)]
 
     assert ids("") == [4, 3, 2, 1]
     assert ids("?limit=2") == [4, 3]

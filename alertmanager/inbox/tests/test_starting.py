@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from gunicorn.config import KNOWN_SETTINGS, Config  # type: ignore[import-untyped]
+from gunicorn.config import KNOWN_SETTINGS, Config
 from running_inbox import RunningInbox
 
 from alert_inbox.health import probe

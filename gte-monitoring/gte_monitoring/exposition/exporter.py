@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import logging
+import os
+import signal
 import threading
+import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import IO
 from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import Metric as Family
 from prometheus_client import start_http_server
 from prometheus_client.registry import Collector
 
+from gte_monitoring.contract import Metric
 from gte_monitoring.exposition.process_collector import ProcessCollector
-from gte_monitoring.exposition.rendering import exposition_app
 from gte_monitoring.exposition.slot_collector import SlotCollector
 
+# How long an exporter that is told to make way may take before it is killed.
+_PATIENCE_SECONDS = 5.0
+_POLL_SECONDS = 0.05
+_RETRY_SECONDS = 1.0
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _log = logging.getLogger(__name__)
 
 
 class Exposition(Collector):
-    """Everything there is to show, or what is asked for by name."""
+    """All metrics of a server, or the ones that are asked for by name."""
 
     def __init__(self, collectors: Sequence[Collector], names: frozenset[str] | None = None) -> None:
-        """Show what `collectors` give; with `names` only the metrics or series of these names."""
+        """Show the metrics of `collectors`; with `names` only the metrics or samples of these names."""
         self._collectors = collectors
         self._names = names
 
@@ -36,22 +47,28 @@ class Exposition(Collector):
                     yield family
 
     def restricted_registry(self, names: Iterable[str]) -> Exposition:
-        """Only the metrics or series of these names; what `?name[]=` asks for."""
+        """Only the metrics or samples of these names; prometheus_client calls it for `?name[]=`."""
         return Exposition(self._collectors, frozenset(names))
 
 
 def exposition(
-    directory: Path, others: Mapping[str, int] | None = None, more: Sequence[Collector] = (), *, alone: bool = True
+    directory: Path,
+    others: Mapping[str, int] | None = None,
+    more: Sequence[Collector] = (),
+    metrics: Iterable[Metric] = (),
+    *,
+    alone: bool = True,
 ) -> Exposition:
-    """What there is to show of the server that has its metric files in a folder.
+    """The metrics of the server that has its metric files in a folder.
 
     Args:
         directory: that folder.
-        others: process ids of what else belongs to the server, by name.
-        more: what else to show.
+        others: process ids of the server's other processes, by name.
+        more: further collectors.
+        metrics: the contract's entries besides the general ones.
         alone: whether nobody else shows this server; see `SlotCollector`.
     """
-    return Exposition([SlotCollector(directory, alone=alone), ProcessCollector(directory, others), *more])
+    return Exposition([SlotCollector(directory, metrics, alone=alone), ProcessCollector(directory, others), *more])
 
 
 def serve(shown: Exposition, port: int, address: str = "0.0.0.0") -> tuple[WSGIServer, threading.Thread]:
@@ -68,14 +85,104 @@ def serve(shown: Exposition, port: int, address: str = "0.0.0.0") -> tuple[WSGIS
     Raises:
         OSError: the port is taken.
     """
-    # What there is now stays: a collection in the middle of a scrape need not go through all modules again.
+    # Modules and the like stay: a garbage collection in the middle of a scrape need not go through them again.
     gc.collect()
     gc.freeze()
     # It asks a registry for nothing but `collect` and `restricted_registry`.
     server, thread = start_http_server(port, addr=address, registry=shown)
-    server.set_app(exposition_app(shown))
     _log.info("metrics on port %d", server.server_port)
     return server, thread
+
+
+def run_exporter(
+    directory: Path,
+    port: int,
+    address: str = "0.0.0.0",
+    *,
+    others: Mapping[str, int] | None = None,
+    more: Sequence[Collector] = (),
+    metrics: Iterable[Metric] = (),
+    wait: bool = False,
+) -> int:
+    """Serve the metrics of a folder until SIGTERM or SIGINT; the main loop of an exporter's process.
+
+    Args:
+        directory: the folder of the metric files.
+        port: TCP port; while it is taken, it is tried again every second.
+        address: where to listen.
+        others: as for `exposition`.
+        more: as for `exposition`.
+        metrics: as for `exposition`.
+        wait: wait for another exporter of this folder to end; by default it is ended.
+
+    Returns:
+        the exit status.
+    """
+    # Blocked before there are threads, so that only the one that waits gets them.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    with (directory / "exporter.lock").open("a+") as lock:
+        if not _acquire(lock, wait=wait):
+            return 0
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        serving = _open(exposition(directory, others, more, metrics), port, address)
+        if serving:
+            server, thread = serving
+            signal.sigwait(_SIGNALS)
+            server.shutdown()
+            thread.join()
+    return 0
+
+
+def _acquire(lock: IO[str], *, wait: bool) -> bool:
+    """Hold the folder's lock, without which no exporter may collect; returns False when a signal came first."""
+    begun = time.monotonic()
+    while not _locked(lock):
+        if not wait:
+            _end_holder(lock, signal.SIGTERM if time.monotonic() - begun < _PATIENCE_SECONDS else signal.SIGKILL)
+        if _told_to_stop(_RETRY_SECONDS if wait else _POLL_SECONDS):
+            return False
+    return True
+
+
+def _end_holder(lock: IO[str], number: signal.Signals) -> None:
+    """Send a signal to the exporter that holds the lock, for example because it has outlived its server."""
+    lock.seek(0)
+    if (holder := lock.read().strip()).isdecimal():
+        # It holds the lock, so the process id is still its own, or it is ending this moment.
+        with suppress(ProcessLookupError):
+            os.kill(int(holder), number)
+
+
+def _locked(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _open(shown: Exposition, port: int, address: str) -> tuple[WSGIServer, threading.Thread] | None:
+    """Serve as soon as the port is free; None when a signal came first."""
+    logged = False
+    while True:
+        try:
+            return serve(shown, port, address)
+        except OSError as error:
+            if not logged:
+                _log.error(
+                    "port %d for /metrics can't be opened: %s. Name another in GTE_METRICS_LISTEN_PORT, or free it: it "
+                    "is tried again every second.", port, error,
+                )  # fmt: skip
+            logged = True
+        if _told_to_stop(_RETRY_SECONDS):
+            return None
+
+
+def _told_to_stop(seconds: float) -> bool:
+    """Wait that long for a signal."""
+    return signal.sigtimedwait(_SIGNALS, seconds) is not None
 
 
 def _restricted(family: Family, names: frozenset[str]) -> Family:

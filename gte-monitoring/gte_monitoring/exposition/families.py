@@ -1,36 +1,24 @@
-"""Makes the contract's metrics from plain values."""
+"""Makes an entry of the contract from plain values."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
 
+from prometheus_client import Metric as Family
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
-from gte_monitoring.contract import metric
-
-_Family = TypeVar("_Family", CounterMetricFamily, GaugeMetricFamily)
-Samples = Iterable[tuple[Sequence[str], float]]
+from gte_monitoring.contract import Metric
 
 
-def gauge(name: str, value: float) -> GaugeMetricFamily:
-    """A gauge of the contract without labels."""
-    return gauges(name, [((), value)])
+def family(entry: Metric, samples: Iterable[tuple[Sequence[str], float]] | float) -> Family:
+    """A counter or gauge.
 
-
-def gauges(name: str, samples: Samples) -> GaugeMetricFamily:
-    """A gauge of the contract, from label values and values."""
-    return _filled(GaugeMetricFamily, name, samples)
-
-
-def counter(name: str, samples: Samples) -> CounterMetricFamily:
-    """A counter of the contract, from label values and values."""
-    return _filled(CounterMetricFamily, name, samples)
-
-
-def _filled(kind: type[_Family], name: str, samples: Samples) -> _Family:
-    entry = metric(name)
-    family = kind(name, entry.help, labels=entry.label_names)
-    for labels, value in samples:
-        family.add_metric(labels, value)
-    return family
+    Args:
+        entry: of the contract.
+        samples: label values and value of each sample; of a metric without labels, its value.
+    """
+    kind = CounterMetricFamily if entry.kind == "counter" else GaugeMetricFamily
+    made = kind(entry.name, entry.help, labels=entry.label_names)
+    for labels, value in samples if isinstance(samples, Iterable) else [((), samples)]:
+        made.add_metric(labels, value)
+    return made

@@ -5,21 +5,29 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from prometheus_client import Metric as Family
 from prometheus_client.registry import Collector
 
-from gte_monitoring.exposition.families import counter, gauge, gauges
+from gte_monitoring.contract import GENERAL
+from gte_monitoring.exposition.families import family
 from gte_monitoring.processes.backlog import read_backlog
 from gte_monitoring.processes.heartbeat import heartbeat_age
 from gte_monitoring.processes.procfs import ProcessFigures, proportional_bytes, read_figures
 from gte_monitoring.processes.slots import read_holders
-from gte_monitoring.processes.worker_starts import read_census
+from gte_monitoring.processes.worker_starts import read_worker_starts
 
 _PSS_SECONDS = 30.0
+_FIGURES: Mapping[str, Callable[[ProcessFigures], float]] = {
+    "gte_process_resident_memory_bytes": lambda figures: figures.resident_bytes,
+    "gte_process_open_fds": lambda figures: len(figures.open_files),
+    "gte_process_threads": lambda figures: figures.threads,
+    "gte_process_start_time_seconds": lambda figures: figures.started,
+    "gte_process_cpu_seconds_total": lambda figures: figures.cpu_seconds,
+}
 
 
 class ProcessCollector(Collector):
@@ -38,33 +46,32 @@ class ProcessCollector(Collector):
 
     def collect(self) -> Iterable[Family]:
         """The server's state first, then each process's figures."""
-        census = read_census(self._directory)
-        figures = self._figures(census.living_master)
+        starts = read_worker_starts(self._directory)
+        figures = self._figures(starts.living_master)
         ages = {
             process: age
             for process, (pid, of_process) in figures.items()
             if _is_worker(process) and (age := heartbeat_age(pid, of_process)) is not None
         }
-        yield gauge("gte_workers", sum(map(_is_worker, figures)))
-        yield gauge("gte_server_up", float(_answers(figures, ages, census.patience_seconds)))
-        yield gauges("gte_worker_heartbeat_age_seconds", [((process,), age) for process, age in ages.items()])
-        yield counter("gte_worker_restarts_total", [((), census.restarts)])
-        yield counter("gte_metric_files_set_aside_total", [((), census.set_aside)])
-        if census.begun:
-            yield gauge("gte_counters_start_time_seconds", census.begun)
-        yield gauges("gte_backlog_connections", _waiting(figures))
-        yield gauges("flask_exporter_info", [((_package_version(),), 1.0)])
+        yield family(GENERAL["gte_workers"], sum(map(_is_worker, figures)))
+        yield family(GENERAL["gte_server_up"], float(_answers(figures, ages, starts.patience_seconds)))
+        yield family(GENERAL["gte_worker_heartbeat_age_seconds"], [((process,), age) for process, age in ages.items()])
+        yield family(GENERAL["gte_worker_restarts_total"], starts.restarts)
+        yield family(GENERAL["gte_metric_files_set_aside_total"], starts.set_aside)
+        if starts.begun:
+            yield family(GENERAL["gte_counters_start_time_seconds"], starts.begun)
+        yield family(GENERAL["gte_backlog_connections"], _waiting(figures))
+        yield family(GENERAL["flask_exporter_info"], [((_package_version(),), 1.0)])
         yield from self._process_families(figures)
 
     def _process_families(self, figures: Mapping[str, tuple[int, ProcessFigures]]) -> Iterable[Family]:
         memory = self._memory.look({process: pid for process, (pid, _) in figures.items()})
-        yield gauges("gte_process_proportional_memory_bytes", [((process,), size) for process, size in memory.items()])
-        of_each = [((process,), of_process) for process, (_, of_process) in figures.items()]
-        yield gauges("gte_process_resident_memory_bytes", [(label, each.resident_bytes) for label, each in of_each])
-        yield gauges("gte_process_open_fds", [(label, len(each.open_files)) for label, each in of_each])
-        yield gauges("gte_process_threads", [(label, each.threads) for label, each in of_each])
-        yield gauges("gte_process_start_time_seconds", [(label, each.started) for label, each in of_each])
-        yield counter("gte_process_cpu_seconds_total", [(label, each.cpu_seconds) for label, each in of_each])
+        yield family(
+            GENERAL["gte_process_proportional_memory_bytes"], [((process,), size) for process, size in memory.items()]
+        )
+        for name, figure in _FIGURES.items():
+            samples = [((process,), figure(of_process)) for process, (_, of_process) in figures.items()]
+            yield family(GENERAL[name], samples)
 
     def _figures(self, master: int) -> dict[str, tuple[int, ProcessFigures]]:
         pids = {f"worker-{holder.slot}": holder.pid for holder in read_holders(self._directory) if holder.alive}
@@ -147,6 +154,6 @@ def _waiting(figures: Mapping[str, tuple[int, ProcessFigures]]) -> list[tuple[tu
 
 def _package_version() -> str:
     try:
-        return version("gte-service")
+        return version("gte-monitoring")
     except PackageNotFoundError:
         return "unknown"

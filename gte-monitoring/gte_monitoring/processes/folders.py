@@ -1,4 +1,4 @@
-"""Where metric files lie when nobody says so: a folder of one server, in memory where that is possible."""
+"""Names the folder of the metric files where no setting does: one for each server, in memory where that is possible."""
 
 from __future__ import annotations
 

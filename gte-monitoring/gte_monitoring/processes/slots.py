@@ -25,7 +25,7 @@ _held: dict[int, IO[str]] = {}
 
 @dataclass(frozen=True)
 class SlotHolder:
-    """Who holds, or last held, a slot.
+    """The process that holds, or last held, a slot.
 
     Attributes:
         slot: the number.
@@ -68,7 +68,7 @@ def take_slot(directory: Path) -> int:
 
 
 def slot_of_this_process() -> int:
-    """The slot this process has taken last.
+    """The highest slot that this process holds; a worker holds one.
 
     Raises:
         RuntimeError: it has taken none.
@@ -79,7 +79,7 @@ def slot_of_this_process() -> int:
 
 
 def read_holders(directory: Path) -> Iterator[SlotHolder]:
-    """Everyone who holds or last held a slot, by number."""
+    """The processes that hold or last held a slot, by slot."""
     for slot in range(MAX_SLOTS):
         if not (directory / f"slot-{slot}.lock").exists():
             return
@@ -100,11 +100,11 @@ def _write_holder(directory: Path, holder: SlotHolder) -> None:
     unfinished.replace(directory / f"slot-{holder.slot}.json")
 
 
-def _let_go() -> None:
+def _release_parents_slots() -> None:
     """In a forked child: the slots are the parent's, and their locks must not outlive it."""
     for file in _held.values():
         file.close()
     _held.clear()
 
 
-os.register_at_fork(after_in_child=_let_go)
+os.register_at_fork(after_in_child=_release_parents_slots)

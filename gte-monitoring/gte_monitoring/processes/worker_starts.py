@@ -1,6 +1,6 @@
-"""What outlives every worker: who the master is, and how many workers were started in place of others.
+"""Counts worker starts, and keeps what else outlives every worker: who the master is, and since when counters count.
 
-One small file in the metrics folder, changed under a lock and replaced whole, so that no process sees half of it.
+It is one small file in the metrics folder, changed under a lock and replaced atomically.
 """
 
 from __future__ import annotations
@@ -15,23 +15,24 @@ from pathlib import Path
 
 from gte_monitoring.processes.procfs import start_time
 
+# The name that earlier versions gave it: folders that outlive an update keep it.
 _FILE = "census.json"
-# gunicorn's threaded and green workers turn their loop once a second.
+# The main loop of gunicorn's threaded and green workers runs once a second.
 DEFAULT_PATIENCE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
-class Census:
-    """What is known of the server over all its workers.
+class WorkerStarts:
+    """A server's record over all its workers.
 
     Attributes:
         master: process id of gunicorn's master, 0 until known.
         master_started: its start time, as `start_time` gives it.
         patience_seconds: age of a heartbeat beyond which a worker hangs.
-        first_starts: workers still to come that take no other's place.
-        restarts: workers that were started in place of others.
+        first_starts: workers still to come that replace no other.
+        restarts: workers that were started to replace others.
         set_aside: metric files that were damaged.
-        begun: when this folder was empty and so every counter 0, in seconds since 1970; 0 if nobody knows any more.
+        begun: when this folder was empty and so every counter 0, in seconds since 1970; 0 if it is not known.
     """
 
     master: int = 0
@@ -48,40 +49,40 @@ class Census:
         return self.master if self.master and start_time(self.master) == self.master_started else 0
 
 
-def read_census(directory: Path) -> Census:
-    """What is known so far; a file that can't be read counts as none."""
+def read_worker_starts(directory: Path) -> WorkerStarts:
+    """The record so far; an empty one if the file can't be read."""
     try:
-        return Census(**json.loads((directory / _FILE).read_text()))
+        return WorkerStarts(**json.loads((directory / _FILE).read_text()))
     except (OSError, ValueError, TypeError):
-        return Census()
+        return WorkerStarts()
 
 
-def change_census(directory: Path, change: Callable[[Census], Census]) -> Census:
-    """Replace what is known by what `change` makes of it, while no other process does; returns the new."""
+def change_worker_starts(directory: Path, change: Callable[[WorkerStarts], WorkerStarts]) -> WorkerStarts:
+    """Replace the record by what `change` makes of it, while no other process does; returns the new one."""
     with (directory / "census.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        census = change(read_census(directory))
-        if not census.begun and not _counted_before(directory):
-            census = replace(census, begun=time.time())
+        starts = change(read_worker_starts(directory))
+        if not starts.begun and not _counted_before(directory):
+            starts = replace(starts, begun=time.time())
         unfinished = directory / f".{_FILE}"
-        unfinished.write_text(json.dumps(asdict(census)))
+        unfinished.write_text(json.dumps(asdict(starts)))
         unfinished.replace(directory / _FILE)
-    return census
+    return starts
 
 
 def _counted_before(directory: Path) -> bool:
     """Whether there are counts already, as there are when this file was lost, for example in a power failure."""
-    return any(path.name != "counter_carried.db" for path in directory.glob("counter_*.db"))
+    return any(directory.glob("counter_*.db"))
 
 
 def expect_workers(directory: Path, workers: int) -> None:
-    """Say that a server begins: its first workers take nobody's place."""
+    """Record that a server starts with that many workers, which replace no others."""
     directory.mkdir(parents=True, exist_ok=True)
-    change_census(directory, lambda census: replace(census, first_starts=workers))
+    change_worker_starts(directory, lambda starts: replace(starts, first_starts=workers))
 
 
 def master_is_this_process(directory: Path, patience_seconds: float = DEFAULT_PATIENCE_SECONDS) -> None:
-    """Say that this process is gunicorn's master.
+    """Record this process as gunicorn's master.
 
     Args:
         directory: the metrics folder.
@@ -89,24 +90,24 @@ def master_is_this_process(directory: Path, patience_seconds: float = DEFAULT_PA
     """
     directory.mkdir(parents=True, exist_ok=True)
     pid = os.getpid()
-    change_census(
+    change_worker_starts(
         directory,
-        lambda census: replace(census, master=pid, master_started=start_time(pid), patience_seconds=patience_seconds),
+        lambda starts: replace(starts, master=pid, master_started=start_time(pid), patience_seconds=patience_seconds),
     )
 
 
 def count_start(directory: Path) -> None:
     """Count the start of a worker."""
-    change_census(
+    change_worker_starts(
         directory,
-        lambda census: (
-            replace(census, first_starts=census.first_starts - 1)
-            if census.first_starts
-            else replace(census, restarts=census.restarts + 1)
+        lambda starts: (
+            replace(starts, first_starts=starts.first_starts - 1)
+            if starts.first_starts
+            else replace(starts, restarts=starts.restarts + 1)
         ),
     )
 
 
 def count_set_aside(directory: Path) -> None:
     """Count a metric file that was set aside."""
-    change_census(directory, lambda census: replace(census, set_aside=census.set_aside + 1))
+    change_worker_starts(directory, lambda starts: replace(starts, set_aside=starts.set_aside + 1))

@@ -2,86 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from gte_monitoring.contract import (
-    CONTRACT,
     METHODS,
     OTHER_METHOD,
     PHASES,
     REASONS,
     STATUSES,
-    TASK_TYPES,
     UNKNOWN_TASK,
     UNMATCHED_PATH,
     Metric,
+    general_metrics,
 )
-from gte_monitoring.recording.cells import Cells
+from gte_monitoring.recording.request_series import RequestSeries
+from gte_monitoring.recording.requests import Http, Outcome
+from gte_monitoring.settings import DEFAULT_TASK_TYPES
 
-# In metric files the monitor's own metrics have names that begin so: what an app calls alike stays apart from them.
-OWN_PREFIX = "monitor_"
+# The monitor's own metrics begin so in metric files, which keeps them apart from an app's metrics of the same name.
+MONITOR_PREFIX = "monitor_"
 _METHODS = frozenset(METHODS)
 _STATUSES = frozenset(STATUSES)
 _REASONS = frozenset(REASONS)
 _EXCEPTION_STATUS = "500"
 
 
-class Http(NamedTuple):
-    """An HTTP request and what it was answered with.
-
-    Attributes:
-        method: the HTTP method; unusual ones are counted as `other`.
-        rule: the URL rule that matched, None where none did.
-        status: of the answer.
-    """
-
-    method: str
-    rule: str | None
-    status: int
-
-
-class Outcome(NamedTuple):
-    """How a task ended.
-
-    Attributes:
-        status: `success`, `error` or `invalid`.
-        reason: one of the contract's reasons, "" for a success.
-    """
-
-    status: str
-    reason: str = ""
-
-
 class Recorder:
     """Records what a worker does. Every series with known label values exists from the start, at 0."""
 
-    def __init__(self, task_types: Sequence[str] = TASK_TYPES) -> None:
+    def __init__(self, task_types: Sequence[str] = DEFAULT_TASK_TYPES, metrics: Iterable[Metric] = ()) -> None:
         """Make the metric objects; in a worker, `join_metrics` must have come before.
 
         Args:
             task_types: the known tasks; any other word is counted as `unknown`, so clients can't add series.
+            metrics: the app's own entries of the contract, besides the general ones.
         """
         self.registry = CollectorRegistry()
-        self._cells = Cells(self.registry)
-        made: dict[str, Any] = {
-            entry.name: _make(entry, self.registry) for entry in CONTRACT if entry.origin == "worker"
-        }
+        self._requests = RequestSeries(self.registry)
+        contract = (*general_metrics(task_types), *metrics)
+        self._metrics = {entry.name: _make(entry, self.registry) for entry in contract if entry.origin == "worker"}
         tasks = (*task_types, UNKNOWN_TASK)
-        # Children are looked up here once: a lookup costs more than what it is for.
-        self._active: dict[str, Gauge] = {task: made["gte_active_requests"].labels(task) for task in tasks}
-        self._tokens: dict[str, Counter] = {task: made["gte_input_tokens_total"].labels(task) for task in tasks}
-        self._truncated: dict[str, Counter] = {task: made["gte_truncated_inputs_total"].labels(task) for task in tasks}
-        self._phase: dict[str, Histogram] = {phase: made["gte_phase_seconds"].labels(phase) for phase in PHASES}
-        self._busy: Counter = made["gte_inference_busy_seconds_total"]
-        self._queue_depth: Gauge = made["gte_queue_depth"]
-        self._batch_texts: Histogram = made["gte_batch_texts"]
-        self._batch_tokens: Histogram = made["gte_batch_tokens"]
-        self._http_exceptions: Counter = made["flask_http_request_exceptions_total"]
+        # Children are looked up here once: a lookup costs more than recording in one.
+        self._active: dict[str, Gauge] = {task: self.metric("gte_active_requests").labels(task) for task in tasks}
+        self._tokens: dict[str, Counter] = {task: self.metric("gte_input_tokens_total").labels(task) for task in tasks}
+        self._truncated: dict[str, Counter] = {
+            task: self.metric("gte_truncated_inputs_total").labels(task) for task in tasks
+        }
+        self._phase: dict[str, Histogram] = {phase: self.metric("gte_phase_seconds").labels(phase) for phase in PHASES}
+        self._http_exceptions: Counter = self.metric("flask_http_request_exceptions_total")
         for method in ("GET", "POST"):
             self._http_exceptions.labels(method, _EXCEPTION_STATUS)
+
+    def metric(self, name: str) -> Any:
+        """The Counter, Gauge or Histogram of an entry of the contract that workers record themselves.
+
+        Raises:
+            KeyError: there is no such entry.
+        """
+        return self._metrics[name]
 
     def task_label(self, task_type: object) -> str:
         """The value of the label `task_type` for what a client sent."""
@@ -102,7 +83,7 @@ class Recorder:
             http: the request and its answer.
             seconds: from its arrival to its answer.
         """
-        self._cells.add((*_labels(http), "", "", ""), seconds)
+        self._requests.add((*_labels(http), "", "", ""), seconds)
 
     def task_finished(self, http: Http, seconds: float, task_type: str, outcome: Outcome) -> Outcome:
         """Count a finished HTTP request that is a task, as both.
@@ -118,29 +99,19 @@ class Recorder:
         """
         status = outcome.status if outcome.status in _STATUSES else "error"
         reason = "" if status == "success" else outcome.reason if outcome.reason in _REASONS else "internal"
-        self._cells.add((*_labels(http), task_type, status, reason), seconds)
+        self._requests.add((*_labels(http), task_type, status, reason), seconds)
         return Outcome(status, reason)
 
     def phase(self, phase: str, seconds: float) -> None:
-        """Record how long a part of a request took."""
+        """Record how long a phase of a request took; `phase` is one of `PHASES`."""
         self._phase[phase].observe(seconds)
 
     def volume(self, task_type: str, tokens: int, truncated: int) -> None:
-        """Record what a request brought: tokens, and texts that were cut."""
+        """Record how many tokens a request had, and how many of its texts were truncated."""
         if tokens:
             self._tokens[task_type].inc(tokens)
         if truncated:
             self._truncated[task_type].inc(truncated)
-
-    def batch(self, texts: int, tokens: int, seconds: float) -> None:
-        """Record one computation: its size, and the time its slot was busy."""
-        self._batch_texts.observe(texts)
-        self._batch_tokens.observe(tokens)
-        self._busy.inc(seconds)
-
-    def queue_depth(self, texts: int) -> None:
-        """Say how many texts wait in this worker."""
-        self._queue_depth.set(texts)
 
     def http_exception(self, method: str) -> None:
         """Count an HTTP request that ended in an exception nobody handled."""
@@ -156,10 +127,10 @@ def _method(method: str) -> str:
 
 
 def _make(entry: Metric, registry: CollectorRegistry) -> Counter | Gauge | Histogram:
-    name = OWN_PREFIX + entry.name
+    name = MONITOR_PREFIX + entry.name
     if entry.kind == "counter":
         return Counter(name, entry.help, entry.label_names, registry=registry)
     if entry.kind == "gauge":
-        # Only live modes: a sum over workers that are gone would never go down again.
+        # A live mode: a sum over workers that are gone would never go down again.
         return Gauge(name, entry.help, entry.label_names, registry=registry, multiprocess_mode="livesum")
     return Histogram(name, entry.help, entry.label_names, registry=registry, buckets=entry.bounds)

@@ -6,14 +6,13 @@ from pathlib import Path
 
 from flask import Flask
 
-from gte_monitoring.recording.recorder import Recorder
 from gte_monitoring.task_monitor import TaskMonitor
 from gte_service.api import cross_origin, errors, headers, keys, openai_api, openapi, page, predict, probes
 from gte_service.api.access_log import AccessLog
 from gte_service.api.json_provider import ReadableJson
+from gte_service.serving.inference_recorder import InferenceRecorder
 from gte_service.serving.model_holder import ModelHolder
 from gte_service.settings import Settings
-from gte_service.tasks.registry import TASKS
 
 
 def create_app(settings: Settings, slot: int) -> Flask:
@@ -26,7 +25,7 @@ def create_app(settings: Settings, slot: int) -> Flask:
     app.json = ReadableJson(app)
     # A redirect from //predict to /predict would be followed without the body.
     app.url_map.merge_slashes = False
-    recorder = Recorder(tuple(TASKS))
+    recorder = InferenceRecorder()
     holder = ModelHolder(settings, slot, recorder)
     log = AccessLog(slot, lambda: holder.revision)
     tasks = {"/predict": "", openai_api.EMBEDDINGS: "embedding"}

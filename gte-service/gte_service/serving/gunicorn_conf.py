@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from gte_monitoring.processes.slot_setup import join_metrics
 from gte_monitoring.processes.worker_starts import master_is_this_process
+from gte_monitoring.recording.slot_setup import join_metrics
 from gte_service.settings import read_settings
 from gte_service.tasks.spans.segmenter import load_dictionary
 
@@ -33,7 +33,7 @@ loglevel = "warning"
 
 
 def on_starting(server: Any) -> None:
-    """Be known as the master; load the segmenter's dictionary before the fork: the workers share its memory."""
+    """Record this process as the master; load the segmenter's dictionary before the fork, so that workers share it."""
     master_is_this_process(_settings.metrics_dir)
     load_dictionary()
 

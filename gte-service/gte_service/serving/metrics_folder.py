@@ -1,22 +1,25 @@
-"""The folder of this replica's metric files: the same after a restart, and no other replica's."""
+"""Claims the folder of this replica's metric files: the same one after a restart, and none of another replica."""
 
 from __future__ import annotations
 
 import fcntl
 import logging
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from gte_monitoring.exposition.metric_files import reserve
+from gte_monitoring.disk_space import RESERVED_BYTES, give_space
 
 _MOST_REPLICAS = 256
+# Counters, histograms and gauges.
+_FILES_OF_A_WORKER = 3
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class MetricsFolder:
-    """A folder that is this process's as long as `lock` is open."""
+    """A folder that belongs to this process as long as `lock` is open."""
 
     path: Path
     lock: IO[str]
@@ -52,7 +55,13 @@ def _claim(home: Path) -> MetricsFolder:
         except BlockingIOError:
             lock.close()
             continue
-        # A full disk shows here, not when a worker writes and is killed for it.
-        reserve(path / "counter_carried.db")
+        if not any(path.glob("counter_*.db")):
+            _require_space(path)
         return MetricsFolder(path, lock)
     raise OSError(f"all {_MOST_REPLICAS} folders are taken")
+
+
+def _require_space(path: Path) -> None:
+    """Fail if the disk is too full for a worker's first files; the files of an earlier start have their space."""
+    with tempfile.TemporaryFile(dir=path) as probe:
+        give_space(probe.fileno(), _FILES_OF_A_WORKER * RESERVED_BYTES)

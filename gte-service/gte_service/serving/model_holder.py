@@ -12,11 +12,11 @@ from pathlib import Path
 import torch
 
 from gte_monitoring.processes.procfs import start_time
-from gte_monitoring.recording.recorder import Recorder
 from gte_service.engine.batcher import Batch, Limits, Watcher
 from gte_service.engine.compute_lock import Turns
 from gte_service.engine.encoder import Encoder
 from gte_service.errors import ModelError, ModelNotReady
+from gte_service.serving.inference_recorder import InferenceRecorder
 from gte_service.serving.status import (
     ModelStatus,
     State,
@@ -45,7 +45,7 @@ class ModelHolder(Watcher):
         cache: vectors of labels that clients have sent.
     """
 
-    def __init__(self, settings: Settings, slot: int, recorder: Recorder) -> None:
+    def __init__(self, settings: Settings, slot: int, recorder: InferenceRecorder) -> None:
         """Hold the model for the worker in `slot`."""
         self._settings = settings
         self._slot = slot

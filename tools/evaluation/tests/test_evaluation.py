@@ -1,36 +1,25 @@
-"""The evaluation: its labelled sets, its measures, and a whole run against a real service."""
+"""The labelled sets, the measures, and how answers are scored."""
 
 from __future__ import annotations
 
-import http.server
 import json
-import math
 import re
-import subprocess
-import sys
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from itertools import chain
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from conftest import Service as RunningService
-from conftest import free_port
-from tools.evaluation import data, judging, measures
-from tools.evaluation.client import Model, Service
-from tools.evaluation.command import main
-from tools.evaluation.errors import AnswerError, DataError, ServiceError
-from tools.evaluation.judging import Judgement
+from tools import ROOT
+from tools.evaluation import data, measures, scoring
+from tools.evaluation.errors import AnswerError, DataError
+from tools.evaluation.scoring import TaskScores
 from tools.evaluation.tasks import TASKS
 
-FOLDER = data.SETS.parent.parent
-# What the service was made from and what its documents show is no question of the evaluation.
-TASKS_FOLDER = FOLDER / "gte_service" / "tasks"
-SHOWN = [FOLDER.parent / "README.md", *TASKS_FOLDER.rglob("*.py"), *TASKS_FOLDER.rglob("*.yaml")]
+# The examples must not be ones that the service was made from or that its documents show.
+TASKS_FOLDER = ROOT / "gte-service" / "gte_service" / "tasks"
+SHOWN = [ROOT / "README.md", *TASKS_FOLDER.rglob("*.py"), *TASKS_FOLDER.rglob("*.yaml")]
 
 
 def shown() -> str:
@@ -47,12 +36,8 @@ def examples(name: str) -> list[Any]:
     return TASKS[name].examples()
 
 
-def scores(judgement: Judgement) -> dict[str, float]:
+def scores(judgement: TaskScores) -> dict[str, float]:
     return {measure.name: measure.score for measure in judgement.measures}
-
-
-def url_of(service: RunningService) -> str:
-    return f"http://127.0.0.1:{service.port}"
 
 
 # The labelled sets
@@ -215,10 +200,8 @@ def test_nothing_to_find_and_nothing_found_is_right() -> None:
 
 
 def test_what_differs_in_number_does_not_belong_together() -> None:
-    with pytest.raises(ValueError, match="2 and 1"):
+    with pytest.raises(ValueError, match="shorter"):
         measures.overlap([{"a"}, {"b"}], [{"a"}])
-    with pytest.raises(ValueError, match="2 and 1"):
-        measures.cosine([1, 0], [1])
 
 
 def test_accuracy_and_mean() -> None:
@@ -266,12 +249,7 @@ def test_character_f1_counts_each_character_as_often_as_it_occurs(expected: str,
     assert measures.character_f1(expected, found) == pytest.approx(f1)
 
 
-def test_cosine_is_the_angle_whatever_the_lengths() -> None:
-    assert measures.cosine([2, 0], [3, 3]) == pytest.approx(math.sqrt(0.5))
-    assert measures.cosine([0, 0], [1, 0]) == 0
-
-
-# How answers are judged
+# How answers are scored
 
 
 def test_a_far_text_that_is_as_near_makes_an_embedding_wrong() -> None:
@@ -281,43 +259,43 @@ def test_a_far_text_that_is_as_near_makes_an_embedding_wrong() -> None:
     right = [[1.0, 0.0], [1.0, 0.1], [1.0, 0.2], [0.0, 1.0]]
     as_near = [[1.0, 0.0], [1.0, 0.1], [2.0, 0.2], [0.0, 1.0]]
     nearer = [[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [1.0, 0.0]]
-    judged = judging.neighbours([example(name) for name in "abc"], [right, as_near, nearer])
-    assert scores(judged) == {"near text is the nearest": pytest.approx(1 / 3)}
-    assert [wrong.where for wrong in judged.wrong] == ["b", "c"]
-    assert judged.wrong[1].found.startswith("farther (1.000")
+    scored = scoring.neighbours([example(name) for name in "abc"], [right, as_near, nearer])
+    assert scores(scored) == {"near text is the nearest": pytest.approx(1 / 3)}
+    assert [wrong.where for wrong in scored.wrong] == ["b", "c"]
+    assert scored.wrong[1].found.startswith("farther (1.000")
 
 
 def test_a_ranking_is_right_by_its_first() -> None:
     asked = [data.Ranking(where, "x", ("k", "l", "m", "n"), 2) for where in "ab"]
-    judged = judging.rankings(asked, [{"ranking": [2, 0, 1, 3]}, {"ranking": [0, 2, 1, 3]}])
-    assert list(scores(judged).values()) == [0.5]
-    assert [(wrong.where, wrong.expected, wrong.found) for wrong in judged.wrong] == [("b", "m", "k")]
+    scored = scoring.rankings(asked, [{"ranking": [2, 0, 1, 3]}, {"ranking": [0, 2, 1, 3]}])
+    assert list(scores(scored).values()) == [0.5]
+    assert [(wrong.where, wrong.expected, wrong.found) for wrong in scored.wrong] == [("b", "m", "k")]
 
 
 def test_labels_of_their_own_are_counted_apart() -> None:
     asked = [data.Labelled("a", "x", "sports", ()), data.Labelled("b", "x", "food", ()),
              data.Labelled("c", "x", "甲", ("甲", "乙"))]  # fmt: skip
-    judged = judging.labels(asked, [{"label": "sports"}, {"label": "travel"}, {"label": "甲"}])
-    assert scores(judged) == {"right label": 0.5, "right label, of labels sent along": 1}
-    assert [measure.examples for measure in judged.measures] == [2, 1]
-    assert [(wrong.where, wrong.expected, wrong.found) for wrong in judged.wrong] == [("b", "food", "travel")]
+    scored = scoring.labels(asked, [{"label": "sports"}, {"label": "travel"}, {"label": "甲"}])
+    assert scores(scored) == {"right label": 0.5, "right label, of labels sent along": 1}
+    assert [measure.examples for measure in scored.measures] == [2, 1]
+    assert [(wrong.where, wrong.expected, wrong.found) for wrong in scored.wrong] == [("b", "food", "travel")]
 
 
 def test_an_answer_is_measured_where_there_is_one_and_found_or_not_everywhere() -> None:
     asked = [data.Question(where, "北京市和《呐喊》", "?", answer)
              for where, answer in zip("abcde", ["《呐喊》", "北京市", "北京市", None, None], strict=True)]  # fmt: skip
     none = {"found": False, "answer": None}
-    judged = judging.questions(
+    scored = scoring.questions(
         asked, [{"found": True, "answer": "呐喊"}, {"found": True, "answer": "北京"}, none, none,
                 {"found": True, "answer": "北京"}]
     )  # fmt: skip
-    assert scores(judged) == {
+    assert scores(scored) == {
         "exact match, where there is an answer": pytest.approx(1 / 3),
         "character F1, where there is an answer": pytest.approx((1 + 0.8 + 0) / 3),
         "found or not found, rightly": pytest.approx(3 / 5),
     }
-    assert [wrong.where for wrong in judged.wrong] == ["b", "c", "e"]
-    assert [measure.examples for measure in judged.measures] == [3, 3, 5]
+    assert [wrong.where for wrong in scored.wrong] == ["b", "c", "e"]
+    assert [measure.examples for measure in scored.measures] == [3, 3, 5]
 
 
 def entity(start: int, end: int, kind: str) -> dict[str, Any]:
@@ -331,7 +309,7 @@ def test_entities_are_right_by_span_and_type() -> None:
         data.Named("b", "上海", (data.Entity(0, 2, "place"),)),
         data.Named("c", "好的", ()),
     ]
-    judged = judging.names(
+    scored = scoring.names(
         asked,
         [
             {"entities": [entity(0, 2, "person"), entity(4, 6, "work")]},
@@ -340,8 +318,8 @@ def test_entities_are_right_by_span_and_type() -> None:
         ],
     )
     # Of three expected and four found, two are right with their type and three by their span.
-    assert scores(judged) == {"F1 of entities: span and type": 4 / 7, "F1 of spans alone": 6 / 7}
-    assert [(wrong.where, wrong.expected, wrong.found) for wrong in judged.wrong] == [
+    assert scores(scored) == {"F1 of entities: span and type": 4 / 7, "F1 of spans alone": 6 / 7}
+    assert [(wrong.where, wrong.expected, wrong.found) for wrong in scored.wrong] == [
         ("b", "上海 place", "上 place; 上海 person")
     ]
 
@@ -357,15 +335,15 @@ def test_a_relation_has_a_direction_unless_it_is_symmetric() -> None:
         data.Related("b", text, (("鲁迅", "author_of", "呐喊"),)),
     ]
     both_ways = [relation("许广平", "spouse_of", "鲁迅"), relation("鲁迅", "spouse_of", "许广平")]
-    judged = judging.relations(
+    scored = scoring.relations(
         asked,
         [
             {"relations": [relation("鲁迅", "author_of", "呐喊》"), *both_ways]},
             {"relations": [relation("呐喊", "author_of", "鲁迅")]},
         ],
     )
-    assert list(scores(judged).values()) == [pytest.approx(2 * 2 / (3 + 3))]
-    assert [(wrong.where, wrong.expected, wrong.found) for wrong in judged.wrong] == [
+    assert list(scores(scored).values()) == [pytest.approx(2 * 2 / (3 + 3))]
+    assert [(wrong.where, wrong.expected, wrong.found) for wrong in scored.wrong] == [
         ("b", "鲁迅 author_of 呐喊", "呐喊 author_of 鲁迅")
     ]
 
@@ -386,14 +364,14 @@ def test_triggers_and_arguments_of_events_are_measured_apart() -> None:
         [event("accident", "去世", [("subject", "秦川")])],
         [],
     ]
-    judged = judging.events(asked, [{"events": answer} for answer in answers])
+    scored = scoring.events(asked, [{"events": answer} for answer in answers])
     # One trigger of two is right; of three arguments expected and three found, one is.
-    assert scores(judged) == {"F1 of (type, trigger)": 0.5, "F1 of (type, role, argument)": pytest.approx(1 / 3)}
-    assert [wrong.where for wrong in judged.wrong] == ["a", "b"]
+    assert scores(scored) == {"F1 of (type, trigger)": 0.5, "F1 of (type, role, argument)": pytest.approx(1 / 3)}
+    assert [wrong.where for wrong in scored.wrong] == ["a", "b"]
 
 
 def right_answer(example: Any) -> Any:
-    """What a service without fault would say."""
+    """The answer of a service without fault."""
     if isinstance(example, data.Neighbour):
         return [[1.0, 0.0], [1.0, 0.1], *([0.0, 1.0] for _ in example.far)]
     if isinstance(example, data.Ranking):
@@ -403,27 +381,27 @@ def right_answer(example: Any) -> Any:
     if isinstance(example, data.Question):
         return {"found": example.answer is not None, "answer": example.answer}
     if isinstance(example, data.Named):
-        return {"entities": [vars(one) for one in example.entities]}
+        return {"entities": [vars(entity) for entity in example.entities]}
     return {
         "relations": [relation(*triple) for triple in getattr(example, "relations", ())],
-        "events": [event(one.type, one.trigger, one.arguments) for one in getattr(example, "events", ())],
+        "events": [event(found.type, found.trigger, found.arguments) for found in getattr(example, "events", ())],
     }
 
 
 @pytest.mark.parametrize("name", TASKS)
 def test_right_answers_to_the_whole_set_score_1(name: str) -> None:
     asked = examples(name)
-    judged = TASKS[name].judge(asked, [right_answer(example) for example in asked])
-    assert set(scores(judged).values()) == {1.0}
-    assert judged.wrong == ()
+    scored = TASKS[name].score(asked, [right_answer(example) for example in asked])
+    assert set(scores(scored).values()) == {1.0}
+    assert scored.wrong == ()
 
 
 @pytest.mark.parametrize(
     ("name", "nothing"), [("ner", {"entities": []}), ("relation", {"relations": []}), ("event", {"events": []})]
 )
-def test_who_finds_nothing_scores_0_however_many_texts_have_nothing(name: str, nothing: Any) -> None:
+def test_finding_nothing_scores_0_however_many_texts_have_nothing(name: str, nothing: Any) -> None:
     asked = examples(name)
-    assert set(scores(TASKS[name].judge(asked, [nothing] * len(asked))).values()) == {0.0}
+    assert set(scores(TASKS[name].score(asked, [nothing] * len(asked))).values()) == {0.0}
 
 
 @pytest.mark.parametrize(
@@ -444,218 +422,6 @@ def test_who_finds_nothing_scores_0_however_many_texts_have_nothing(name: str, n
 )
 def test_an_answer_of_another_shape_is_told_with_its_example(name: str, answer: Any, words: str) -> None:
     with pytest.raises(AnswerError) as error:
-        TASKS[name].judge(examples(name)[:1], [answer])
+        TASKS[name].score(examples(name)[:1], [answer])
     assert str(error.value).startswith(f"{name}.jsonl:1: ")
     assert words in str(error.value)
-
-
-# Asking a service
-
-
-def test_a_service_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--task", "sentiment"], {"GTE_PORT": str(free_port())}) == 1
-    assert "gives no answer" in capsys.readouterr().err
-
-
-def test_a_service_that_is_not_ready_is_told_with_its_reason(
-    new_service: Callable[..., RunningService], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    service = new_service(GTE_MODEL_DIR=str(tmp_path / "nowhere"))
-    service.wait_until("failed")
-    assert main([], {"GTE_PORT": str(service.port)}) == 1
-    said = capsys.readouterr().err
-    assert "not ready (failed: " in said
-    assert "nowhere does not exist" in said
-
-
-def test_something_else_at_the_address_is_told(service: RunningService, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--url", f"http://127.0.0.1:{service.metrics_port}"], {}) == 1
-    assert "is not gte-service" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("arguments", "environ", "words"),
-    [
-        (["--task", "sing"], {}, "invalid choice"),
-        (["--url", "127.0.0.1:5000"], {}, "no address of a service"),
-        (["--url", "http://127.0.0.1:99999"], {}, "--url http://127.0.0.1:99999"),
-        (["--url", "http://me:secret@127.0.0.1"], {}, "GTE_API_KEY"),
-        (["--json", "/nowhere/at/all.json"], {}, "folder that exists"),
-        ([], {"GTE_PORT": "http"}, "GTE_PORT='http'"),
-        ([], {"GTE_PORT": "70000"}, "GTE_PORT='70000'"),
-        ([], {"GTE_API_KEY": "a\nb"}, "printable ASCII"),
-    ],
-)
-def test_bad_options_end_with_2(
-    arguments: list[str], environ: dict[str, str], words: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    try:
-        status: Any = main(arguments, environ)
-    except SystemExit as end:
-        status = end.code
-    said = capsys.readouterr().err
-    assert status == 2
-    assert words in said
-    assert "secret" not in said
-
-
-def test_an_error_of_the_service_names_the_example(service: RunningService) -> None:
-    asking = Service(url_of(service))
-    with pytest.raises(AnswerError, match="HTTP 400: unknown_task: "):
-        asking.predict("sing", input_text="x")
-    pair = [data.Neighbour(f"x:{number}", text, "y", ("z", "w")) for number, text in enumerate(["x", " "], 1)]
-    with pytest.raises(AnswerError, match=r"^x:2: invalid_input: .* is empty"):
-        TASKS["embedding"].evaluate(asking, pair)
-    many = [data.Neighbour(f"x:{number}", "x", "y", ("z",) * 200) for number in (1, 2)]
-    with pytest.raises(AnswerError, match=r"^x:1 to 2: HTTP 413: too_large: "):
-        TASKS["embedding"].evaluate(asking, many)
-
-
-def test_every_example_gets_its_own_part_of_a_batch(service: RunningService) -> None:
-    asking = Service(url_of(service))
-    words = "天地人山水火风雨雪云花"
-    asked = [
-        data.Neighbour("x:1", word, "近", ("远", "高", "低")[: 2 + (place > 6)]) for place, word in enumerate(words)
-    ]
-    answers = list(TASKS["embedding"].ask(asking, asked))
-    assert [len(answer) for answer in answers] == [2 + len(example.far) for example in asked]
-    for answer, example in zip(answers, asked, strict=True):
-        for vector, text in zip(answer, (example.text, example.near, *example.far), strict=True):
-            assert vector == pytest.approx(asking.predict("embedding", input_text=text), abs=1e-5)
-
-
-def test_labels_of_their_own_are_sent_with_their_examples_alone(service: RunningService) -> None:
-    choices: list[tuple[str, ...]] = [("天气", "股票"), (), ("天气", "足球"), ("天气", "足球")]
-    asked = [data.Labelled("x:1", "天气", "天气", labels) for labels in choices]
-    answers = TASKS["classification"].ask(Service(url_of(service)), asked)
-    offered = [{place["label"] for place in answer["ranking"]} for answer in answers]
-    assert offered == [set(labels or data.TOPICS) for labels in choices]
-
-
-def test_figures_of_two_models_do_not_mix(service: RunningService) -> None:
-    asking = Service(url_of(service))
-    assert asking.model() == Model("builtin:lexical", service.readiness()["revision"], demo=True)
-    asking.predict("embedding", input_text="x")
-    asking._model = Model("builtin:lexical", "an earlier one", demo=True)
-    with pytest.raises(ServiceError, match="the model changed during the run"):
-        asking.predict("embedding", input_text="x")
-
-
-@contextmanager
-def listener() -> Iterator[tuple[str, list[str | None]]]:
-    """Takes any request and notes its Authorization, as no service tells which key it was sent."""
-    seen: list[str | None] = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            seen.append(self.headers["Authorization"])
-            self.send_response(401)
-            self.end_headers()
-            self.wfile.write(b'{"error": {"code": "unauthorized", "message": "wrong key."}}')
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the name of the library)
-            pass
-
-    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}", seen
-        server.shutdown()
-        thread.join()
-
-
-def test_the_key_is_sent_and_a_refusal_told(capsys: pytest.CaptureFixture[str]) -> None:
-    with listener() as (url, seen):
-        assert main(["--url", url], {"GTE_API_KEY": "k-1"}) == 1
-        assert main(["--url", url], {"GTE_API_KEY": ""}) == 1
-    assert seen == ["Bearer k-1", None]
-    assert "unauthorized: wrong key. Set GTE_API_KEY." in capsys.readouterr().err
-
-
-def test_a_damaged_set_stops_the_run_before_anything_is_asked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(data, "SETS", tmp_path)
-    (tmp_path / "sentiment.jsonl").write_text('{"text": "x", "label": "good"}\n', encoding="utf-8")
-    # Nothing listens there, and that is not what is told.
-    assert main(["--task", "sentiment"], {"GTE_PORT": str(free_port())}) == 1
-    said = capsys.readouterr().err
-    assert "sentiment.jsonl:1 has the label 'good'" in said
-    assert "no answer" not in said
-
-
-def test_a_task_that_fails_leaves_the_others_their_figures(
-    new_service: Callable[..., RunningService],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    # Four texts are too many for this service, two are not.
-    service = new_service(GTE_WORKERS="1", GTE_MAX_TEXTS="3")
-    service.wait_until("ready")
-    monkeypatch.setattr(data, "SETS", tmp_path)
-    for name, content in (
-        ("embedding", {"text": "天气很好", "near": "天晴", "far": ["股票", "足球"]}),
-        ("classification", {"text": "天气很好", "label": "天气很好", "labels": ["天气很好", "股票"]}),
-    ):
-        (tmp_path / f"{name}.jsonl").write_text(json.dumps(content), encoding="utf-8")
-    out = tmp_path / "out"
-    tasks = ["--task", "classification", "--task", "embedding"]
-    assert main(["--url", url_of(service), "--json", str(out), *tasks], {}) == 1
-    said = capsys.readouterr()
-    assert "embedding could not be measured. embedding.jsonl:1: HTTP 413: too_large: " in said.err
-    rows = [line.split() for line in said.out.splitlines()]
-    assert [
-        "classification",
-        "1",
-        *["right", "label,", "of", "labels", "sent", "along"],
-        "1.000",
-        "1",
-        "of",
-        "1",
-    ] in rows
-    assert ["embedding", "–", "not", "measured,", "see", "below", "–"] in rows
-    written = json.loads(out.read_text(encoding="utf-8"))
-    assert list(written["tasks"]) == ["classification"]
-    assert list(written["failed"]) == ["embedding"]
-
-
-def test_a_whole_run_measures_every_task_and_names_the_model_first(service: RunningService, tmp_path: Path) -> None:
-    out = tmp_path / "figures.json"
-    command = [sys.executable, "-m", "tools.evaluation", "--url", url_of(service), "--json", str(out), "--show-wrong"]
-    ended = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, check=False, timeout=300)
-    assert ended.returncode == 0, ended.stderr
-    revision = service.readiness()["revision"]
-    first, *lines = ended.stdout.splitlines()
-    assert first == f"Model: builtin:lexical, revision {revision}, at {url_of(service)}"
-    assert any(line.startswith("!!") and "floor, it compares characters only" in line for line in lines)
-    written = json.loads(out.read_text(encoding="utf-8"))
-    assert (written["model"], written["revision"], written["demo"]) == ("builtin:lexical", revision, True)
-    assert list(written["tasks"]) == list(TASKS)
-    assert written["failed"] == {}
-    for name, judged in written["tasks"].items():
-        assert judged["examples"] == len(examples(name))
-        for measure in judged["measures"]:
-            assert 0 <= measure["score"] <= 1
-            row = [name, str(measure["examples"]), *measure["name"].split(), f"{measure['score']:.3f}"]
-            assert any(line.split()[: len(row)] == row for line in lines), row
-        assert f"{name}: {len(judged['wrong'])} of {judged['examples']} not wholly right" in lines
-    # Who compares characters is wrong now and then, and sometimes right.
-    assert 0 < len(list(chain(*(judged["wrong"] for judged in written["tasks"].values())))) < 400
-
-
-def test_names_of_labels_types_and_roles_are_those_of_the_service(service: RunningService) -> None:
-    asking = Service(url_of(service))
-    answers = {name: list(TASKS[name].ask(asking, examples(name))) for name in ("ner", "relation", "event")}
-    events = [event for answer in answers["event"] for event in answer["events"]]
-    seen: list[tuple[set[str], tuple[str, ...]]] = [
-        ({place["label"] for place in asking.predict("sentiment", input_text="天气")["ranking"]}, data.SENTIMENTS),
-        ({place["label"] for place in asking.predict("classification", input_text="天气")["ranking"]}, data.TOPICS),
-        ({entity["type"] for answer in answers["ner"] for entity in answer["entities"]}, data.ENTITY_TYPES),
-        ({one["relation"] for answer in answers["relation"] for one in answer["relations"]}, data.RELATIONS),
-        ({event["type"] for event in events}, data.EVENT_TYPES),
-        ({argument["role"] for event in events for argument in event["arguments"]}, data.ROLES),
-    ]
-    for found, known in seen:
-        assert found
-        assert found <= set(known)

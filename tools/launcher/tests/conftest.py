@@ -1,7 +1,9 @@
-"""What several test files share: the checkout, a small web server, and projects of Compose that leave nothing."""
+"""Shared by several test files: a small web server, Compose projects that leave nothing, and a stand-in for Docker."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -11,10 +13,9 @@ from pathlib import Path
 import pytest
 
 from tools.launcher.compose import Compose
-from tools.launcher.engine import ask_engine
+from tools.launcher.container_engine import ask_engine
 
-ROOT = Path(__file__).resolve().parents[3]
-
+needs_docker = pytest.mark.skipif(shutil.which("docker") is None, reason="no docker program on this host")
 needs_engine = pytest.mark.skipif(not ask_engine().version, reason="no container engine answers on this host")
 
 Serve = Callable[[int, str, bytes], str]
@@ -63,3 +64,17 @@ def project(tmp_path: Path) -> Iterator[Callable[[str], Compose]]:
     yield write
     for compose in composes:
         compose.capture("down", "--volumes", "--remove-orphans", "--timeout", "1", profile="*")
+
+
+@pytest.fixture
+def fake_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Put a program named `docker` first on the PATH, with the shell commands that it runs."""
+
+    def write(script: str) -> None:
+        program = tmp_path / "bin" / "docker"
+        program.parent.mkdir()
+        program.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+
+    return write

@@ -1,16 +1,14 @@
-"""What is read from Compose, with the project's own compose.yaml."""
+"""Reads the project's own compose.yaml through Compose."""
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 
-from tools.launcher.compose import Compose, Port, Stack, names, parse_rows, parse_stack
-from tools.launcher.errors import SettingsError, StackError
-from tools.launcher.tests.conftest import ROOT
+from tools import ROOT
+from tools.launcher.compose import Compose, Port, Stack, names, parse_stack
+from tools.launcher.errors import EngineError, SettingsError
+from tools.launcher.tests.conftest import needs_docker
 
-needs_docker = pytest.mark.skipif(shutil.which("docker") is None, reason="no docker program on this host")
 SETTINGS = {
     "COMPOSE_PROJECT_NAME": "one",
     "GTE_PORT": "15000",
@@ -68,7 +66,7 @@ def test_a_setting_that_compose_refuses_is_shown_in_its_words() -> None:
 
 @needs_docker
 def test_a_program_that_hangs_is_given_up() -> None:
-    with pytest.raises(StackError, match="has not ended after 0 s"):
+    with pytest.raises(EngineError, match="has not ended after 0 s"):
         Compose(ROOT).capture("config", timeout=0.001)
 
 
@@ -85,12 +83,3 @@ def test_a_service_without_anything_is_read() -> None:
     stack = parse_stack({"name": "p", "services": {"a": {"image": "a:1", "environment": None, "ports": None}}})
     assert stack.services["a"].ports == ()
     assert names(stack.active()) == ["a"]
-
-
-@pytest.mark.parametrize("text", ['{"a": 1}\n{"a": 2}\n', '[{"a": 1}, {"a": 2}]'])
-def test_rows_are_read_in_both_forms_that_compose_has(text: str) -> None:
-    assert parse_rows(text) == [{"a": 1}, {"a": 2}]
-
-
-def test_no_rows_are_no_rows() -> None:
-    assert parse_rows("\n") == []

@@ -1,87 +1,76 @@
-"""The launcher reads .env as Compose does."""
+"""Settings come from .env as Compose reads it, with the environment over it."""
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tools.launcher.errors import SettingsError
-from tools.launcher.settings import folder_overrides, parse_env_file, read_settings
+from tools import cli
+from tools.launcher.errors import EngineError, SettingsError
+from tools.launcher.settings import folder_overrides, read_settings
+from tools.launcher.tests.conftest import needs_docker
 
-LINES = {
-    "PLAIN=value": "value",
-    "SPACED = value  ": "value",
-    "export EXPORTED=value": "value",
-    "COMMENTED=value # why": "value",
-    "HASH=a#b": "a#b",
-    "SINGLE='a # b'": "a # b",
-    'DOUBLE="a # b" # why': "a # b",
-    "EMPTY=": "",
-    "BEGINS_WITH_HASH= # no comment": "# no comment",
-    "EQUALS=http://mirror.example/debian?a=b": "http://mirror.example/debian?a=b",
-    "FROM_ABOVE=${PLAIN}/models": "value/models",
-    "UNBRACED=$PLAIN": "value",
-    'DOUBLE_FROM_ABOVE="${PLAIN} # b"': "value # b",
-    "SINGLE_FROM_ABOVE='${PLAIN}'": "${PLAIN}",
-    "FROM_ENVIRONMENT=${LAUNCHER_TEST_HOME}/models": "/home/models",
-    "CHINESE=/数据/模型": "/数据/模型",
-}
+ENVIRON = {"PATH": os.environ["PATH"]}
 
 
-ENVIRON = {"LAUNCHER_TEST_HOME": "/home"}
+def read(folder: Path, text: str, environ: dict[str, str] | None = None) -> dict[str, str]:
+    """The settings of a folder whose .env has this text, without the PATH that the reading needs."""
+    (folder / ".env").write_text(text, encoding="utf-8")
+    settings = read_settings(folder, {**ENVIRON, **(environ or {})})
+    del settings["PATH"]
+    return settings
 
 
-@pytest.mark.parametrize(("line", "value"), LINES.items())
-def test_a_line_is_read(line: str, value: str) -> None:
-    values = parse_env_file(f"PLAIN=value\n{line}", ENVIRON)
-    assert list(values.values())[-1] == value
+@needs_docker
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("A=value # why", "value"),
+        ("export A='a # b'", "a # b"),
+        ("A=${HOME}/models", "/home/models"),
+        ("A='${HOME}'", "${HOME}"),
+        ('A="two\nlines"', "two\nlines"),
+        ("A=/数据/模型", "/数据/模型"),
+    ],
+)
+def test_a_line_has_the_meaning_that_it_has_for_compose(tmp_path: Path, line: str, value: str) -> None:
+    assert read(tmp_path, line, {"HOME": "/home"})["A"] == value
 
 
-def test_comments_and_other_lines_are_no_settings() -> None:
-    assert parse_env_file("# GTE_PORT=1\n\n  #GTE_PORT=2\nno assignment\n", {}) == {}
-
-
-@pytest.mark.skipif(shutil.which("docker") is None, reason="no docker program on this host")
-def test_compose_reads_the_same_values(tmp_path: Path) -> None:
-    text = "\n".join(LINES)
-    ours = parse_env_file(text, ENVIRON)
-    used = "\n".join(f"      {name}: ${{{name}}}" for name in ours)
-    (tmp_path / ".env").write_text(text, encoding="utf-8")
-    (tmp_path / "compose.yaml").write_text(
-        f"services:\n  one:\n    image: one\n    labels:\n{used}\n", encoding="utf-8"
-    )
-    form = ["docker", "compose", "config", "--format", "json"]
-    shown = subprocess.run(
-        form, cwd=tmp_path, env={**os.environ, **ENVIRON}, capture_output=True, text=True, check=True
-    )
-    # `config` doubles each dollar, so that what it prints could be read again.
-    labels = json.loads(shown.stdout)["services"]["one"]["labels"]
-    assert {name: value.replace("$$", "$") for name, value in labels.items()} == ours
-
-
+@needs_docker
 def test_the_environment_goes_over_the_file(tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text("GTE_PORT=1\nGTE_MODEL=a/b\n", encoding="utf-8")
-    assert read_settings(tmp_path, {"GTE_PORT": "2"}) == {"GTE_PORT": "2", "GTE_MODEL": "a/b"}
+    assert read(tmp_path, "A=1\nB=a/b\n", {"A": "2"}) == {"A": "2", "B": "a/b"}
 
 
+@needs_docker
 def test_an_empty_value_in_the_environment_unsets_the_one_of_the_file(tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text("WHEELS_DIR=/wheels\n", encoding="utf-8")
-    assert read_settings(tmp_path, {"WHEELS_DIR": ""}) == {}
+    assert read(tmp_path, "A=/wheels\nB=\n", {"A": ""}) == {}
 
 
+@needs_docker
+def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
+    (tmp_path / "数据").mkdir()
+    assert read(tmp_path / "数据", "A=1\n") == {"A": "1"}
+
+
+@needs_docker
 def test_there_need_be_no_file(tmp_path: Path) -> None:
-    assert read_settings(tmp_path, {}) == {}
+    assert read_settings(tmp_path, ENVIRON) == ENVIRON
 
 
-def test_a_file_that_is_no_text_is_refused_with_its_name(tmp_path: Path) -> None:
-    (tmp_path / ".env").write_bytes(b"\xff\xfeG\x00")
-    with pytest.raises(SettingsError, match=r"\.env can't be read"):
-        read_settings(tmp_path, {})
+@needs_docker
+def test_a_file_that_compose_cannot_read_is_refused_in_its_words(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"\.env: line [0-9]+: unterminated quoted value") as raised:
+        read(tmp_path, 'A=1\nB="never closed\n')
+    assert ".env.example" in str(raised.value)
+    assert raised.value.status == cli.WRONG_USAGE
+
+
+def test_without_docker_the_reason_is_given(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="no `docker` program"):
+        read_settings(tmp_path, {"PATH": str(tmp_path)})
 
 
 def test_folders_become_absolute_from_the_project_folder(tmp_path: Path) -> None:

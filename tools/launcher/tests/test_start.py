@@ -6,24 +6,25 @@ from collections.abc import Callable
 
 import pytest
 
+from tools import ROOT
 from tools.launcher.compose import Compose
 from tools.launcher.errors import StackError
 from tools.launcher.images import is_present
 from tools.launcher.start import Container, containers, start, worst_containers
-from tools.launcher.tests.conftest import ROOT, needs_engine
+from tools.launcher.tests.conftest import needs_engine
 
 HEALTHY = {"Service": "a", "State": "running", "Health": "healthy"}
 SICK = {"Service": "a", "State": "running", "Health": "unhealthy"}
 
 
 def test_a_replica_that_is_not_healthy_decides_whatever_the_order() -> None:
-    assert worst_containers([HEALTHY, SICK])["a"].said == "unhealthy"
-    assert worst_containers([SICK, HEALTHY])["a"].said == "unhealthy"
+    assert worst_containers([HEALTHY, SICK])["a"].description == "unhealthy"
+    assert worst_containers([SICK, HEALTHY])["a"].description == "unhealthy"
     assert worst_containers([HEALTHY, HEALTHY])["a"].healthy
 
 
 @pytest.mark.parametrize(
-    ("container", "healthy", "failed", "said"),
+    ("container", "healthy", "failed", "description"),
     [
         (Container("running", "healthy"), True, False, "healthy"),
         (Container("running", ""), True, False, "running"),
@@ -34,8 +35,8 @@ def test_a_replica_that_is_not_healthy_decides_whatever_the_order() -> None:
         (Container("created", ""), False, False, "created"),
     ],
 )
-def test_the_states_of_a_container(container: Container, healthy: bool, failed: bool, said: str) -> None:
-    assert (container.healthy, container.failed, container.said) == (healthy, failed, said)
+def test_the_states_of_a_container(container: Container, healthy: bool, failed: bool, description: str) -> None:
+    assert (container.healthy, container.failed, container.description) == (healthy, failed, description)
 
 
 @pytest.fixture
@@ -79,7 +80,7 @@ def test_a_service_that_is_not_healthy_is_named_with_the_end_of_its_log(
 
 
 @needs_engine
-def test_a_port_that_is_taken_is_said_with_what_to_do(services: Callable[[str, str], Compose]) -> None:
+def test_a_port_that_is_taken_is_reported_with_what_to_do(services: Callable[[str, str], Compose]) -> None:
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as taken:

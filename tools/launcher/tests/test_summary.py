@@ -1,4 +1,4 @@
-"""The list that ends `make up`, and what it says loudly."""
+"""The list that ends `make up`, and its banners."""
 
 from __future__ import annotations
 
@@ -41,34 +41,34 @@ def test_columns_stand_below_each_other() -> None:
     assert table([["a", "bb", ""], ["ccc", "d", "e"]]) == "a    bb\nccc  d   e"
 
 
-def test_the_demo_model_is_said_loudly(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_demo_model_has_a_banner(capsys: pytest.CaptureFixture[str]) -> None:
     print_model(ModelState("ready", "", "builtin:lexical", "abc", demo=True))
     assert "!!  DEMO MODEL: builtin:lexical, revision abc" in capsys.readouterr().out
 
 
 def test_another_model_is_named_with_its_revision(capsys: pytest.CaptureFixture[str]) -> None:
     print_model(ModelState("ready", "", "a/b", "abc"))
-    said = capsys.readouterr().out
-    assert "Model: a/b, revision abc" in said
-    assert "DEMO" not in said
+    printed = capsys.readouterr().out
+    assert "Model: a/b, revision abc" in printed
+    assert "DEMO" not in printed
 
 
 @pytest.mark.parametrize(
-    ("state", "said"),
+    ("state", "line"),
     [(ModelState(), "gives no answer"), (ModelState("loading", "loading it", demo=True), "loading it")],
 )
 def test_a_model_that_is_not_ready_is_not_called_ready(
-    state: ModelState, said: str, capsys: pytest.CaptureFixture[str]
+    state: ModelState, line: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     print_model(state)
-    assert said in capsys.readouterr().out
+    assert line in capsys.readouterr().out
 
 
 def test_what_is_left_out_is_named_with_its_image(capsys: pytest.CaptureFixture[str]) -> None:
     print_left_out([STACK.services["grafana"]])
-    said = capsys.readouterr().out
-    assert "!!  LEFT OUT: grafana" in said
-    assert "grafana:1" in said
+    printed = capsys.readouterr().out
+    assert "!!  LEFT OUT: grafana" in printed
+    assert "grafana:1" in printed
 
 
 def test_nothing_left_out_is_not_mentioned(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""Where PyTorch's wheel is looked for."""
+"""The folder that PyTorch's wheel is taken from, and the version that it must have."""
 
 from __future__ import annotations
 
@@ -6,10 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from tools.launcher.compose import Service
-from tools.launcher.wheels import find_links_folders, has_torch, parse_pip_configuration, wheels_override
+from tools import ROOT
+from tools.launcher.compose import Compose, Service
+from tools.launcher.errors import SettingsError
+from tools.launcher.tests.conftest import needs_docker
+from tools.launcher.wheels import find_links_folders, has_torch, wheels_override
 
-BUILD = [Service("gte-service", "gte:1", built=True, build_contexts={"wheels": "offline/wheels"})]
+BUILD = [
+    Service(
+        "gte-service",
+        "gte:1",
+        built=True,
+        build_args={"TORCH_VERSION": "2.13.0+cpu"},
+        build_contexts={"wheels": "offline/wheels"},
+    )
+]
 
 
 @pytest.fixture
@@ -23,22 +34,6 @@ def wheels(tmp_path: Path) -> Path:
 def test_paths_and_file_addresses_are_folders_and_others_are_not() -> None:
     links = "/wheels\nfile:///more%20wheels https://mirror.example/wheels\n~/own"
     assert find_links_folders(links) == [Path("/wheels"), Path("/more wheels"), Path.home() / "own"]
-
-
-@pytest.mark.parametrize(
-    ("listed", "found"),
-    [
-        ("global.cert='/ca.crt'\nglobal.find-links='/a'\n", "/a"),
-        ("global.find-links='/a'\ninstall.find-links='/b'\n", "/b"),
-        (":env:.find-links='/c'\nglobal.find-links='/a'\ninstall.find-links='/b'\n", "/c"),
-        ("global.find-links='/a\\n/b'\n", "/a\n/b"),
-        ('global.find-links="/it\'s"\n', "/it's"),
-        ("download.find-links='/a'\n", ""),
-        ("", ""),
-    ],
-)
-def test_pips_configuration_is_read_in_its_own_order(listed: str, found: str) -> None:
-    assert parse_pip_configuration(listed) == found
 
 
 def test_no_find_links_are_no_folders() -> None:
@@ -59,11 +54,19 @@ def test_the_folder_of_pip_is_taken(tmp_path: Path, wheels: Path, monkeypatch: p
     assert wheels_override(BUILD, {}, tmp_path) == {"WHEELS_DIR": str(wheels)}
 
 
-def test_pips_configuration_is_asked_where_there_is_no_variable(
-    tmp_path: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "[global]\nfind-links = {}",
+        "[global]\nfind-links = /a\n    {}",
+        "[global]\nfind-links = /a\n[install]\nfind-links = {}",
+    ],
+)
+def test_pips_configuration_is_read_where_there_is_no_variable(
+    tmp_path: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch, lines: str
 ) -> None:
     configuration = tmp_path / "pip.conf"
-    configuration.write_text(f"[global]\nfind-links = {wheels}\n", encoding="utf-8")
+    configuration.write_text(lines.format(wheels), encoding="utf-8")
     monkeypatch.setenv("PIP_CONFIG_FILE", str(configuration))
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
     assert wheels_override(BUILD, {}, tmp_path) == {"WHEELS_DIR": str(wheels)}
@@ -86,3 +89,27 @@ def test_a_wheel_in_the_projects_own_folder_goes_first(
 def test_a_build_without_wheels_needs_no_folder(tmp_path: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
     assert wheels_override([Service("inbox", "inbox:1", built=True)], {}, tmp_path) == {}
+
+
+@pytest.mark.parametrize("settings", [True, False])
+def test_a_wheel_of_another_version_is_named_before_a_build(tmp_path: Path, wheels: Path, settings: bool) -> None:
+    (old := next(wheels.iterdir())).rename(wheels / old.name.replace("2.13.0", "2.12.1"))
+    if not settings:
+        (tmp_path / "offline").mkdir()
+        wheels.rename(tmp_path / "offline/wheels")
+    with pytest.raises(SettingsError, match=r"holds torch-2\.12\.1\+cpu-.*built with torch 2\.13\.0\+cpu"):
+        wheels_override(BUILD, {"WHEELS_DIR": str(wheels)} if settings else {}, tmp_path)
+
+
+def test_a_folder_of_pip_with_another_version_is_passed_over(
+    tmp_path: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (old := next(wheels.iterdir())).rename(wheels / old.name.replace("2.13.0", "2.12.1"))
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
+    assert wheels_override(BUILD, {}, tmp_path) == {}
+
+
+@needs_docker
+def test_the_version_is_the_one_that_compose_builds_with() -> None:
+    arguments = Compose(ROOT).read().services["gte-service"].build_args
+    assert arguments["TORCH_VERSION"].endswith("+cpu")

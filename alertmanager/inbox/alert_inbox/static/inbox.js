@@ -58,7 +58,7 @@ function merge(fresh) {
   const list = byId("notifications");
   const freshList = fresh.getElementById("notifications");
   if (!list || !freshList) {
-    // Nothing may have changed: then leave the page alone, for the reader may be copying the command.
+    // Without a change leave the page alone: the reader may be copying the command.
     if (list || freshList) {
       byId("main").replaceChildren(...fresh.getElementById("main").childNodes);
     }
@@ -117,7 +117,7 @@ async function refresh() {
     byId("stale").hidden = true;
     byId("updated").textContent = words.updated.replace("{time}", clock(lastAnswer));
   } catch {
-    // Said once: a screen reader would read the same words again every ten seconds.
+    // Only once: a screen reader would read the same words again every ten seconds.
     if (byId("stale").hidden) {
       byId("stale").textContent = words.stale.replace("{time}", show(lastAnswer));
       byId("stale").hidden = false;

@@ -1,0 +1,1 @@
+"""The server's processes: their slots, starts, heartbeats, backlog and figures."""

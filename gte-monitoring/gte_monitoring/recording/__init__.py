@@ -1,0 +1,1 @@
+"""What a worker writes: the metrics of requests, in files of its slot."""

@@ -1,0 +1,63 @@
+"""The service's metric contract: every metric's name, type, labels, bounds and meaning, once.
+
+Rules, dashboards, documents and tests are checked against `CONTRACT`; `docs/metrics.md` holds a table made from it. Its
+task types are the files of `tasks/types/`. It imports the standard library only.
+"""
+
+from __future__ import annotations
+
+from gte_monitoring.contract import Label, Metric, general_metrics
+from gte_service.tasks.types import TASK_TYPES
+
+__all__ = ["CONTRACT", "INFERENCE_METRICS", "TASK_TYPES"]
+
+_BATCH_TEXTS_BOUNDS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
+_BATCH_TOKENS_BOUNDS = (16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0)
+
+# One entry a metric: name, kind and labels; help; Chinese help; who measures it, bounds.
+# fmt: off
+INFERENCE_METRICS: tuple[Metric, ...] = (
+    Metric("gte_queue_depth", "gauge", (),
+           "Texts waiting to be computed, summed over live workers. "
+           "Alert when it stays above 0: the machine is at capacity.",
+           "等待计算的文本数，对存活的工作进程求和。持续大于 0 时应告警：机器已满载。"),
+    Metric("gte_batch_texts", "histogram", (),
+           "Texts per batch. Alert when it stays at 1 under load: texts are not being batched.",
+           "每个批次的文本数。高负载下一直为 1 时应告警：没有合并计算。", bounds=_BATCH_TEXTS_BOUNDS),
+    Metric("gte_batch_tokens", "histogram", (),
+           "Tokens per batch. Alert when it falls after a release under the same load.",
+           "每个批次的 token 数。新版本发布后在相同负载下下降时应告警。", bounds=_BATCH_TOKENS_BOUNDS),
+    Metric("gte_inference_busy_seconds_total", "counter", (),
+           "Seconds that inference slots spent computing. "
+           "Alert when its rate divided by gte_inference_slots stays above 0.8: little capacity is left.",
+           "推理槽位的计算时间（秒）。其速率除以 gte_inference_slots 持续超过 0.8 时应告警：余量很小。"),
+    Metric("gte_inference_slots", "gauge", (),
+           "Batches that can be computed at the same time: as many as the CPUs carry and as there are ready workers. "
+           "Alert when it falls.",
+           "可同时计算的批次数，取决于 CPU 和就绪的工作进程数。下降时应告警。", "exporter"),
+    Metric("gte_model_info", "gauge",
+           tuple(Label(name, (), ".*") for name in ("model", "revision", "precision", "device", "engine")),
+           "1, with the model that answers as labels; join it to add the model's version to a series. "
+           "Alert when model is builtin:lexical in production: that is the demo model.",
+           "值为 1，标签描述当前应答的模型；可与其他序列关联以获得模型版本。"
+           "生产环境中 model 为 builtin:lexical 时应告警：那是演示模型。", "exporter"),
+    Metric("gte_model_ready", "gauge", (),
+           "1 when the model has answered a probe text in every worker. Alert when it stays at 0.",
+           "模型在每个工作进程中都已应答探测文本时为 1。持续为 0 时应告警。", "exporter"),
+    Metric("gte_model_load_seconds", "gauge", (),
+           "Longest time that a live worker took to load the model. "
+           "Alert when it is much longer than at the last start.",
+           "存活的工作进程中最长的模型加载时间（秒）。远高于上次启动时应告警。", "exporter"),
+    Metric("gte_model_download_bytes", "gauge", (),
+           "Bytes of the model downloaded so far. Alert when it stops growing below gte_model_download_total_bytes.",
+           "已下载的模型字节数。低于 gte_model_download_total_bytes 却不再增长时应告警。", "exporter"),
+    Metric("gte_model_download_total_bytes", "gauge", (),
+           "Size of the model download in bytes; 0 when nothing is downloaded. "
+           "Alert when it exceeds the free disk space.",
+           "需下载的模型总字节数；不下载时为 0。超过磁盘剩余空间时应告警。", "exporter"),
+)
+# fmt: on
+"""What only a service that computes a model has."""
+
+CONTRACT = (*general_metrics(TASK_TYPES), *INFERENCE_METRICS)
+"""Every metric of the service."""

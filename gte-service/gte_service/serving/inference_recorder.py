@@ -1,0 +1,30 @@
+"""Records in a worker what an inference service measures besides its requests: the queue, and batches."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from gte_monitoring import Recorder
+from gte_service.contract import INFERENCE_METRICS, TASK_TYPES
+
+
+class InferenceRecorder(Recorder):
+    """The recorder of a worker of this service."""
+
+    def __init__(self) -> None:
+        """Make the metric objects; in a worker, `join_metrics` must have come before."""
+        super().__init__(TASK_TYPES, INFERENCE_METRICS)
+        self._busy: Counter = self.metric("gte_inference_busy_seconds_total")
+        self._queue_depth: Gauge = self.metric("gte_queue_depth")
+        self._batch_texts: Histogram = self.metric("gte_batch_texts")
+        self._batch_tokens: Histogram = self.metric("gte_batch_tokens")
+
+    def batch(self, texts: int, tokens: int, seconds: float) -> None:
+        """Record one batch: its size, and the seconds that its inference slot was busy."""
+        self._batch_texts.observe(texts)
+        self._batch_tokens.observe(tokens)
+        self._busy.inc(seconds)
+
+    def queue_depth(self, texts: int) -> None:
+        """Record how many texts are waiting in this worker."""
+        self._queue_depth.set(texts)

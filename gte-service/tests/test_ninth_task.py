@@ -1,0 +1,77 @@
+"""A new file in tasks/types/ is all that a ninth task needs: contract, table, counters and registry have it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+NAME = "summary"
+# The same for the eight and for the ninth: what each place knows of the task.
+PROGRAM = f"""
+    import json
+    from gte_service.contract import CONTRACT
+    from gte_service.serving.inference_recorder import InferenceRecorder
+    from gte_service.tasks.registry import TASKS
+    from tests.config.metrics import CONTRACT_SERIES, matcher_faults
+    from tools.metrics_table import table
+
+    name = {NAME!r}
+    asked = (("task_type", "=", name),)
+    samples = [sample for family in InferenceRecorder().registry.collect() for sample in family.samples]
+    print(json.dumps({{
+        "contract": [e.name for e in CONTRACT if e.labels and e.labels[0].allows(name) and e.labels[0].values],
+        "table": f"`{{name}}`" in table(),
+        "counters": sorted({{s.name for s in samples if s.labels.get("task_type") == name}}),
+        "registry": name in TASKS,
+        "rules": not list(matcher_faults("m", CONTRACT_SERIES["gte_task_requests_total"], asked)),
+    }}))
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of what knows tasks."""
+    for folder in ("gte-monitoring/gte_monitoring", "gte-service/gte_service", "tools", "tests/config", "prometheus"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__", "bench*"))
+    (tmp_path / "tests" / "__init__.py").touch()
+    return tmp_path
+
+
+def known(project: Path) -> dict[str, object]:
+    folders = [project, project / "gte-monitoring", project / "gte-service"]
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(PROGRAM)], cwd=project, capture_output=True, text=True, check=False,
+        env=dict(os.environ) | {"PYTHONPATH": os.pathsep.join(map(str, folders))}, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found: dict[str, object] = json.loads(done.stdout)
+    return found
+
+
+def test_a_new_file_is_enough(project: Path) -> None:
+    before = known(project)
+    assert before == {"contract": [], "table": False, "counters": [], "registry": False, "rules": False}
+    types = project / "gte-service" / "gte_service" / "tasks" / "types"
+    source = (types / "embedding.py").read_text().replace('"embedding"', f'"{NAME}"')
+    (types / f"{NAME}.py").write_text(source)
+    assert known(project) == {
+        "contract": [
+            "gte_task_requests_total", "gte_task_errors_total", "gte_task_latency_seconds", "gte_active_requests",
+            "gte_input_tokens_total", "gte_truncated_inputs_total",
+        ],
+        "table": True,
+        "counters": [
+            "monitor_gte_active_requests", "monitor_gte_input_tokens_created", "monitor_gte_input_tokens_total",
+            "monitor_gte_truncated_inputs_created", "monitor_gte_truncated_inputs_total",
+        ],
+        "registry": True,
+        "rules": True,
+    }  # fmt: skip

@@ -1,0 +1,48 @@
+""".env.example explains every setting, with the default of compose.yaml."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tools import ROOT
+
+_EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8")
+_COMPOSE = (ROOT / "compose.yaml").read_text(encoding="utf-8")
+EXPLAINED = dict(re.findall(r"^#([A-Z][A-Z0-9_]*)=(.*)$", _EXAMPLE, flags=re.MULTILINE))
+READ = set(re.findall(r"\$\{([A-Z][A-Z0-9_]*)", _COMPOSE))
+DEFAULTS = dict(re.findall(r"\$\{([A-Z][A-Z0-9_]*):?-([^}]+)\}", _COMPOSE))
+
+# Set by `make smoke` for one call.
+NOT_FOR_PEOPLE = {"SMOKE_LEFT_OUT"}
+# Read by Compose itself.
+COMPOSES_OWN = {"COMPOSE_PROJECT_NAME": "gte-observability"}
+# Their default is something that is empty, which nobody would write down.
+SHOWN_BY_EXAMPLE = {"GTE_MODEL_DIR", "GTE_API_KEYS_FILE"}
+
+
+def test_every_setting_that_is_read_is_explained() -> None:
+    assert READ - NOT_FOR_PEOPLE - set(EXPLAINED) == set()
+
+
+def test_every_setting_that_is_explained_is_read() -> None:
+    assert set(EXPLAINED) - READ - set(COMPOSES_OWN) == set()
+
+
+@pytest.mark.parametrize("name", sorted(set(DEFAULTS) - SHOWN_BY_EXAMPLE))
+def test_the_default_is_the_one_of_compose(name: str) -> None:
+    assert EXPLAINED[name] == DEFAULTS[name]
+
+
+def test_the_project_has_the_name_that_compose_gives_it() -> None:
+    assert EXPLAINED["COMPOSE_PROJECT_NAME"] == re.findall(r"^name: (.*)$", _COMPOSE, flags=re.MULTILINE)[0]
+
+
+def test_nothing_is_set_until_somebody_uncomments_it() -> None:
+    assert [line for line in _EXAMPLE.splitlines() if line and not line.startswith("#")] == []
+
+
+def test_each_part_is_explained_in_chinese_too() -> None:
+    parts = [part for part in _EXAMPLE.split("\n\n") if re.search(r"^#[A-Z]", part, flags=re.MULTILINE)]
+    assert [part for part in parts if not re.search(r"[\u4e00-\u9fff]", part)] == []

@@ -1,9 +1,0 @@
-"""Lets the tests import the package and the fake stack in every import mode of pytest."""
-
-import sys
-from pathlib import Path
-
-HERE = Path(__file__).parent
-for folder in (HERE, HERE / "tests"):
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))

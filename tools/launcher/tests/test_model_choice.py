@@ -1,0 +1,114 @@
+"""The choice of the model that the stack starts with; the demo model is never taken in silence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tools import ROOT
+from tools.launcher import model_choice
+from tools.launcher.compose import Compose, Service, Stack
+from tools.launcher.errors import SettingsError
+from tools.launcher.model_choice import DEMO_MODEL, Choice, check_folder, demo, probe_url
+
+GTE = "iic/nlp_gte_sentence-embedding_chinese-large"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("config.json", "vocab.txt", "pytorch_model.bin"):
+        (tmp_path / name).write_text("content", encoding="utf-8")
+    return tmp_path
+
+
+def choose(
+    monkeypatch: pytest.MonkeyPatch,
+    model: str = GTE,
+    settings: dict[str, str] | None = None,
+    prepared: bool = False,
+    unreachable: str = "",
+) -> tuple[Choice, list[str]]:
+    """Choose where a copy is kept here or not and ModelScope answers or not; returns the questions asked too."""
+    asked = []
+
+    def is_prepared(compose: Compose) -> bool:
+        asked.append("copies")
+        return prepared
+
+    def why_unreachable(compose: Compose, url: str) -> str:
+        asked.append("network")
+        return unreachable
+
+    monkeypatch.setattr(model_choice, "is_prepared", is_prepared)
+    monkeypatch.setattr(model_choice, "unreachable", why_unreachable)
+    stack = Stack("p", {"gte-service": Service("gte-service", "gte:1", environment={"GTE_MODEL": model})})
+    return model_choice.choose(Compose(ROOT), stack, settings or {}), asked
+
+
+@pytest.mark.parametrize(
+    ("given", "description", "questions"),
+    [
+        ({"settings": {"GTE_MODEL_DIR": "/models/gte"}}, "the local folder /models/gte", []),
+        ({"model": "builtin:lexical"}, "builtin:lexical, as GTE_MODEL says", []),
+        ({"prepared": True}, f"{GTE}, from the copy kept on this host", ["copies"]),
+        ({}, f"{GTE}, downloaded from ModelScope now", ["copies", "network"]),
+    ],
+)
+def test_the_settings_decide_then_the_copies_kept_here_then_the_network(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], description: str, questions: list[str]
+) -> None:
+    choice, asked = choose(monkeypatch, **given)
+    assert description in choice.description
+    assert (choice.settings, choice.fallback, asked) == ({}, "", questions)
+
+
+def test_the_demo_model_takes_its_place_with_the_reason_where_modelscope_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    choice, _ = choose(monkeypatch, unreachable="no such host")
+    assert (choice.settings, choice.fallback) == ({"GTE_MODEL": DEMO_MODEL}, "no such host")
+    assert "demo model" in choice.description
+
+
+def test_demo_sets_aside_whatever_the_settings_name() -> None:
+    assert demo().settings == {"GTE_MODEL": DEMO_MODEL, "GTE_MODEL_DIR": ""}
+
+
+@pytest.mark.parametrize("weights", ["model.safetensors", "pytorch_model.bin"])
+def test_a_folder_with_either_kind_of_weights_is_whole(folder: Path, weights: str) -> None:
+    (folder / "pytorch_model.bin").rename(folder / weights)
+    check_folder(folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "vocab.txt", "pytorch_model.bin"])
+def test_a_missing_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(SettingsError, match=name):
+        check_folder(folder)
+
+
+def test_an_empty_file_is_as_good_as_none(folder: Path) -> None:
+    (folder / "vocab.txt").write_text("", encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"vocab\.txt is missing or empty"):
+        check_folder(folder)
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="which is no folder"):
+        check_folder(tmp_path / "absent")
+
+
+@pytest.mark.parametrize(
+    ("environment", "site"),
+    [
+        ({}, "https://www.modelscope.cn"),
+        ({"MODELSCOPE_DOMAIN": ""}, "https://www.modelscope.cn"),
+        ({"MODELSCOPE_DOMAIN": "mirror.example"}, "https://mirror.example"),
+        ({"MODELSCOPE_ENDPOINT": "http://mirror.example:8080/"}, "http://mirror.example:8080"),
+    ],
+)
+def test_the_address_that_the_service_would_use_is_asked(environment: dict[str, str], site: str) -> None:
+    service = Service("gte-service", "gte:1", environment=environment)
+    assert probe_url(service, "a/b") == f"{site}/api/v1/models/a/b/repo/files"
