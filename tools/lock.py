@@ -23,9 +23,9 @@ LOCKS = (
     "tests/smoke/requirements",
     "examples/existing-app/requirements",
     "tools/requirements-lint",
-    # "tools/bench/rivals/requirements-sentence-transformers",
-    # "tools/bench/rivals/requirements-modelscope",
-    # "tools/bench/rivals/requirements-infinity",
+    "tools/bench/rivals/requirements-sentence-transformers",
+    "tools/bench/rivals/requirements-modelscope",
+    "tools/bench/rivals/requirements-infinity",
 )
 _OPTIONS = (
     "--quiet", "--generate-hashes", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links",

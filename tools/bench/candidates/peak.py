@@ -32,7 +32,7 @@ Product = Callable[[Tensor, Any, Tensor], Tensor]
 def products() -> dict[str, tuple[Product, Callable[[Tensor], Any]]]:
     """By name: a library's product, and what it makes of the weights beforehand."""
     found: dict[str, tuple[Product, Callable[[Tensor], Any]]] = {"torch": (functional.linear, lambda weight: weight)}
-    if torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+    if torch.backends.mkldnn.is_available():
         pointwise = torch.ops.mkldnn._linear_pointwise
         found["oneDNN"] = (lambda x, weight, bias: pointwise(x, weight, bias, "none", [], ""), lambda weight: weight)
         reorder = torch.ops.mkldnn._reorder_linear_weight

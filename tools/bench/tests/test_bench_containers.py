@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -79,6 +80,7 @@ def test_a_turn_that_fails_is_not_repeated(engine: FakeEngine, capsys: pytest.Ca
     assert capsys.readouterr().err == "no answer; the last try ended with status 500\n"
 
 
+@pytest.mark.skipif(shutil.which("docker") is None, reason="no docker program on this host")
 def test_no_candidate_has_a_network_and_each_is_described() -> None:
     services: dict[str, dict[str, Any]] = json.loads(Workspace().compose("config", "--format", "json"))["services"]
     compared = {*(f"engine-{name}" for name in ENGINES), *(f"service-{name}" for name in SERVICES)}
