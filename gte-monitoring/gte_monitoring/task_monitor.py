@@ -231,10 +231,6 @@ def _request() -> Request:
     return found
 
 
-# The names of before, until the service uses the new ones.
-current, Measured, Counted = request_in_flight, RequestInFlight, FinishedRequest
-
-
 def has_monitor(app: Flask) -> bool:
     """Whether an app has a monitor."""
     return _EXTENSION in app.extensions

@@ -10,7 +10,7 @@ from pathlib import Path
 from gte_service.errors import GteError, SettingsError
 from gte_service.settings import Settings, read_settings
 
-# Imports stand inside the commands: the health check runs every few seconds and must not load torch.
+# Imports are inside the commands: the health check runs every few seconds and must not load torch.
 # ruff: noqa: PLC0415
 
 
@@ -18,7 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        the exit status: 0 done, 1 the answer is no or it failed, 2 a setting or an argument is wrong.
+        the exit status: 0 done, 1 failed or the answer is no, 2 a setting or an argument is wrong.
     """
     options = _parser().parse_args(arguments)
     try:
@@ -37,13 +37,13 @@ def _parser() -> argparse.ArgumentParser:
     for name, run, text in (
         ("serve", _serve, "run the service: exporter, preparer and gunicorn"),
         ("exporter", _exporter, "serve /metrics (a part of serve)"),
-        ("prepare", _prepare, "fetch and prepare the model, trying until it is there (a part of serve)"),
-        ("health", _health, "exit 0 when the service is ready, wait while it is getting ready, exit 1 otherwise"),
+        ("prepare", _prepare, "download and prepare the model, trying until it succeeds (a part of serve)"),
+        ("health", _health, "wait until the service is ready and exit 0; exit 1 if it can't become ready"),
         ("model-present", _model_present, "exit 0 when the model can be used without the network"),
-        ("update-model", _update_model, "take the model that ModelScope has now; used from the next start on"),
+        ("update-model", _update_model, "download the current version of the model; the next start uses it"),
     ):
         commands.add_parser(name, help=text).set_defaults(run=run)
-    write = commands.add_parser("write-model", help="write a model folder by code: the demo model, or random weights")
+    write = commands.add_parser("write-model", help="write a generated model folder: the demo model, or random weights")
     write.add_argument("kind", choices=("lexical", "gte-large-random"))
     write.add_argument("folder", type=Path)
     write.set_defaults(run=_write_model)
@@ -86,8 +86,8 @@ def _prepare(settings: Settings, options: argparse.Namespace) -> int:
 def _health(settings: Settings, options: argparse.Namespace) -> int:
     from gte_service.serving.health import check
 
-    ready, said = check(settings)
-    print(said)
+    ready, description = check(settings)
+    print(description)
     return 0 if ready else 1
 
 
@@ -108,7 +108,7 @@ def _update_model(settings: Settings, options: argparse.Namespace) -> int:
     if settings.is_demo or settings.model_dir:
         raise SettingsError(
             f"{settings.model_name} does not come from ModelScope, so there is nothing to update. "
-            "A changed local folder is taken at the next start."
+            "The next start uses the current content of a local folder."
         )
     configure()
     source = source_of(settings)

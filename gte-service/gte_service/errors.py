@@ -2,11 +2,11 @@
 
 GteError
 ├── SettingsError          a setting has a value that can't be used; the process ends with status 2
-├── ModelError             no usable model; the service lives on and says so in /readyz
+├── ModelError             no usable model; the service keeps running and /readyz shows the reason
 │   ├── ModelFilesError    the files of the model are missing, incomplete or damaged
-│   ├── DownloadError      ModelScope didn't deliver; tried again with back-off
-│   ├── StorageError       no room, or no right to write, where the model is kept
-│   └── PrecisionError     this machine doesn't compute in the precision that is set
+│   ├── DownloadError      the download failed; it is tried again with back-off
+│   ├── StorageError       no space, or no permission to write, where the model is kept
+│   └── PrecisionError     this machine can't compute in the precision that is set
 └── RequestError           one request can't be answered; has an HTTP status and a `reason` of the metric contract
     ├── InvalidJson        400 invalid_json
     │   ├── IncompleteBody 400 invalid_json, code incomplete_body
@@ -22,7 +22,7 @@ GteError
     ├── DeadlineExceeded   504 deadline
     └── InferenceFailed    500 internal
 
-A message says what is wrong, why, and how to put it right. Clients get a `code`; it is the reason where none is named.
+A message says what is wrong, why, and how to fix it. Clients get a `code`; it equals the reason where none is given.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class ModelFilesError(ModelError):
 
 
 class DownloadError(ModelError):
-    """The model could not be fetched from ModelScope."""
+    """The model could not be downloaded from ModelScope."""
 
 
 class StorageError(ModelError):
@@ -55,16 +55,16 @@ class StorageError(ModelError):
 
 
 class PrecisionError(ModelError):
-    """This machine doesn't compute in the precision that is asked for."""
+    """This machine can't compute in the precision that is set."""
 
 
 class RequestError(GteError):
     """One request can't be answered.
 
     Attributes:
-        status: the HTTP status it is answered with.
-        reason: the value of the label `reason` it is counted under.
-        code: what clients can tell it by; as the reason, or finer.
+        status: the HTTP status of the answer.
+        reason: the value of the label `reason` in the metrics.
+        code: identifies the error for clients; the reason, or finer.
         field: the field of the request that is wrong, or None.
     """
 
@@ -89,13 +89,13 @@ class InvalidJson(RequestError):
 
 
 class IncompleteBody(InvalidJson):
-    """The body ended, or broke, before all of it had come."""
+    """The body ended or broke off before it was complete."""
 
     code = "incomplete_body"
 
 
 class SlowBody(InvalidJson):
-    """The body did not come within the time a request may take."""
+    """The body did not arrive within the time a request may take."""
 
     status = 408
     code = "request_timeout"
@@ -109,7 +109,7 @@ class InvalidInput(RequestError):
 
 
 class UnsupportedMedia(RequestError):
-    """The body says of itself that it is something else than JSON."""
+    """The headers declare a body that is not JSON."""
 
     status = 415
     reason = "invalid_input"
@@ -117,14 +117,14 @@ class UnsupportedMedia(RequestError):
 
 
 class UnknownTask(RequestError):
-    """`task_type` names no task of this service."""
+    """`task_type` is not a task of this service."""
 
     status = 400
     reason = "unknown_task"
 
 
 class UnknownModel(RequestError):
-    """`model` names another model than the one that is loaded."""
+    """`model` is not a name of the loaded model."""
 
     status = 404
     reason = "invalid_input"
@@ -146,7 +146,7 @@ class TooLarge(RequestError):
 
 
 class ModelNotReady(RequestError):
-    """The model is still being fetched or loaded, or that has failed."""
+    """The model is still being downloaded or loaded, or loading it has failed."""
 
     status = 503
     reason = "model_not_ready"
@@ -160,11 +160,11 @@ class Overloaded(RequestError):
 
 
 class DeadlineExceeded(RequestError):
-    """The request waited longer than it may; what had not been computed by then was dropped."""
+    """The request exceeded its time limit; texts not computed by then were dropped."""
 
     status = 504
     reason = "deadline"
 
 
 class InferenceFailed(RequestError):
-    """The model failed or hung at this request's texts."""
+    """The model failed or hung on this request's texts."""

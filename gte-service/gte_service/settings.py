@@ -11,12 +11,12 @@ from pathlib import Path
 from gte_service.errors import SettingsError
 
 BUILTIN_LEXICAL = "builtin:lexical"
-# Beyond this the small steps between the matrix products eat what more threads gain.
+# With more threads the small steps between the matrix products take up the gain.
 MOST_THREADS = 8
-# So that a computation takes about as long whatever the CPUs: a text that has just missed one waits for its end.
+# Keeps the length of a computation about the same on any number of CPUs: a new text waits for the current one.
 BATCH_TOKENS_PER_THREAD = 256
 PRECISIONS = ("fp32", "bf16", "int8")
-# As many characters as nobody can try out.
+# Long enough that keys can't be guessed by trying.
 SHORTEST_KEY = 16
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
 DEFAULT_MODEL = "iic/nlp_gte_sentence-embedding_chinese-large"
@@ -24,33 +24,34 @@ DEFAULT_MODEL = "iic/nlp_gte_sentence-embedding_chinese-large"
 
 @dataclass(frozen=True)
 class Settings:
-    """What the environment says, checked.
+    """The settings in the environment, checked.
 
     Attributes:
         model: a ModelScope id (`owner/name`) or `builtin:lexical`.
-        model_revision: the branch, tag or commit asked of ModelScope.
-        model_dir: a local folder that holds the model; if set, nothing is fetched.
-        model_dir_shown: how that folder is called outside of the container, "" if the same.
+        model_revision: the branch, tag or commit to download from ModelScope.
+        model_dir: a local folder that holds the model; if set, nothing is downloaded.
+        model_dir_shown: that folder's path outside of the container, "" if it is the same.
         precision: what the linear layers are computed in: fp32, bf16 or int8.
-        models_home: where fetched and prepared models are kept.
-        run_dir: small files of this run (states, turns); on tmpfs, wiped at the start.
-        metrics_dir: the workers' metric files; they go on when the container is started again.
+        models_home: where downloaded and prepared models are kept.
+        run_dir: small files of this run (states, locks); on tmpfs, wiped at the start.
+        metrics_dir: the workers' metric files; a restarted container continues them.
         port: the API's TCP port.
         metrics_port: the exporter's TCP port.
         workers: gunicorn processes.
-        threads: requests a worker handles at a time; more than the queue holds, so that probes and refusals find one.
+        threads: requests a worker handles at a time; more than the queue holds, so that one is free for probes and
+            refusals.
         torch_threads: threads of one computation.
         computations: how many workers may compute at the same time.
         max_requests: requests after which a worker is replaced; 0 is never.
         batch_tokens: tokens of one computation.
         queue_texts: texts that may wait in a worker; more are refused at once.
         deadline_seconds: longest time a request may take.
-        hang_seconds: a computation that takes longer has hung, and its worker is replaced.
+        hang_seconds: a computation that takes longer is taken to hang, and its worker is replaced.
         max_body_bytes: longest request body in bytes.
         max_texts: most texts in one request.
-        api_keys: what clients may identify themselves by; none means that everyone is served. Not part of its repr.
-        cors_origins: whose pages may ask from a browser, as `scheme://host[:port]`, or `*` for all; none by default.
-        model_aliases: what clients of /v1 may call the model besides its name.
+        api_keys: keys that clients may use; none means that no key is required. Not part of the repr.
+        cors_origins: origins whose pages may send requests from a browser, as `scheme://host[:port]`, or `*` for all.
+        model_aliases: further names of the model for clients of /v1.
         links: addresses shown on the page, by name.
     """
 
@@ -95,21 +96,21 @@ def read_settings(environ: Mapping[str, str] = os.environ, cpus: float | None = 
     """Read and check the settings.
 
     Args:
-        environ: an empty value counts as "not set", as Compose hands on an unset variable.
-        cpus: what the sizes are computed from where they aren't set; None: what this process may use.
+        environ: an empty value counts as "not set": Compose passes an unset variable that way.
+        cpus: CPUs from which unset sizes are computed; None: those that this process may use.
 
     Raises:
         SettingsError: a value can't be used; the message names the variable.
     """
     given = {name: value.strip() for name, value in environ.items() if value.strip()}
-    whole_cpus = max(1, int(available_cpus() if cpus is None else cpus))
-    torch_threads = _whole(given, "GTE_TORCH_THREADS", min(whole_cpus, MOST_THREADS), 1, 256)
-    computations = max(1, whole_cpus // torch_threads)
+    usable_cpus = max(1, int(available_cpus() if cpus is None else cpus))
+    torch_threads = _integer(given, "GTE_TORCH_THREADS", min(usable_cpus, MOST_THREADS), 1, 256)
+    computations = max(1, usable_cpus // torch_threads)
     model = given.get("GTE_MODEL", DEFAULT_MODEL)
     if model != BUILTIN_LEXICAL and (model.startswith("builtin:") or model.count("/") != 1 or " " in model):
         raise SettingsError(
             f"GTE_MODEL={model!r} is neither a ModelScope id nor a built-in model. Write owner/name, for example "
-            f"{DEFAULT_MODEL}, or {BUILTIN_LEXICAL} for the demo model. A local folder goes into GTE_MODEL_DIR."
+            f"{DEFAULT_MODEL}, or {BUILTIN_LEXICAL} for the demo model. Set GTE_MODEL_DIR for a local folder."
         )
     links = {
         name: given[variable]
@@ -130,20 +131,20 @@ def read_settings(environ: Mapping[str, str] = os.environ, cpus: float | None = 
         models_home=Path(given.get("GTE_MODELS_HOME", "/models")),
         run_dir=run_dir,
         metrics_dir=Path(given["GTE_METRICS_DIR"]) if "GTE_METRICS_DIR" in given else run_dir / "metrics",
-        port=_whole(given, "GTE_LISTEN_PORT", 5000, 1, 65535),
-        metrics_port=_whole(given, "GTE_METRICS_LISTEN_PORT", 9090, 1, 65535),
-        # One more than compute at a time: when one dies or hangs, the rest lose nothing.
-        workers=_whole(given, "GTE_WORKERS", computations + 1, 1, 64),
-        threads=_whole(given, "GTE_THREADS", 128, 1, 1024),
+        port=_integer(given, "GTE_LISTEN_PORT", 5000, 1, 65535),
+        metrics_port=_integer(given, "GTE_METRICS_LISTEN_PORT", 9090, 1, 65535),
+        # One more than compute at a time, so that full speed remains when one dies or hangs.
+        workers=_integer(given, "GTE_WORKERS", computations + 1, 1, 64),
+        threads=_integer(given, "GTE_THREADS", 128, 1, 1024),
         torch_threads=torch_threads,
         computations=computations,
-        max_requests=_whole(given, "GTE_MAX_REQUESTS", 0, 0, 10**9),
-        batch_tokens=_whole(given, "GTE_BATCH_TOKENS", BATCH_TOKENS_PER_THREAD * torch_threads, 1, 1 << 20),
-        queue_texts=_whole(given, "GTE_QUEUE_TEXTS", 96, 1, 1 << 20),
-        deadline_seconds=_whole(given, "GTE_DEADLINE_SECONDS", 30, 1, 3600),
-        hang_seconds=_whole(given, "GTE_HANG_SECONDS", 60, 1, 3600),
-        max_body_bytes=_whole(given, "GTE_MAX_BODY_BYTES", 1 << 20, 1 << 10, 1 << 30),
-        max_texts=_whole(given, "GTE_MAX_TEXTS", 256, 1, 100_000),
+        max_requests=_integer(given, "GTE_MAX_REQUESTS", 0, 0, 10**9),
+        batch_tokens=_integer(given, "GTE_BATCH_TOKENS", BATCH_TOKENS_PER_THREAD * torch_threads, 1, 1 << 20),
+        queue_texts=_integer(given, "GTE_QUEUE_TEXTS", 96, 1, 1 << 20),
+        deadline_seconds=_integer(given, "GTE_DEADLINE_SECONDS", 30, 1, 3600),
+        hang_seconds=_integer(given, "GTE_HANG_SECONDS", 60, 1, 3600),
+        max_body_bytes=_integer(given, "GTE_MAX_BODY_BYTES", 1 << 20, 1 << 10, 1 << 30),
+        max_texts=_integer(given, "GTE_MAX_TEXTS", 256, 1, 100_000),
         api_keys=_read_keys(given),
         cors_origins=_origins(given),
         model_aliases=_listed(given, "GTE_MODEL_ALIASES"),
@@ -170,14 +171,14 @@ def available_cpus() -> float:
 
 
 def _read_keys(given: Mapping[str, str]) -> tuple[str, ...]:
-    """The keys of a file, one a line; comments begin with #. A message never holds one."""
+    """The keys of a file, one per line; comments begin with #. An error message never contains a key."""
     if "GTE_API_KEYS_FILE" not in given:
         return ()
     path = given["GTE_API_KEYS_FILE"]
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
     except IsADirectoryError as error:
-        raise SettingsError(f"GTE_API_KEYS_FILE: {path} is a folder. Name a file with one key a line.") from error
+        raise SettingsError(f"GTE_API_KEYS_FILE: {path} is a folder. Name a file with one key per line.") from error
     except PermissionError as error:
         raise SettingsError(
             f"GTE_API_KEYS_FILE: {path} may not be read by the user of this process ({os.getuid()}). Make it readable "
@@ -185,7 +186,7 @@ def _read_keys(given: Mapping[str, str]) -> tuple[str, ...]:
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(
-            f"GTE_API_KEYS_FILE: {path} can't be read ({error}). Name a text file, one key a line."
+            f"GTE_API_KEYS_FILE: {path} can't be read ({error}). Name a text file with one key per line."
         ) from error
     keys: list[str] = []
     for number, line in enumerate(lines, start=1):
@@ -194,14 +195,14 @@ def _read_keys(given: Mapping[str, str]) -> tuple[str, ...]:
             continue
         if len(key) < SHORTEST_KEY or not key.isascii() or not key.isprintable() or " " in key:
             raise SettingsError(
-                f"GTE_API_KEYS_FILE: line {number} of {path} is no key: at least {SHORTEST_KEY} visible ASCII "
-                "characters without blanks. `openssl rand -hex 24` makes one."
+                f"GTE_API_KEYS_FILE: line {number} of {path} is not a key: a key has at least {SHORTEST_KEY} visible "
+                "ASCII characters and no spaces. `openssl rand -hex 24` makes one."
             )
         keys.append(key)
     if not keys:
         raise SettingsError(
-            f"GTE_API_KEYS_FILE: {path} holds no key. Write one a line (`openssl rand -hex 24` makes one), or leave "
-            "the setting out to serve everyone."
+            f"GTE_API_KEYS_FILE: {path} has no key. Write one per line (`openssl rand -hex 24` makes one), or remove "
+            "the setting to serve requests without a key."
         )
     return tuple(dict.fromkeys(keys))
 
@@ -211,26 +212,26 @@ def _origins(given: Mapping[str, str]) -> tuple[str, ...]:
     for origin in origins:
         if origin != "*" and not _ORIGIN.fullmatch(origin):
             raise SettingsError(
-                f"GTE_CORS_ORIGINS: {origin!r} is no origin. Write scheme://host or scheme://host:port without a path, "
-                "several with commas between them, or * for all."
+                f"GTE_CORS_ORIGINS: {origin!r} is not an origin. Write scheme://host or scheme://host:port without "
+                "a path, several separated by commas, or * for all."
             )
     return origins
 
 
 def _listed(given: Mapping[str, str], name: str) -> tuple[str, ...]:
-    """The parts of a value between commas."""
+    """The comma-separated parts of a value."""
     return tuple(part.strip() for part in given.get(name, "").split(",") if part.strip())
 
 
 def _one_of(given: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
-    """One of the choices, the first if nothing is given."""
+    """One of the choices, the first if the setting is missing."""
     text = given.get(name, choices[0])
     if text not in choices:
-        raise SettingsError(f"{name}={text!r} is none of {', '.join(choices)}. Correct it in .env.")
+        raise SettingsError(f"{name}={text!r} is not one of {', '.join(choices)}. Correct it in .env.")
     return text
 
 
-def _whole(given: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+def _integer(given: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
     text = given.get(name)
     if text is None:
         return default

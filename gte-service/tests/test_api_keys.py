@@ -132,8 +132,8 @@ def test_a_file_of_keys_is_read_in_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "holds no key"),
-        ("# only a comment\n\n", "holds no key"),
+        ("", "has no key"),
+        ("# only a comment\n\n", "has no key"),
         (f"{KEYS[0]}\nshort-secret-15\n", "line 2"),
         (f"{KEYS[0]} {KEYS[1]}\n", "line 1"),
         ("schlüssel-mit-umlaut\n", "line 1"),

@@ -100,7 +100,7 @@ def test_transformers_reads_the_demo_model_too(lexical: Prepared) -> None:
 def test_a_weights_file_that_is_cut_off_is_refused(small: Prepared, tmp_path: Path) -> None:
     for file in small.folder.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes()[: 1000 if file.suffix == ".safetensors" else None])
-    with pytest.raises(ModelFilesError, match="not a whole weights file"):
+    with pytest.raises(ModelFilesError, match="not a complete weights file"):
         Encoder(tmp_path)
 
 

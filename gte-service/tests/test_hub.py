@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +18,8 @@ import torch
 from hub_server import MODEL, Hub
 
 from conftest import Service, wait_for
+from gte_service.engine.store.hub import fetch
+from gte_service.errors import DownloadError, StorageError
 
 
 @pytest.fixture
@@ -114,7 +118,7 @@ def test_damaged_content_never_becomes_the_model(hub: Hub, tmp_path: Path) -> No
     hub.damaged = True
     with command(hub, tmp_path, "prepare") as process:
         wait_for(lambda: status(tmp_path)["state"] == "retrying", "the failure is noticed")
-        assert "could not be fetched" in str(status(tmp_path)["detail"])
+        assert "could not be downloaded" in str(status(tmp_path)["detail"])
         hub.damaged = False
         assert process.wait(timeout=90) == 0
     assert status(tmp_path)["state"] == "prepared"
@@ -130,6 +134,31 @@ def test_an_unknown_model_is_said_and_the_log_says_it_once(hub: Hub, tmp_path: P
     assert output.count("no model yet") == 1, output
     assert "Traceback" not in output
     assert "check GTE_MODEL" in str(status(tmp_path)["detail"])
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [
+        (ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"), DownloadError),
+        (TimeoutError(errno.ETIMEDOUT, "Connection timed out"), DownloadError),
+        (socket.gaierror(-2, "Name or service not known"), DownloadError),
+        (PermissionError(errno.EPERM, "Operation not permitted"), DownloadError),
+        (OSError(errno.EHOSTUNREACH, "No route to host"), DownloadError),
+        (PermissionError(errno.EACCES, "Permission denied", "/models/x"), StorageError),
+        (OSError(errno.ENOSPC, "No space left on device"), StorageError),
+        (OSError(errno.EROFS, "Read-only file system"), StorageError),
+    ],
+    ids=lambda value: getattr(value, "strerror", None),
+)
+def test_a_network_error_is_not_called_a_storage_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, raised: OSError, expected: type[Exception]
+) -> None:
+    def snapshot_download(*_: object, **__: object) -> None:
+        raise raised
+
+    monkeypatch.setattr("modelscope.hub.snapshot_download.snapshot_download", snapshot_download)
+    with pytest.raises(expected):
+        fetch(MODEL, "master", [], tmp_path, lambda *_: None)
 
 
 def test_a_changed_upstream_is_taken_only_when_asked(hub: Hub, tmp_path: Path) -> None:

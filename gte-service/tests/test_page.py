@@ -70,7 +70,8 @@ class Page:
         return self.driver.find_element(By.CSS_SELECTOR, selector)
 
     def all(self, selector: str) -> list[WebElement]:
-        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+        found: list[WebElement] = self.driver.find_elements(By.CSS_SELECTOR, selector)
+        return found
 
     def text(self, selector: str) -> str:
         """Text as it is in the document, shown or not."""
@@ -133,7 +134,7 @@ class Page:
 
 def logged(driver: Chrome, kind: str) -> list[dict[str, Any]]:
     """What the browser has logged since the last look."""
-    entries: list[dict[str, Any]] = driver.get_log(kind)  # type: ignore[no-untyped-call]
+    entries: list[dict[str, Any]] = driver.get_log(kind)
     return entries
 
 

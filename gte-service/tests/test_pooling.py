@@ -47,13 +47,13 @@ def test_what_it_says_is_done(tmp_path: Path, config: object, pooling: str) -> N
     "config", [switches("max_tokens"), switches("cls_token", "mean_tokens"), {"pooling_mode": "lasttoken"}]
 )
 def test_another_pooling_is_refused(tmp_path: Path, config: object) -> None:
-    with pytest.raises(ModelFilesError, match=r"1_Pooling/config\.json asks for .*this engine has cls and mean"):
+    with pytest.raises(ModelFilesError, match=r"1_Pooling/config\.json requires .*this engine supports cls and mean"):
         read_pooling(folder_with(tmp_path, config))
 
 
 def test_a_layer_after_the_pooling_is_refused(tmp_path: Path) -> None:
     modules = [{"type": f"sentence_transformers.models.{name}"} for name in ("Transformer", "Pooling", "Dense")]
-    with pytest.raises(ModelFilesError, match=r"modules\.json asks for Dense"):
+    with pytest.raises(ModelFilesError, match=r"modules\.json requires Dense"):
         read_pooling(folder_with(tmp_path, switches("mean_tokens"), modules))
 
 

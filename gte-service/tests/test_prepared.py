@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from conftest import wait_for
 from gte_service.engine.encoder import Encoder
 from gte_service.engine.store.prepared import Prepared, prepare, read_prepared
 from gte_service.errors import ModelFilesError, StorageError
@@ -88,14 +92,14 @@ def test_weights_that_are_cut_off_are_refused_and_leave_nothing(source: Path, tm
     os.truncate(weights, int(weights.stat().st_size * keep))
     with pytest.raises(ModelFilesError):
         prepare(source, "x", tmp_path / "home")
-    assert not (tmp_path / "home").exists() or not list((tmp_path / "home").iterdir())
+    assert not list((tmp_path / "home").glob("[!.]*"))
 
 
 def test_weights_with_nan_are_refused(source: Path, tmp_path: Path) -> None:
     weights = weights_of(source)
     weights["bert.embeddings.LayerNorm.bias"][3] = torch.nan
     torch.save(weights, source / "pytorch_model.bin")
-    with pytest.raises(ModelFilesError, match=r"embeddings\.LayerNorm\.bias holds NaN"):
+    with pytest.raises(ModelFilesError, match=r"embeddings\.LayerNorm\.bias contains NaN"):
         prepare(source, "x", tmp_path / "home")
 
 
@@ -103,7 +107,7 @@ def test_a_missing_weight_is_named(source: Path, tmp_path: Path) -> None:
     weights = weights_of(source)
     del weights["bert.encoder.layer.0.output.dense.bias"]
     torch.save(weights, source / "pytorch_model.bin")
-    with pytest.raises(ModelFilesError, match=r"encoder\.layer\.0\.output\.dense\.bias: missing"):
+    with pytest.raises(ModelFilesError, match=r"encoder\.layer\.0\.output\.dense\.bias is missing"):
         prepare(source, "x", tmp_path / "home")
 
 
@@ -121,7 +125,48 @@ def test_a_pickle_that_runs_code_is_refused(source: Path, tmp_path: Path) -> Non
 def test_what_an_interrupted_preparation_left_is_removed(source: Path, tmp_path: Path) -> None:
     (tmp_path / "home" / "unfinished-abc").mkdir(parents=True)
     prepared = prepare(source, "x", tmp_path / "home")
-    assert [entry.name for entry in (tmp_path / "home").iterdir()] == [prepared.revision]
+    assert [entry.name for entry in (tmp_path / "home").glob("[!.]*")] == [prepared.revision]
+
+
+PAUSING = """
+import sys
+from pathlib import Path
+from gte_service.engine.store import prepared
+
+write = prepared._write_weights
+
+
+def pausing(*arguments):
+    print("writing", flush=True)
+    sys.stdin.readline()
+    return write(*arguments)
+
+
+prepared._write_weights = pausing
+prepared.prepare(Path(sys.argv[1]), "x", Path(sys.argv[2]))
+"""
+
+
+def test_two_processes_that_prepare_at_once_do_not_disturb_each_other(source: Path, tmp_path: Path) -> None:
+    steps: list[str] = []
+    home = tmp_path / "home"
+    command = [sys.executable, "-c", PAUSING, str(source), str(home)]
+    with (
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        assert other.stdin is not None
+        assert other.stdout is not None
+        assert other.stdout.readline() == "writing\n"
+        mine = pool.submit(prepare, source, "x", home, steps.append)
+        wait_for(lambda: any("another process" in step for step in steps), "this process waits")
+        assert list(home.glob("unfinished-*")), "the other process's work is still there"
+        other.stdin.write("\n")
+        other.stdin.flush()
+        assert other.wait(timeout=60) == 0
+        prepared = mine.result(timeout=60)
+    assert read_prepared(home / prepared.revision) == prepared
+    assert [entry.name for entry in home.glob("[!.]*")] == [prepared.revision]
 
 
 def test_a_prepared_folder_with_half_its_weights_does_not_count(lexical: Prepared, tmp_path: Path) -> None:

@@ -90,7 +90,8 @@ def test_slots_are_what_the_cpus_carry_and_the_workers_fill(
         "all workers",
     )
     assert service.metrics()["gte_inference_slots"] == slots
-    assert len(list((service.home / "run" / "turns").glob("place-*"))) == read_settings(service.environ).computations
+    permits = list((service.home / "run" / "compute-lock").glob("permit-*"))
+    assert len(permits) == read_settings(service.environ).computations
 
 
 def test_metrics_go_on_when_gunicorn_is_killed_and_it_comes_back(new_service: Callable[..., Service]) -> None:
@@ -206,8 +207,8 @@ def test_a_missing_model_folder_is_a_state_and_the_folder_is_taken_once_it_is_th
     service = new_service(GTE_MODEL_DIR=str(folder))
     readiness = service.wait_until("failed")
     assert f"{folder} does not exist" in readiness["detail"]
-    ready, said = check(read_settings({"GTE_LISTEN_PORT": str(service.port)}))
-    assert (ready, "does not exist" in said) == (False, True)
+    ready, description = check(read_settings({"GTE_LISTEN_PORT": str(service.port)}))
+    assert (ready, "does not exist" in description) == (False, True)
     assert "Traceback" not in service.log.read_text()
     folder.symlink_to(lexical_source)
     service.wait_until("ready")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
 from torch.nn import functional
 
-from gte_service.engine import Encoder
+from gte_service.engine import Encoded, Encoder
 from gte_service.engine.store.prepared import Prepared
-from gte_service.errors import ModelFilesError, StorageError
+from gte_service.errors import InferenceFailed, ModelFilesError, StorageError
 from gte_service.tasks.model import Model, Passage, VectorCache
 from gte_service.tasks.prototypes.classes import fit
 from gte_service.tasks.prototypes.files import Mark, MarkedText
@@ -82,15 +83,15 @@ def encoder(lexical: Prepared) -> Encoder:
 
 
 def test_the_file_has_a_row_for_each_prototype(encoder: Encoder, tmp_path: Path) -> None:
-    said: list[str] = []
+    steps: list[str] = []
     file = prototypes_file(tmp_path, "abc", "fp32", TASKS)
-    write_prototypes(file, encoder, TASKS, said.append)
+    write_prototypes(file, encoder, TASKS, steps.append)
     found = read_prototypes(file, TASKS)
     assert {name: len(rows) for name, rows in found.items()} == {n: len(task.prototypes) for n, task in TASKS.items()}
     for name, rows in found.items():
         if len(rows):
             assert torch.allclose(rows.norm(dim=1), torch.ones(len(rows)), atol=1e-4), name
-    assert said[0].startswith("computing what the tasks compare with: 0 of ")
+    assert steps[0].startswith("computing the vectors of the tasks' example texts: 0 of ")
     assert [path.name for path in file.parent.iterdir()] == [file.name]
     text = TASKS["sentiment"].prototypes[3].text
     assert torch.allclose(found["sentiment"][3], encoder.encode([text]).vectors[0], atol=1e-5)
@@ -139,23 +140,49 @@ def test_a_full_disk_is_told_of_and_leaves_no_half_file(encoder: Encoder, small_
         filler.unlink()
 
 
-def test_what_is_known_is_not_computed_again(encoder: Encoder) -> None:
-    asked: list[list[str]] = []
+class CountingEncoder:
+    """Notes the texts of each call, and fails at those that say so."""
 
-    def encode(texts: list[str], *, token_vectors: bool = False) -> object:
-        asked.append(list(texts))
-        return encoder.encode(texts, token_vectors=token_vectors)
+    def __init__(self, encoder: Encoder) -> None:
+        self.dimensions = encoder.dimensions
+        self.calls: list[list[str]] = []
+        self._encoder = encoder
 
-    model = Model(encode, {}, VectorCache(most=3))  # type: ignore[arg-type]
-    first = model.known(["体育", "财经", "体育"])
+    def encode(self, texts: Sequence[str], deadline: float, token_vectors: bool) -> Encoded:
+        self.calls.append(list(texts))
+        if "fail" in texts:
+            raise InferenceFailed("no such weight")
+        return self._encoder.encode(texts, deadline, token_vectors)
+
+
+def test_cached_texts_are_not_computed_again(encoder: Encoder) -> None:
+    counting = CountingEncoder(encoder)
+    model = Model(counting, {}, VectorCache(capacity=3))
+    first = model.encode_cached(["体育", "财经", "体育"])
     assert torch.equal(first[0], first[2])
-    assert torch.equal(model.known(["财经", "体育"]), first[[1, 0]])
-    assert asked == [["体育", "财经"]]
-    model.known(["体育"], token_means=True)
-    assert asked[1:] == [["体育"]]
-    model.known(["体育", "军事", "旅游"])
-    assert asked[2:] == [["军事", "旅游"]]
-    model.known(["体育"])
-    assert asked[3:] == []
-    model.known(["财经"])
-    assert asked[3:] == [["财经"]], "what was asked for longest ago is dropped"
+    assert torch.equal(model.encode_cached(["财经", "体育"]), first[[1, 0]])
+    assert counting.calls == [["体育", "财经"]]
+    model.encode_cached(["体育"], token_means=True)
+    assert counting.calls[1:] == [["体育"]]
+    model.encode_cached(["体育", "军事", "旅游"])
+    assert counting.calls[2:] == [["军事", "旅游"]]
+    model.encode_cached(["体育"])
+    assert counting.calls[3:] == []
+    model.encode_cached(["财经"])
+    assert counting.calls[3:] == [["财经"]], "the least recently used vector is dropped"
+
+
+def test_a_model_sums_the_time_and_the_tokens_of_its_calls_also_when_a_later_one_fails(encoder: Encoder) -> None:
+    model = Model(CountingEncoder(encoder), {}, VectorCache())
+    assert (model.phases, model.tokens, model.truncated, model.batch_tokens) == ({}, 0, 0, 0)
+    calls = [model.encode(["天气"]), model.encode(["长" * 600, "股票"], token_vectors=True)]
+    with pytest.raises(InferenceFailed):
+        model.encode(["fail"])
+    assert model.phases == {
+        "tokenize": pytest.approx(sum(call.tokenize_seconds for call in calls)),
+        "queue": pytest.approx(sum(call.queue_seconds for call in calls)),
+        "inference": pytest.approx(sum(call.inference_seconds for call in calls)),
+    }
+    assert model.tokens == 4 + 512 + 4
+    assert model.truncated == 1
+    assert model.batch_tokens == sum(call.batch_tokens for call in calls) >= model.tokens

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from gunicorn.config import KNOWN_SETTINGS  # type: ignore[import-untyped]
+from gunicorn.config import KNOWN_SETTINGS
 
 from gte_service.errors import SettingsError
 from gte_service.serving import gunicorn_conf

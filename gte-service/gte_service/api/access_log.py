@@ -1,6 +1,6 @@
-"""One JSON line for each request on standard output, from the very values it was counted with.
+"""One JSON line for each request on standard output, with the values it was counted with.
 
-Whoever adds the lines up gets what the counters say, by task, status and reason. No line holds a text or a key.
+Log lines summed by task, status and reason equal the counters. No line contains a text or a key.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any
 from flask import request
 
 from gte_monitoring.contract import PHASES
-from gte_monitoring.task_monitor import Counted
 from gte_service.api.headers import request_id
+from gte_service.api.request_record import FinishedRequest
 
-# Probes and parts of the page come often and would bury the rest.
+# Probes and the page's files are frequent and would bury the other lines.
 _SILENT_PATHS = frozenset({"/healthz", "/readyz"})
 _SILENT_FOLDER = "/static/"
-# So that a line is never longer than what a pipe takes in one piece (4,096 bytes), whatever a client sends.
+# A line must fit into one atomic write to a pipe (4,096 bytes), whatever a client sends.
 _LONGEST_PATH = 200
 _LONGEST_METHOD = 20
 _STANDARD_OUTPUT = 1
@@ -35,7 +35,7 @@ class AccessLog:
 
         Args:
             slot: the worker's.
-            revision: the revision of the model that answers, "" while there is none.
+            revision: gives the loaded model's revision, "" while none is loaded.
             file: the descriptor.
         """
         self._slot = slot
@@ -43,8 +43,8 @@ class AccessLog:
         self._file = file
         self._failed = False
 
-    def write(self, counted: Counted) -> None:
-        """Write the line of the request in hand; to be handed to the monitor as `on_counted`."""
+    def write(self, counted: FinishedRequest) -> None:
+        """Write the line of the current request; the monitor calls this as `on_counted`."""
         if request.path in _SILENT_PATHS or request.path.startswith(_SILENT_FOLDER):
             return
         line: dict[str, Any] = {
@@ -71,12 +71,12 @@ class AccessLog:
 
     def _put(self, line: str) -> None:
         try:
-            # One call for the whole line: what other threads and workers write can't come in between.
+            # One call for the line: other threads and workers can't write in between.
             os.write(self._file, line.encode() + b"\n")
         except OSError as error:
-            # The reader of the log has gone; that must not cost a client the answer.
+            # The log's reader has gone; the client must get its answer all the same.
             if not self._failed:
-                _log.error("the access log can't be written (%s): requests are counted but not listed.", error)
+                _log.error("the access log can't be written (%s): requests are counted but not logged.", error)
             self._failed = True
         else:
             self._failed = False

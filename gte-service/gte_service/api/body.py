@@ -19,23 +19,23 @@ _LONGEST_NAME = 40
 
 
 def read_object(example: Mapping[str, Any], limit: int, deadline: float) -> dict[str, Any]:
-    """The JSON object that the request in hand has as its body.
+    """The JSON object in the current request's body.
 
     Args:
-        example: a body that works, for messages.
+        example: a valid body, for messages.
         limit: most bytes it may have.
-        deadline: `time.monotonic()` by which it must have come.
+        deadline: the `time.monotonic()` by which it must have arrived.
 
     Raises:
-        UnsupportedMedia: it says that it is something else than JSON in UTF-8.
-        TooLarge: it is longer. Nothing of it has been read where it says so itself, and else not much more.
+        UnsupportedMedia: its headers declare something other than JSON in UTF-8.
+        TooLarge: it is longer than `limit`; no more than `limit` + 1 bytes have been read.
         IncompleteBody: it breaks off.
-        SlowBody: it doesn't come in time.
-        InvalidJson: it is not JSON, or no object.
+        SlowBody: it doesn't arrive in time.
+        InvalidJson: it is not JSON, or not an object.
     """
     _check_media()
     data = _received(limit, deadline)
-    hint = f"Send for example {json.dumps(example, ensure_ascii=False)}."
+    hint = f"For example, send {json.dumps(example, ensure_ascii=False)}."
     try:
         body = json.loads(data.decode("utf-8-sig"), parse_constant=_refuse)
     except UnicodeDecodeError as error:
@@ -48,15 +48,15 @@ def read_object(example: Mapping[str, Any], limit: int, deadline: float) -> dict
 
 
 def check_names(body: Mapping[str, Any], known: Collection[str], of: str) -> None:
-    """Refuse fields that nothing would read: a misspelt one must not be ignored.
+    """Refuse unknown fields: a misspelt one must not be ignored.
 
     Args:
         body: the request's JSON object.
         known: the fields it may have.
-        of: whose fields they are, for the message.
+        of: the owner of the fields, for the message.
 
     Raises:
-        InvalidInput: there is another one; the message names the nearest of the known.
+        InvalidInput: there is an unknown field; the message names the most similar known one.
     """
     for name in body:
         if name not in known:
@@ -84,23 +84,23 @@ def _check_media() -> None:
 def _received(limit: int, deadline: float) -> bytes:
     declared = request.content_length
     if declared is not None and declared > limit:
-        raise TooLarge(f"the body has {declared} bytes, and {limit} is the most. Send several shorter requests.")
+        raise TooLarge(f"the body has {declared} bytes; at most {limit} are allowed. Send several shorter requests.")
     stream, connection = request.environ["wsgi.input"], request.environ.get("gunicorn.socket")
     if isinstance(connection, socket.socket):
-        # A client that falls silent would hold its thread for ever.
+        # A client that stops sending would hold its thread for ever.
         connection.settimeout(max(0.001, deadline - time.monotonic()))
     try:
-        # Not `request.get_data`: it cuts a longer body without Content-Length off and says nothing.
+        # Not `request.get_data`: it silently cuts off a longer body without Content-Length.
         data: bytes = stream.read(limit + 1 if declared is None else declared)
     except TimeoutError as error:
-        raise SlowBody("the body did not come in time. Send the request again.") from error
-    except Exception as error:  # (the server has an error of its own for each way in which a body can break)
+        raise SlowBody("the body did not arrive in time. Send the request again.") from error
+    except Exception as error:  # (the server has an error of its own for each kind of broken body)
         raise IncompleteBody(f"the body breaks off ({type(error).__name__}). Send the request again.") from error
     finally:
         if isinstance(connection, socket.socket):
             connection.settimeout(None)
     if time.monotonic() > deadline:
-        raise SlowBody("the body came too slowly. Send the request again, or a shorter one.")
+        raise SlowBody("the body arrived too slowly. Send the request again, or a shorter one.")
     if len(data) > limit:
         raise TooLarge(f"the body has more than {limit} bytes. Send several shorter requests.")
     if declared is not None and len(data) < declared:
@@ -109,4 +109,4 @@ def _received(limit: int, deadline: float) -> bytes:
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no number in JSON")
+    raise ValueError(f"{constant} is not a number in JSON")

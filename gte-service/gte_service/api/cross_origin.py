@@ -1,4 +1,4 @@
-"""Lets pages of other origins ask from a browser, if the operator says whose."""
+"""Allows browsers to send requests from pages of the origins that the operator lists."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from flask_cors import CORS
 
 from gte_service.api.headers import REQUEST_ID, SERVER_TIMING
 
-# Seconds for which a browser need not ask again; more than two hours no browser believes.
+# Seconds for which a browser may cache a preflight answer; browsers cap this at two hours.
 _MAX_AGE = 7200
 
 
 def install(app: Flask, origins: Sequence[str]) -> None:
-    """Allow `origins` (`*` is all of them) every address of `app`; none allows nothing."""
+    """Allow `origins` (`*` means all) to use every address of `app`; an empty list allows none."""
     if origins:
         CORS(
             app,
@@ -23,6 +23,6 @@ def install(app: Flask, origins: Sequence[str]) -> None:
             allow_headers=["Authorization", "Content-Type", "X-API-Key", REQUEST_ID],
             expose_headers=[REQUEST_ID, SERVER_TIMING, "Retry-After"],
             max_age=_MAX_AGE,
-            # The same answer for all origins can be kept for all of them.
+            # An answer that is the same for all origins can be cached for all of them.
             send_wildcard="*" in origins,
         )

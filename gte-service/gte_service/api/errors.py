@@ -8,8 +8,8 @@ import re
 from flask import Flask, Response, current_app, jsonify, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
-from gte_monitoring.task_monitor import current
 from gte_service.api.headers import request_id
+from gte_service.api.request_record import request_in_flight
 from gte_service.errors import RequestError
 
 RETRY_AFTER_SECONDS = 5
@@ -19,14 +19,14 @@ _log = logging.getLogger(__name__)
 
 
 def install(app: Flask) -> None:
-    """Answer all errors of `app` in that shape."""
+    """Answer every error of `app` in this shape."""
     app.register_error_handler(RequestError, _request_error)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
 
 
 def _request_error(error: RequestError) -> Response:
-    current().reason = error.reason
+    request_in_flight().reason = error.reason
     response = _shape(error.status, error.code, str(error), error.field)
     if error.status == 503:
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
@@ -37,25 +37,25 @@ def _request_error(error: RequestError) -> Response:
 
 def _http_error(error: HTTPException) -> Response:
     code = (error.name or "error").lower().replace(" ", "_")
-    response = _shape(error.code or 500, code, _said(error), None)
+    response = _shape(error.code or 500, code, _message(error), None)
     for name, value in error.get_headers():
         if name.lower() not in {"content-type", "content-length"}:
             response.headers[name] = value
     return response
 
 
-def _said(error: HTTPException) -> str:
+def _message(error: HTTPException) -> str:
     path = request.path[:80]
     if isinstance(error, NotFound):
         return f"there is nothing at {path}. The addresses of this service are: {', '.join(addresses(current_app))}."
     if isinstance(error, MethodNotAllowed):
-        use = " or ".join(sorted(set(error.valid_methods or ()) - _IMPLIED_METHODS))
-        return f"{request.method[:20]} is not for {path}. Use {use}."
+        methods = " or ".join(sorted(set(error.valid_methods or ()) - _IMPLIED_METHODS))
+        return f"{request.method[:20]} is not allowed for {path}. Use {methods}."
     return error.description or ""
 
 
 def addresses(app: Flask) -> list[str]:
-    """What can be asked of `app`, as methods and paths; the files of its page are left out."""
+    """The methods and paths of `app`, without the static files of its page."""
     return [
         f"{method} {_CONVERTER.sub('<', rule.rule)}"
         for rule in app.url_map.iter_rules()
@@ -66,8 +66,13 @@ def addresses(app: Flask) -> list[str]:
 
 def _unexpected(error: Exception) -> Response:
     _log.exception("request %s failed", request_id())
-    current().reason = "internal"
-    return _shape(500, "internal", "the service failed at this request; its log says why.", None)
+    request_in_flight().reason = "internal"
+    return _shape(
+        500,
+        "internal",
+        "the service failed at this request; its log has the reason, under the request id.",
+        None,
+    )
 
 
 def _shape(status: int, code: str, message: str, field: str | None) -> Response:

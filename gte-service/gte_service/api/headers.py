@@ -1,4 +1,4 @@
-"""What every answer carries: the request's id, and the time of its parts."""
+"""The headers of every answer: the request's id and the time of its phases."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import uuid
 from flask import Flask, Response, g, request
 
 from gte_monitoring.contract import PHASES
-from gte_monitoring.task_monitor import current
+from gte_service.api.request_record import request_in_flight
 
 REQUEST_ID = "X-Request-ID"
 SERVER_TIMING = "Server-Timing"
-_HARMLESS = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+_ALLOWED = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
 def install(app: Flask) -> None:
@@ -21,17 +21,17 @@ def install(app: Flask) -> None:
 
 
 def request_id() -> str:
-    """The id of the request in hand: the client's own if it is harmless, otherwise a new one."""
+    """The current request's id: the client's own if it has only allowed characters, otherwise a new one."""
     if "request_id" not in g:
         sent = request.headers.get(REQUEST_ID, "")
-        g.request_id = sent if _HARMLESS.fullmatch(sent) else uuid.uuid4().hex
+        g.request_id = sent if _ALLOWED.fullmatch(sent) else uuid.uuid4().hex
     identity: str = g.request_id
     return identity
 
 
 def _add(response: Response) -> Response:
     response.headers[REQUEST_ID] = request_id()
-    phases = current().phases
+    phases = request_in_flight().phases
     if phases:
         parts = [f"{phase};dur={1000 * phases[phase]:.2f}" for phase in PHASES if phase in phases]
         response.headers[SERVER_TIMING] = ", ".join(parts)

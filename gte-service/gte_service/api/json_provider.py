@@ -1,4 +1,4 @@
-"""How answers are written as JSON: Chinese stays readable, fields keep their order, and nothing makes it fail."""
+"""Writes answers as JSON: Chinese stays readable, fields keep their order, and no string makes it fail."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from flask.json.provider import DefaultJSONProvider
 
 
 class ReadableJson(DefaultJSONProvider):
-    """Text as it is, in UTF-8."""
+    """JSON in UTF-8 without escapes."""
 
     ensure_ascii = False
     sort_keys = False
 
     def dumps(self, obj: Any, **kwargs: Any) -> str:
-        """A value as JSON; half a surrogate pair, which a client may send and which has no UTF-8 form, is escaped."""
+        """A value as JSON. Half a surrogate pair, which a client may send and UTF-8 can't encode, is escaped."""
         text = super().dumps(obj, **kwargs)
         return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()

@@ -1,4 +1,4 @@
-"""Serves only who knows an API key, if there are any: /predict and /v1, not the page, the probes and the documents."""
+"""Requires an API key on /predict and /v1 when keys are configured; the page, the probes and /openapi.json are open."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ _GUARDED = ("/predict", "/v1/")
 
 
 def install(app: Flask, keys: Sequence[str]) -> None:
-    """Ask for one of `keys` in every request to a guarded address of `app`; without keys for none."""
+    """Require one of `keys` in every request to a guarded address of `app`; without keys, none is required."""
     known = [key.encode() for key in keys]
 
     def guard() -> None:
-        # A browser asks without the key whether it may send the key.
+        # A browser's preflight request asks, without the key, whether it may send the key.
         if request.path.startswith(_GUARDED) and request.method != "OPTIONS":
             sent = _sent()
-            # Every key is compared, whichever is right: the time taken says nothing about them.
-            matches = [hmac.compare_digest(one, key) for one in sent for key in known]
+            # Every key is compared, even after a match, so that the time taken reveals nothing.
+            matches = [hmac.compare_digest(candidate, key) for candidate in sent for key in known]
             if not any(matches):
-                what = "the API key is not known here" if sent else "an API key is missing"
+                problem = "the API key is not known here" if sent else "an API key is missing"
                 raise Unauthorized(
-                    f"{what}. Send one that the operator of this service gave you as Authorization: Bearer <key>, or "
-                    "as X-API-Key: <key>."
+                    f"{problem}. Get one from the operator of this service and send it as Authorization: Bearer <key> "
+                    "or as X-API-Key: <key>."
                 )
 
     if known:
@@ -36,4 +36,4 @@ def install(app: Flask, keys: Sequence[str]) -> None:
 def _sent() -> list[bytes]:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     candidates = (token.strip() if scheme.lower() == "bearer" else "", request.headers.get("X-API-Key", "").strip())
-    return [one.encode("utf-8", "replace") for one in candidates if one]
+    return [candidate.encode("utf-8", "replace") for candidate in candidates if candidate]

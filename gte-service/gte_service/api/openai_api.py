@@ -1,11 +1,11 @@
-"""POST /v1/embeddings and GET /v1/models, as clients of OpenAI's interface send and read them."""
+"""POST /v1/embeddings and GET /v1/models, compatible with clients of OpenAI's interface."""
 
 from __future__ import annotations
 
 import base64
+import math
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Response, jsonify
@@ -13,10 +13,9 @@ from werkzeug.routing import BaseConverter
 
 from gte_monitoring.task_monitor import TaskMonitor
 from gte_service.api.body import check_names, read_object
-from gte_service.api.measured import record, record_rest
+from gte_service.api.request_record import recorded
+from gte_service.api.served_model import ServedModel
 from gte_service.errors import InvalidInput, UnknownModel
-from gte_service.serving.model_holder import ModelHolder
-from gte_service.serving.status import read_model_status
 from gte_service.settings import Settings
 from gte_service.tasks.fields import kind_of, required, text_of, texts_of
 
@@ -26,13 +25,13 @@ ENCODING_FORMATS = ("float", "base64")
 
 
 class _ModelName(BaseConverter):
-    """Any name, slashes included, also at its beginning: a local folder is called by its path."""
+    """Any name, even one that begins with a slash: the name of a local model is its folder's path."""
 
     regex = ".+"
     part_isolating = False
 
 
-def blueprint(settings: Settings, holder: ModelHolder, monitor: TaskMonitor) -> Blueprint:
+def blueprint(settings: Settings, served: ServedModel, monitor: TaskMonitor) -> Blueprint:
     """The routes, bound to a worker's model and monitor."""
     routes = Blueprint("openai", __name__)
     routes.record_once(lambda state: state.app.url_map.converters.update(model_name=_ModelName))
@@ -46,25 +45,23 @@ def blueprint(settings: Settings, holder: ModelHolder, monitor: TaskMonitor) -> 
         _check_model(required(body, "model"), "model", names)
         texts = _texts(required(body, "input"), settings.max_texts)
         as_base64 = _encoding_format(body) == "base64"
-        encoder = holder.encoder()
-        _check_dimensions(body.get("dimensions"), encoder.dimensions)
-        encoded = record(monitor, encoder.encode(texts, deadline))
-        vectors = encoded.vectors.numpy().astype("<f4")
-        response = jsonify(
-            object="list",
-            data=[
-                {
-                    "object": "embedding",
-                    "index": index,
-                    "embedding": base64.b64encode(vector.tobytes()).decode() if as_base64 else vector.tolist(),
-                }
-                for index, vector in enumerate(vectors)
-            ],
-            model=settings.model_name,
-            usage={"prompt_tokens": encoded.tokens, "total_tokens": encoded.tokens},
-        )
-        record_rest(monitor)
-        return response
+        loaded = served.for_request(deadline)
+        _check_dimensions(body.get("dimensions"), loaded.dimensions)
+        with recorded(monitor, loaded):
+            vectors = loaded.encode(texts).vectors.numpy().astype("<f4")
+            return jsonify(
+                object="list",
+                data=[
+                    {
+                        "object": "embedding",
+                        "index": index,
+                        "embedding": base64.b64encode(vector.tobytes()).decode() if as_base64 else vector.tolist(),
+                    }
+                    for index, vector in enumerate(vectors)
+                ],
+                model=settings.model_name,
+                usage={"prompt_tokens": loaded.tokens, "total_tokens": loaded.tokens},
+            )
 
     @routes.get("/v1/models")
     def models() -> Response:
@@ -76,11 +73,10 @@ def blueprint(settings: Settings, holder: ModelHolder, monitor: TaskMonitor) -> 
         return jsonify(described(name))
 
     def described(name: str) -> dict[str, Any]:
-        # Without a model there is nothing to describe: this says how far it is.
-        holder.encoder()
-        folder = Path(read_model_status(settings.run_dir).folder)
+        # Answers 503 while no model is loaded.
+        served.for_request(math.inf)
         owner = settings.model.partition("/")[0] if "/" in settings.model and not settings.model_dir else "local"
-        return {"id": name, "object": "model", "created": int(folder.stat().st_mtime), "owned_by": owner}
+        return {"id": name, "object": "model", "created": served.prepared_at, "owned_by": owner}
 
     return routes
 
@@ -95,8 +91,9 @@ def _check_model(name: object, field: str | None, names: Sequence[str]) -> None:
         raise InvalidInput(f'"model" must be a string, not {kind_of(name)}. Send {names[0]!r}.', field=field)
     if name not in names:
         raise UnknownModel(
-            f"the model {name[:80]!r} is not here. Send {names[0]!r}; what another model computed can't be compared "
-            "with its vectors. For clients that can't send that name GTE_MODEL_ALIASES lists the names they may send.",
+            f"the model {name[:80]!r} is not served here. Send {names[0]!r}; vectors of another model can't be "
+            "compared with its vectors. If a client can't send that name, the operator can add "
+            "the name that it sends to GTE_MODEL_ALIASES.",
             field=field,
         )
 
@@ -104,7 +101,7 @@ def _check_model(name: object, field: str | None, names: Sequence[str]) -> None:
 def _texts(value: object, max_texts: int) -> list[str]:
     if isinstance(value, str):
         return [text_of(value, "input")]
-    # Lists of numbers are tokens of OpenAI's own tokenizer, which say nothing to this model.
+    # Lists of numbers are tokens of OpenAI's own tokenizer, which mean nothing to this model.
     if isinstance(value, list) and value and (_is_number(value[0]) or isinstance(value[0], list)):
         raise InvalidInput(
             "input holds token numbers, which belong to another tokenizer than this model's. Send the texts "
@@ -125,10 +122,11 @@ def _encoding_format(body: Mapping[str, Any]) -> str:
     return str(chosen)
 
 
-def _check_dimensions(asked: object, has: int) -> None:
-    if asked is not None and not (_is_number(asked) and asked == has):
+def _check_dimensions(requested: object, dimensions: int) -> None:
+    if requested is not None and not (_is_number(requested) and requested == dimensions):
         raise InvalidInput(
-            f"this model's vectors have {has} numbers and can't be shortened. Leave dimensions out, or send {has}.",
+            f"this model's vectors have {dimensions} numbers and can't be shortened. Leave dimensions out, "
+            f"or send {dimensions}.",
             field="dimensions",
         )
 

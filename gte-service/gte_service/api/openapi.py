@@ -1,7 +1,8 @@
-"""GET /openapi.json: what can be asked and what is answered, put together from the code that does it."""
+"""GET /openapi.json: the API's description, assembled from the code that answers."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, get_args
@@ -10,7 +11,7 @@ from flask import Blueprint, Response, jsonify
 
 from gte_service import errors
 from gte_service.api import openai_api
-from gte_service.serving.model_holder import ModelHolder
+from gte_service.api.served_model import ServedModel
 from gte_service.serving.status import State
 from gte_service.settings import Settings
 from gte_service.tasks.protocol import Schema, Task
@@ -33,14 +34,14 @@ _SECURITY: Sequence[Schema] = ({"bearer": []}, {"apiKey": []})
 _COUNT: Schema = {"type": "integer", "minimum": 0}
 
 
-def blueprint(settings: Settings, holder: ModelHolder) -> Blueprint:
+def blueprint(settings: Settings, served: ServedModel) -> Blueprint:
     """The route, bound to a worker's model."""
     routes = Blueprint("openapi", __name__)
 
     @routes.get("/openapi.json")
     def openapi() -> Response:
         try:
-            dimensions: int | None = holder.encoder().dimensions
+            dimensions: int | None = served.for_request(math.inf).dimensions
         except errors.ModelNotReady:
             dimensions = None
         return jsonify(document(settings, dimensions))
@@ -53,7 +54,7 @@ def document(settings: Settings, dimensions: int | None) -> dict[str, Any]:
 
     Args:
         settings: the service's.
-        dimensions: numbers in a vector of its model, None while that is not known.
+        dimensions: numbers in a vector of its model, None until it is loaded.
     """
     return {
         "openapi": "3.1.0",
@@ -61,10 +62,10 @@ def document(settings: Settings, dimensions: int | None) -> dict[str, Any]:
             "title": "GTE text service",
             "version": _version(),
             "description": (
-                "Vectors of texts, and eight tasks on top of them, computed by one model of GTE's family.\n\n"
+                "Vectors of texts, and tasks based on them, computed by one model of the GTE family.\n\n"
                 "A list as `input_text` is answered item by item: a bad item gets its own error and does not fail the "
-                "rest. Every answer has the header `X-Request-ID`; sent by the client (up to 64 letters, digits and "
-                f"`._:-`) it is taken over. A body has at most {settings.max_body_bytes} bytes, a list at most "
+                "rest. Every answer has the header `X-Request-ID`; the client's own (up to 64 letters, digits and "
+                f"`._:-`) is kept. A body has at most {settings.max_body_bytes} bytes, a list at most "
                 f"{settings.max_texts} items; a request takes at most {settings.deadline_seconds} s. Texts count up "
                 "to 512 tokens; offsets in answers count Unicode code points."
             ),
@@ -88,7 +89,11 @@ def document(settings: Settings, dimensions: int | None) -> dict[str, Any]:
                 "model": _described_model(),
             },
             "headers": {
-                "X-Request-ID": {"required": True, "description": "Also in the log.", "schema": {"type": "string"}},
+                "X-Request-ID": {
+                    "required": True,
+                    "description": "Also in the log.",
+                    "schema": {"type": "string"},
+                },
                 "Server-Timing": {
                     "required": True,
                     "description": "Milliseconds of each part: `tokenize;dur=0.31, queue;dur=0.02, …`.",
@@ -101,7 +106,7 @@ def document(settings: Settings, dimensions: int | None) -> dict[str, Any]:
                 "request_id": {
                     "name": "X-Request-ID",
                     "in": "header",
-                    "description": "Taken over into the answer and the log when it is harmless.",
+                    "description": "Kept for the answer and the log if it has only allowed characters.",
                     "schema": {"type": "string"},
                 }
             },
@@ -119,7 +124,7 @@ def _predict(settings: Settings) -> dict[str, Any]:
         (*_BODY, errors.UnknownTask, *_COMPUTING),
         {
             "operationId": "predict",
-            "summary": "Do one task with one text, or with a list of them.",
+            "summary": "Run one task on one text or on a list of texts.",
             "description": "\n".join(f"- `{task.name}`: {task.summary}" for task in TASKS.values()),
             "requestBody": _json_body(
                 _by_task("request"),
@@ -136,8 +141,8 @@ def _embeddings(settings: Settings, dimensions: int | None) -> dict[str, Any]:
     body = {
         "type": "object",
         "properties": {
-            "input": {"anyOf": [TEXT, texts], "description": "Texts; numbers of tokens are refused."},
-            "model": {"enum": names, "description": "What the model is called here; see /v1/models."},
+            "input": {"anyOf": [TEXT, texts], "description": "Texts; token numbers are refused."},
+            "model": {"enum": names, "description": "A name of the model; /v1/models lists them."},
             "encoding_format": {
                 "enum": [*openai_api.ENCODING_FORMATS, None],
                 "default": openai_api.ENCODING_FORMATS[0],
@@ -171,7 +176,7 @@ def _embeddings(settings: Settings, dimensions: int | None) -> dict[str, Any]:
             "operationId": "createEmbedding",
             "summary": "Vectors of texts, asked and answered as OpenAI's interface has it.",
             "requestBody": _json_body(body, {"texts": {"value": openai_api.example(settings)}}),
-            "responses": {"200": _ok("One vector a text, in order.", answer, "Server-Timing")},
+            "responses": {"200": _ok("One vector for each text, in order.", answer, "Server-Timing")},
         },
     )
 
@@ -183,7 +188,7 @@ def _models(settings: Settings) -> dict[str, Any]:
         _MODEL,
         {
             "operationId": "listModels",
-            "summary": "The model, under every name it has here.",
+            "summary": "The model, once for each of its names.",
             "responses": {"200": _ok("The names.", models)},
         },
     )
@@ -220,8 +225,8 @@ def _itself() -> dict[str, Any]:
 
 
 def _healthz() -> dict[str, Any]:
-    answer = _ok("It lives.", object_of({"status": {"const": "alive"}}))
-    return {"operationId": "healthz", "summary": "Whether the process lives.", "responses": {"200": answer}}
+    answer = _ok("It is alive.", object_of({"status": {"const": "alive"}}))
+    return {"operationId": "healthz", "summary": "Whether the process is alive.", "responses": {"200": answer}}
 
 
 def _readyz() -> dict[str, Any]:
@@ -229,9 +234,12 @@ def _readyz() -> dict[str, Any]:
         return object_of(
             {
                 "status": {"enum": list(states)},
-                "detail": {"type": "string", "description": "What is being done, or what is wrong and what to do."},
+                "detail": {
+                    "type": "string",
+                    "description": "The current step, or the problem and its remedy.",
+                },
                 "model": {"type": "string"},
-                "revision": {"type": "string", "description": "Of the weights; empty until known."},
+                "revision": {"type": "string", "description": "The revision of the weights; empty until known."},
                 "demo": {"type": "boolean", "description": "Whether it is the demo model."},
                 "workers_ready": _COUNT,
                 "downloaded_bytes": _COUNT,
@@ -242,16 +250,16 @@ def _readyz() -> dict[str, Any]:
     states = get_args(State)
     return {
         "operationId": "readyz",
-        "summary": "Whether the model answers, and if not, why.",
+        "summary": "Whether the service can answer, and if not, why.",
         "responses": {
-            "200": _ok("It answers.", state(["ready"])),
-            "503": _ok("Not yet.", state(one for one in states if one != "ready"), "Retry-After"),
+            "200": _ok("Ready.", state(["ready"])),
+            "503": _ok("Not ready.", state(name for name in states if name != "ready"), "Retry-After"),
         },
     }
 
 
 def _guarded(settings: Settings, possible: _Errors, operation: Mapping[str, Any]) -> dict[str, Any]:
-    """An operation with the errors it can have, and with the keys it asks for, if there are any."""
+    """An operation with its possible errors, and with its API keys where they are configured."""
     parameters = [*operation.get("parameters", ()), {"$ref": "#/components/parameters/request_id"}]
     security: dict[str, Any] = {}
     if settings.api_keys:
@@ -262,7 +270,7 @@ def _guarded(settings: Settings, possible: _Errors, operation: Mapping[str, Any]
 
 
 def _refusals(possible: _Errors) -> dict[str, Any]:
-    """The answers with an error, by HTTP status."""
+    """The error answers, by HTTP status."""
     by_status: dict[int, list[type[errors.RequestError]]] = {}
     for kind in possible:
         by_status.setdefault(kind.status, []).append(kind)
@@ -285,24 +293,24 @@ def _request(task: Task, max_texts: int) -> Schema:
 
 
 def _bounded(schema: Schema, max_texts: int) -> Schema:
-    """A request's schema whose lists end where the settings say, unless they end before; lists in lists stay."""
+    """A request's schema with `max_texts` as the limit of lists that have none; lists in lists are unchanged."""
     if schema.get("type") == "array":
         return {"maxItems": max_texts, **schema}
     inner: dict[str, Any] = {
-        name: [_bounded(one, max_texts) for one in schema[name]] for name in ("oneOf", "anyOf") if name in schema
+        name: [_bounded(form, max_texts) for form in schema[name]] for name in ("oneOf", "anyOf") if name in schema
     }
     if "properties" in schema:
-        inner["properties"] = {name: _bounded(one, max_texts) for name, one in schema["properties"].items()}
+        inner["properties"] = {name: _bounded(value, max_texts) for name, value in schema["properties"].items()}
     return {**schema, **inner}
 
 
 def _answer(task: Task) -> Schema:
-    of_an_item = {"anyOf": [task.result, _ref("item_error")]}
+    item_result = {"anyOf": [task.result, _ref("item_error")]}
     properties: dict[str, Schema] = {
-        "result": {"anyOf": [task.result, {"type": "array", "items": of_an_item, "minItems": 1}]},
+        "result": {"anyOf": [task.result, {"type": "array", "items": item_result, "minItems": 1}]},
         "task_type": {"const": task.name},
         "model": {"type": "string", "description": "The model that answered."},
-        "revision": {"type": "string", "pattern": "^[0-9a-f]{12}$", "description": "Of its weights."},
+        "revision": {"type": "string", "pattern": "^[0-9a-f]{12}$", "description": "The revision of its weights."},
         "request_id": {"type": "string", "minLength": 1},
         "elapsed_ms": {"type": "number", "minimum": 0},
     }
@@ -322,9 +330,16 @@ def _error() -> Schema:
         {
             "error": object_of(
                 {
-                    "code": {"type": "string", "description": "What programs can tell it by."},
-                    "message": {"type": "string", "minLength": 1, "description": "What is wrong, and what to do."},
-                    "field": {"type": ["string", "null"], "description": "The field that is wrong, if it is one."},
+                    "code": {"type": "string", "description": "Identifies the kind of error for programs."},
+                    "message": {
+                        "type": "string",
+                        "minLength": 1,
+                        "description": "The problem and its remedy.",
+                    },
+                    "field": {
+                        "type": ["string", "null"],
+                        "description": "The wrong field, if it is one.",
+                    },
                     "request_id": {"type": "string", "minLength": 1},
                 }
             )
@@ -338,7 +353,7 @@ def _item_error() -> Schema:
         "message": {"type": "string", "minLength": 1},
         "field": {"type": ["string", "null"]},
     }
-    return {"description": "In place of a bad item's result.", **object_of({"error": object_of(properties)})}
+    return {"description": "Takes the place of a bad item's result.", **object_of({"error": object_of(properties)})}
 
 
 def _described_model() -> Schema:
@@ -346,7 +361,7 @@ def _described_model() -> Schema:
         {
             "id": {"type": "string"},
             "object": {"const": "model"},
-            "created": {**_COUNT, "description": "When its files were prepared here, in Unix time."},
+            "created": {**_COUNT, "description": "When its files were prepared, in Unix seconds."},
             "owned_by": {"type": "string"},
         }
     )

@@ -8,27 +8,28 @@ from typing import Any
 from flask import Blueprint, Response, make_response, render_template, request
 from markupsafe import Markup
 
-from gte_service.serving.status import read_readiness
+from gte_service.api.served_model import ServedModel
 from gte_service.settings import Settings
 from gte_service.tasks.protocol import Task
 from gte_service.tasks.registry import TASKS
 
 _POLICY = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"  # noqa: E501
 _LANGUAGES = ("en", "zh")
-# Title in English, title and summary in Chinese; the English summary is the task's own.
+# English title, Chinese title, Chinese summary; the English summary is the task's own. A task that isn't listed is
+# shown by its name and its own summary.
 _WORDS = {
     "embedding": ("Embedding", "文本向量", "把文本变成长度为 1 的向量；多行文本还会给出两两之间的余弦。"),
     "similarity": ("Similarity", "相似度", "两段文本的余弦，或者一段文本与各候选的余弦及排名。分数只宜互相比较。"),
     "sentiment": ("Sentiment", "情感分析", "文本的情感倾向，以及每个标签的得分。"),
     "classification": ("Classification", "文本分类", "文本属于哪个类别；类别可以用自己的标签。"),
-    "qa": ("Question answering", "问答", "在一段文字里找出问题的答案；找不到会直说。"),
+    "qa": ("Question answering", "问答", "在一段文字里找出问题的答案，或者说明其中没有答案。"),
     "ner": ("Named entities", "实体识别", "找出文本里的人名、地名、机构、时间等。"),
     "relation": ("Relations", "关系抽取", "实体之间的关系：主体、关系、客体。"),
     "event": ("Events", "事件抽取", "发生了什么：触发词，以及按角色列出的参与者、地点、时间。"),
 }
 
 
-def blueprint(settings: Settings) -> Blueprint:
+def blueprint(settings: Settings, served: ServedModel) -> Blueprint:
     """The page; its scripts and style come from /static."""
     routes = Blueprint("page", __name__)
 
@@ -40,7 +41,7 @@ def blueprint(settings: Settings) -> Blueprint:
                 "page.html",
                 language=language,
                 settings=settings,
-                readiness=read_readiness(settings.run_dir),
+                readiness=served.readiness(),
                 keys_needed=bool(settings.api_keys),
                 tasks=[_described(task, language) for task in _in_order()],
                 as_data=_as_data,
@@ -56,19 +57,19 @@ def blueprint(settings: Settings) -> Blueprint:
 
 
 def _in_order() -> list[Task]:
-    """The tasks as they are listed above, and after them those that are not."""
+    """The tasks in the order of `_WORDS`, then all others."""
     order = list(_WORDS)
     return sorted(TASKS.values(), key=lambda task: order.index(task.name) if task.name in order else len(order))
 
 
 def _language() -> str:
-    """The language asked for by `?lang=`, otherwise the browser's."""
-    asked = request.args.get("lang")
-    return asked if asked in _LANGUAGES else request.accept_languages.best_match(_LANGUAGES, default="en")
+    """The language of `?lang=`, otherwise the browser's."""
+    requested = request.args.get("lang")
+    return requested if requested in _LANGUAGES else request.accept_languages.best_match(_LANGUAGES, default="en")
 
 
 def _described(task: Task, language: str) -> dict[str, Any]:
-    """What the page's script needs to know of a task."""
+    """A task for the page's script."""
     english, chinese, summary = _WORDS.get(task.name, (task.name, task.name, task.summary))
     return {
         "name": task.name,
@@ -83,5 +84,5 @@ def _described(task: Task, language: str) -> dict[str, Any]:
 
 
 def _as_data(value: object) -> Markup:
-    """JSON for a script element, fields in their order: nothing in it can end the element."""
+    """JSON for a script element, which nothing in it can end."""
     return Markup(json.dumps(value, ensure_ascii=False).replace("<", "\\u003c"))  # noqa: S704

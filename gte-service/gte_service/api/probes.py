@@ -1,15 +1,15 @@
-"""GET /healthz and /readyz: does the process live, and can it answer."""
+"""GET /healthz and /readyz: whether the process is alive, and whether it can answer."""
 
 from __future__ import annotations
 
 from flask import Blueprint, Response, jsonify
 
 from gte_service.api.errors import RETRY_AFTER_SECONDS
-from gte_service.serving.status import read_readiness
+from gte_service.api.served_model import ServedModel
 from gte_service.settings import Settings
 
 
-def blueprint(settings: Settings) -> Blueprint:
+def blueprint(settings: Settings, served: ServedModel) -> Blueprint:
     """The two routes."""
     routes = Blueprint("probes", __name__)
 
@@ -19,7 +19,7 @@ def blueprint(settings: Settings) -> Blueprint:
 
     @routes.get("/readyz")
     def readyz() -> Response:
-        readiness = read_readiness(settings.run_dir)
+        readiness = served.readiness()
         response = jsonify(
             status=readiness.state,
             detail=readiness.detail,

@@ -1,4 +1,4 @@
-"""Tokens in, vectors out: the files of the model, the forward pass, and what it takes to start them.
+"""Tokens in, vectors out: the model's files, the forward pass, and the batching around it.
 
 Nothing here knows of HTTP, of tasks or of metrics, so it can be used without them:
 
@@ -9,8 +9,18 @@ Nothing here knows of HTTP, of tasks or of metrics, so it can be used without th
 """
 
 from gte_service.engine.batcher import Batch, Limits, Watcher
-from gte_service.engine.compute_lock import Turns
+from gte_service.engine.compute_lock import ComputeLock
 from gte_service.engine.encoder import Encoded, Encoder, TokenVectors, load_encoder
 from gte_service.engine.precision import PRECISIONS
 
-__all__ = ["PRECISIONS", "Batch", "Encoded", "Encoder", "Limits", "TokenVectors", "Turns", "Watcher", "load_encoder"]
+__all__ = [
+    "PRECISIONS",
+    "Batch",
+    "ComputeLock",
+    "Encoded",
+    "Encoder",
+    "Limits",
+    "TokenVectors",
+    "Watcher",
+    "load_encoder",
+]

@@ -1,8 +1,8 @@
-"""Forms batches across requests: continuously, fairly, bounded, and never waiting for company.
+"""Forms batches across requests: continuously, fairly, bounded, and never waiting for more work to arrive.
 
-One thread computes. Whenever it is free it takes what waits at that moment, one text of each request in turn, up to a
-budget of tokens: a lone request starts at once, a request of many texts leaves room for the others, and a text longer
-than the budget goes alone. A request whose deadline has passed leaves the queue with all that has not been computed.
+One thread computes. Whenever it is free it takes the queued texts, one of each request in turn, up to a budget of
+tokens: a lone request starts at once, a request of many texts leaves room for the others, and a text longer than the
+budget is computed alone. A request whose deadline has passed leaves the queue with the texts not computed by then.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from gte_service.engine.compute_lock import Turns
+from gte_service.engine.compute_lock import ComputeLock
 from gte_service.errors import DeadlineExceeded, InferenceFailed, Overloaded, RequestError
 
 _log = logging.getLogger(__name__)
 
 Compute = Callable[[Sequence[Sequence[int]], Sequence[bool]], Sequence[Tensor]]
-"""Turns token ids of some texts into one float32 tensor each; see `Bert.forward`."""
+"""`Bert.forward`: token ids of some texts, and whether each wants its token vectors; gives a float32 tensor each."""
 
 
 @dataclass(frozen=True)
@@ -33,22 +33,22 @@ class Limits:
     """How much may be computed together, and how much may wait.
 
     Attributes:
-        batch_tokens: tokens of one computation; a single longer text goes alone.
+        batch_tokens: tokens of one computation; a longer text is computed alone.
         queued_texts: texts that may wait; more are refused at once. A request that finds the queue empty is
-            taken whatever its size.
-        hang_seconds: a computation that takes longer has hung.
+            accepted whatever its size.
+        hang_seconds: a computation that takes longer is taken to hang.
     """
 
-    # As many as the longest text has: nobody waits longer for a running computation than for such a text.
+    # One maximum-length text: a batch never takes longer than the longest single text would.
     batch_tokens: int = 512
-    # About what two cores compute with GTE-large before the default deadline of 30 s has passed for the last.
+    # About the number of texts that two cores compute with GTE-large within the default deadline of 30 s.
     queued_texts: int = 96
     hang_seconds: float = 60.0
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One computation, for whoever measures.
+    """One computation, as reported to a `Watcher`.
 
     Attributes:
         texts: how many texts it held.
@@ -62,24 +62,24 @@ class Batch:
 
 
 class Watcher:
-    """Is told what a batcher does; does nothing with it. To be overridden by whoever measures."""
+    """Callbacks of a batcher. These do nothing; a subclass overrides the ones it wants."""
 
     def queue(self, texts: int) -> None:
-        """So many texts wait now."""
+        """The number of queued texts has changed to `texts`."""
 
     def batch(self, batch: Batch) -> None:
         """A computation has ended."""
 
     def broken(self, why: str) -> None:
-        """The model fails at everything, or hangs. All requests have been answered, and new ones are refused."""
+        """The model hangs or fails at every text. All requests have been answered, and new ones are refused."""
 
 
 @dataclass(eq=False)
 class _Job:
-    """One request: its texts, how many have been taken, and what has come of them."""
+    """One request: its texts, how many have been started, and the outputs so far."""
 
     texts: Sequence[Sequence[int]]
-    whole: bool
+    with_token_vectors: bool
     deadline: float
     arrived: float
     outputs: list[Tensor] = field(default_factory=list)
@@ -100,13 +100,13 @@ class _Job:
 
 @dataclass(frozen=True)
 class Computed:
-    """What came of one request.
+    """The result of one request.
 
     Attributes:
-        outputs: what the model made of each text, in order.
+        outputs: the model's output for each text, in order.
         queue_seconds: time during which none of its texts was being computed.
-        inference_seconds: time of the computations that held a text of it.
-        batch_tokens: tokens of those computations, those of others included.
+        inference_seconds: time of the computations that held one of its texts.
+        batch_tokens: tokens of those computations, including other requests' tokens.
     """
 
     outputs: Sequence[Tensor]
@@ -124,23 +124,23 @@ class Batcher:
         probe: Sequence[int],
         limits: Limits | None = None,
         watcher: Watcher | None = None,
-        turns: Turns | None = None,
+        compute_lock: ComputeLock | None = None,
     ) -> None:
         """Start the computing thread and the one that watches it.
 
         Args:
             compute: the model.
-            probe: a text that the model must always be able to compute: when others have failed, it tells whether
-                they or the model are to blame.
-            limits: how much may be computed together and may wait.
-            watcher: is told what happens.
-            turns: are waited for before each computation; whatever arrives meanwhile is part of it.
+            probe: token ids of a text that the model can always compute: after a failure they show whether the texts
+                or the model caused it.
+            limits: how much may be computed together and how much may wait.
+            watcher: gets the callbacks.
+            compute_lock: is acquired before each computation; texts that arrive meanwhile join it.
         """
         self._compute = compute
         self._probe = probe
         self._limits = limits or Limits()
         self._watcher = watcher or Watcher()
-        self._turn = turns.take if turns else nullcontext
+        self._permit = compute_lock.held if compute_lock else nullcontext
         self._lock = threading.Condition()
         self._queue: deque[_Job] = deque()
         self._running: list[_Job] = []
@@ -150,23 +150,23 @@ class Batcher:
         self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
         self._thread.start()
         threading.Thread(target=self._watch, name="inference-watch", daemon=True).start()
-        # A process that ends while this thread computes would be aborted.
+        # torch aborts a process that exits while a thread computes.
         atexit.register(self.close)
 
-    def compute(self, texts: Sequence[Sequence[int]], deadline: float, whole: bool = False) -> Computed:
+    def compute(self, texts: Sequence[Sequence[int]], deadline: float, with_token_vectors: bool = False) -> Computed:
         """Wait until the texts have been computed.
 
         Args:
             texts: token ids, at least one text.
-            deadline: `time.monotonic()` after which nobody waits for the answer any more.
-            whole: whether the vectors of all tokens are wanted.
+            deadline: the `time.monotonic()` at which the request is given up.
+            with_token_vectors: whether to return the vectors of all tokens instead of the pooled ones.
 
         Raises:
             Overloaded: the queue is full.
             DeadlineExceeded: not all of it was computed in time.
             InferenceFailed: the model failed, or hung.
         """
-        job = _Job(texts, whole, deadline, time.monotonic())
+        job = _Job(texts, with_token_vectors, deadline, time.monotonic())
         with self._lock:
             if self._broken:
                 raise InferenceFailed(self._broken)
@@ -174,12 +174,12 @@ class Batcher:
             if waiting and waiting + len(texts) > self._limits.queued_texts:
                 raise Overloaded(
                     f"{waiting} texts are waiting and the queue holds {self._limits.queued_texts}. "
-                    "Try again later, with fewer texts a request, or add machines."
+                    "Try again later, send fewer texts in each request, or add machines."
                 )
             self._queue.append(job)
             self._watcher.queue(waiting + len(texts))
             self._lock.notify()
-        # The longest wait that a lock takes stands for "no deadline".
+        # An infinite deadline is capped at the longest wait that a lock supports.
         if not job.done.wait(min(threading.TIMEOUT_MAX, max(0.0, deadline - time.monotonic()))):
             with self._lock:
                 if not job.done.is_set():
@@ -193,7 +193,7 @@ class Batcher:
         return Computed(job.outputs, max(0.0, took - job.computing), job.computing, job.batch_tokens)
 
     def close(self) -> None:
-        """End the threads once what is waiting has been computed; nothing may be asked for any more.
+        """End the threads once the queue has been computed; `compute` must not be called afterwards.
 
         A computation that hangs can't be ended: its thread stays.
         """
@@ -214,7 +214,7 @@ class Batcher:
                     if self._closed:
                         return
                     self._lock.wait()
-            with self._turn():
+            with self._permit():
                 with self._lock:
                     batch = self._take()
                     self._watcher.queue(self._waiting())
@@ -245,7 +245,7 @@ class Batcher:
     def _works(self) -> bool:
         try:
             return bool(torch.isfinite(self._compute([self._probe], [False])[0]).all())
-        except Exception:  # noqa: BLE001 (whatever it is, the answer is no)
+        except Exception:  # noqa: BLE001 (any failure means no)
             return False
 
     def _finish(self, batch: list[tuple[_Job, Sequence[int]]]) -> bool:
@@ -254,10 +254,10 @@ class Batcher:
         failure = ""
         outputs: Sequence[Tensor] | None = None
         try:
-            outputs = self._compute([text for _, text in batch], [job.whole for job, _ in batch])
-        except Exception as error:  # noqa: BLE001 (whatever it is, its requests must be answered and the rest served)
+            outputs = self._compute([text for _, text in batch], [job.with_token_vectors for job, _ in batch])
+        except Exception as error:  # noqa: BLE001 (after any failure its requests must be answered and the others served)
             _log.exception("a computation of %d texts failed", len(batch))
-            failure = f"the model failed at these texts ({type(error).__name__}); the log of the service says why."
+            failure = f"the model failed at these texts ({type(error).__name__}); see the service's log for the reason."
         seconds = time.monotonic() - begun
         tokens = sum(len(text) for _, text in batch)
         with self._lock:
@@ -288,8 +288,8 @@ class Batcher:
                     return
                 if self._thread.is_alive() and not hung:
                     continue
-                what = f"has hung for over {self._limits.hang_seconds:g} s" if hung else "fails at every text"
-                self._broken = f"the model {what}; this worker is being replaced. Try again."
+                problem = f"has hung for over {self._limits.hang_seconds:g} s" if hung else "fails at every text"
+                self._broken = f"the model {problem}; this worker is being replaced. Try again."
                 for job in {*running, *self._queue}:
                     job.end(InferenceFailed(self._broken))
                 self._queue.clear()
@@ -302,5 +302,5 @@ def _too_late(job: _Job) -> DeadlineExceeded:
     done = len(job.outputs)
     return DeadlineExceeded(
         f"{done} of {len(job.texts)} texts were computed within the {job.deadline - job.arrived:.2g} s that a request "
-        "may take. Send fewer or shorter texts a request, or try again when the service is less busy."
+        "may take. Send fewer or shorter texts in each request, or try again when the service is less busy."
     )

@@ -94,18 +94,18 @@ class BertShape:
         names |= {f"{norm}.{part}": width for norm in norms for part in ("weight", "bias")}
         layout: Layout = {name: (shape, torch.float32) for name, shape in names.items()}
         for name, sizes in self.linear_layers().items():
-            layout |= {f"{name}.{part}": what for part, what in precision.layout(*sizes).items()}
+            layout |= {f"{name}.{part}": entry for part, entry in precision.layout(*sizes).items()}
         return layout
 
 
 class Bert:
-    """A BERT encoder over weights that somebody else holds, for example a memory-mapped file."""
+    """A BERT encoder over weights that it doesn't own, for example those of a memory-mapped file."""
 
     def __init__(self, shape: BertShape, weights: Mapping[str, Tensor], precision: Precision, pooling: Pooling) -> None:
-        """Take the weights as they are, without a copy.
+        """Use the weights without copying them.
 
         Raises:
-            ModelFilesError: a weight is missing, or has another shape or type than `shape` and `precision` ask for.
+            ModelFilesError: a weight is missing, or its shape or type differs from that of `shape` and `precision`.
         """
         check_weights(weights, shape.layout(precision))
         self.shape = shape
@@ -114,15 +114,15 @@ class Bert:
         self._pooling = pooling
 
     @torch.inference_mode()
-    def forward(self, texts: Sequence[Sequence[int]], whole: Sequence[bool]) -> list[Tensor]:
-        """What the last layer has of each text, not normalised.
+    def forward(self, texts: Sequence[Sequence[int]], with_token_vectors: Sequence[bool]) -> list[Tensor]:
+        """The last layer's output for each text, not normalised.
 
         Args:
             texts: token ids of each text, 1 to `max_position_embeddings` long.
-            whole: for each text, whether the vectors of all its tokens are wanted, or just the text's own.
+            with_token_vectors: for each text, whether to return the vectors of all its tokens or just the pooled one.
 
         Returns:
-            for each text float32, shape (hidden_size,), pooled; or (tokens, hidden_size) where all are wanted.
+            for each text float32, shape (hidden_size,), pooled; or (tokens, hidden_size) with token vectors.
         """
         lengths = [len(ids) for ids in texts]
         hidden = self._embed(
@@ -132,21 +132,21 @@ class Bert:
         last = self.shape.num_hidden_layers - 1
         for layer in range(last):
             hidden = self._layer(f"encoder.layer.{layer}.", hidden, hidden, lengths, lengths)
-        if self._pooling == "mean" or all(whole):
-            rows, asking = lengths, hidden
+        if self._pooling == "mean" or all(with_token_vectors):
+            rows, queries = lengths, hidden
         else:
-            # Nobody asks for the other rows of the last layer.
-            rows = [length if all_rows else 1 for length, all_rows in zip(lengths, whole, strict=True)]
+            # The other rows of the last layer are not needed.
+            rows = [length if all_rows else 1 for length, all_rows in zip(lengths, with_token_vectors, strict=True)]
             parts = zip(torch.split(hidden, lengths), rows, strict=True)
-            asking = torch.cat([part[:count] for part, count in parts])
-        hidden = self._layer(f"encoder.layer.{last}.", asking, hidden, rows, lengths)
+            queries = torch.cat([part[:count] for part, count in parts])
+        hidden = self._layer(f"encoder.layer.{last}.", queries, hidden, rows, lengths)
         return [
             part if all_rows else self.pool(part)
-            for part, all_rows in zip(torch.split(hidden, rows), whole, strict=True)
+            for part, all_rows in zip(torch.split(hidden, rows), with_token_vectors, strict=True)
         ]
 
     def pool(self, rows: Tensor) -> Tensor:
-        """The text's vector, shape (hidden_size,), from those of its tokens, the first of them `[CLS]`."""
+        """The text's vector, shape (hidden_size,), from its tokens' vectors, of which `[CLS]` is the first."""
         return rows.mean(0) if self._pooling == "mean" else rows[0]
 
     def _embed(self, ids: Tensor, positions: Tensor) -> Tensor:
@@ -157,13 +157,13 @@ class Bert:
         return self._norm("embeddings.LayerNorm", hidden)
 
     def _layer(self, prefix: str, hidden: Tensor, context: Tensor, rows: list[int], context_rows: list[int]) -> Tensor:
-        """One layer for the rows of `hidden`, each text's attending to that text's rows of `context`."""
+        """One layer for the rows of `hidden`, where each text attends to its own rows of `context`."""
         linear, weights = self._precision.linear, self._weights
-        entered = self._precision.enter(context)
-        key, value = (linear(entered, weights, f"{prefix}attention.self.{part}") for part in ("key", "value"))
+        quantized = self._precision.quantize_input(context)
+        key, value = (linear(quantized, weights, f"{prefix}attention.self.{part}") for part in ("key", "value"))
         if hidden is not context:
-            entered = self._precision.enter(hidden)
-        query = linear(entered, weights, f"{prefix}attention.self.query")
+            quantized = self._precision.quantize_input(hidden)
+        query = linear(quantized, weights, f"{prefix}attention.self.query")
         attended = torch.cat(
             [
                 self._attend(*parts)
@@ -178,7 +178,8 @@ class Bert:
         hidden = self._norm(
             f"{prefix}attention.output.LayerNorm", self._linear(f"{prefix}attention.output.dense", attended) + hidden
         )
-        inner = self._precision.linear_gelu(self._precision.enter(hidden), weights, f"{prefix}intermediate.dense")
+        quantized = self._precision.quantize_input(hidden)
+        inner = self._precision.linear_gelu(quantized, weights, f"{prefix}intermediate.dense")
         return self._norm(f"{prefix}output.LayerNorm", self._linear(f"{prefix}output.dense", inner) + hidden)
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -188,7 +189,7 @@ class Bert:
         return functional.scaled_dot_product_attention(query, key, value).transpose(1, 2)[0].flatten(1)
 
     def _linear(self, name: str, hidden: Tensor) -> Tensor:
-        return self._precision.linear(self._precision.enter(hidden), self._weights, name)
+        return self._precision.linear(self._precision.quantize_input(hidden), self._weights, name)
 
     def _norm(self, name: str, hidden: Tensor) -> Tensor:
         return functional.layer_norm(
@@ -201,7 +202,7 @@ class Bert:
 
 
 def check_weights(weights: Mapping[str, Tensor], layout: Layout) -> None:
-    """Check that all weights are there, with the shape and type that they must have.
+    """Check that every weight of `layout` is present, with its shape and type.
 
     Raises:
         ModelFilesError: one is missing or differs; the message names it.
@@ -209,8 +210,8 @@ def check_weights(weights: Mapping[str, Tensor], layout: Layout) -> None:
     for name, (shape, kind) in layout.items():
         found = weights.get(name)
         if found is None or tuple(found.shape) != shape or found.dtype != kind:
-            has = "missing" if found is None else f"has shape {tuple(found.shape)} of {found.dtype}"
+            problem = "is missing" if found is None else f"has shape {tuple(found.shape)} of {found.dtype}"
             raise ModelFilesError(
-                f"weight {name}: {has}, {shape} of {kind} is wanted. "
+                f"weight {name} {problem}; {shape} of {kind} is expected. "
                 "The files do not belong together: copy the model again."
             )

@@ -1,7 +1,7 @@
-"""Processes take turns at computing, so that together they never want more threads than there are CPUs.
+"""A lock between processes, so that their computations together never want more threads than there are CPUs.
 
 Two computations with a thread for each CPU take longer together than one after the other: their threads wait for each
-other at every step. Locks of the file system are used because a process that dies, however it dies, lets go of them.
+other at every step. Locks of the file system are used because the kernel releases them when a process dies.
 """
 
 from __future__ import annotations
@@ -17,59 +17,60 @@ from pathlib import Path
 _POLL_SECONDS = 0.005
 
 
-class Turns:
-    """One process's share in the turns of all that use the same folder. For one thread at a time."""
+class ComputeLock:
+    """One process's handle on the permits that all processes with the same folder share. For one thread at a time."""
 
-    def __init__(self, folder: Path, at_once: int, patience_seconds: float) -> None:
-        """Open the locks.
+    def __init__(self, folder: Path, permits: int, patience_seconds: float) -> None:
+        """Open the lock files.
 
         Args:
             folder: where they are; made if it isn't there.
-            at_once: how many may compute at the same time.
-            patience_seconds: who has waited this long computes all the same: whoever has the turn hangs.
+            permits: how many processes may compute at the same time.
+            patience_seconds: after this long, compute without a permit: its holder is assumed to hang.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        # Who is next waits with this one in hand, or the one who has just finished would be first again.
-        self._next = _open(folder / "next")
-        self._places = [_open(folder / f"place-{number}") for number in range(at_once)]
+        # The next waiter holds this lock while it waits; otherwise the process that has just released a permit would
+        # always win it back.
+        self._queue = _open(folder / "queue")
+        self._permits = [_open(folder / f"permit-{number}") for number in range(permits)]
         self._patience = patience_seconds
-        self._late = False
+        self._timed_out = False
 
     @contextmanager
-    def take(self) -> Iterator[None]:
-        """Wait for a turn, and have it while the block runs."""
-        place = self._wait()
+    def held(self) -> Iterator[None]:
+        """Wait for a permit, and hold it while the block runs."""
+        permit = self._acquire()
         try:
             yield
         finally:
-            if place is not None:
-                fcntl.flock(place, fcntl.LOCK_UN)
+            if permit is not None:
+                fcntl.flock(permit, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Close the locks."""
-        for lock in (self._next, *self._places):
-            os.close(lock)
+        """Close the lock files."""
+        for file in (self._queue, *self._permits):
+            os.close(file)
 
-    def _wait(self) -> int | None:
-        # Who was let down once doesn't wait again before a turn was to be had.
-        deadline = time.monotonic() + (0 if self._late else self._patience)
-        if self._first([self._next], deadline) is None:
-            self._late = True
+    def _acquire(self) -> int | None:
+        # After one timeout, don't wait again until a permit has been acquired.
+        deadline = time.monotonic() + (0 if self._timed_out else self._patience)
+        if self._lock_any([self._queue], deadline) is None:
+            self._timed_out = True
             return None
-        place = self._first(self._places, deadline)
-        fcntl.flock(self._next, fcntl.LOCK_UN)
-        self._late = place is None
-        return place
+        permit = self._lock_any(self._permits, deadline)
+        fcntl.flock(self._queue, fcntl.LOCK_UN)
+        self._timed_out = permit is None
+        return permit
 
     @staticmethod
-    def _first(locks: list[int], deadline: float) -> int | None:
+    def _lock_any(files: list[int], deadline: float) -> int | None:
         while True:
-            for lock in locks:
+            for file in files:
                 try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
                     continue
-                return lock
+                return file
             if time.monotonic() >= deadline:
                 return None
             time.sleep(_POLL_SECONDS)

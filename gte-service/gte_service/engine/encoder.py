@@ -1,4 +1,4 @@
-"""Texts to vectors: tokenise, compute together with what other requests want, normalise."""
+"""Texts to vectors: tokenise, compute in batches with other requests, normalise."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from gte_service.engine.batcher import Batcher, Limits, Watcher
 from gte_service.engine.bert import Bert, BertShape
-from gte_service.engine.compute_lock import Turns
+from gte_service.engine.compute_lock import ComputeLock
 from gte_service.engine.pooling import read_pooling
 from gte_service.engine.precision import precision_named
 from gte_service.engine.store.checkpoint import map_safetensors
@@ -34,8 +34,8 @@ class TokenVectors:
     """The vectors of one text's tokens.
 
     Attributes:
-        vectors: float32, shape (tokens, hidden_size), as the last layer has them; those of special tokens are left out.
-        offsets: where each token's characters begin and end in the text, in order.
+        vectors: float32, shape (tokens, hidden_size), the last layer's output without special tokens.
+        offsets: (start, end) of each token's characters in the text, in order.
     """
 
     vectors: Tensor
@@ -51,11 +51,11 @@ class TokenVectors:
 
     @property
     def end(self) -> int:
-        """How many characters of the text have been read; less than all where it was cut."""
+        """The number of characters that the model has read; fewer than the text has where it was truncated."""
         return self.offsets[-1][1] if self.offsets else 0
 
     def mean(self, spans: Sequence[tuple[int, int]]) -> Tensor | None:
-        """The mean of the tokens that share a character with one of the spans, of length 1; None if there are none.
+        """The mean of the tokens that overlap one of the spans, of length 1; None if no token does.
 
         Args:
             spans: parts of the text, as (start, end) in characters.
@@ -69,17 +69,17 @@ class TokenVectors:
 
 @dataclass(frozen=True)
 class Encoded:
-    """What came of encoding some texts.
+    """The vectors of some texts, and what computing them took.
 
     Attributes:
         vectors: float32, shape (texts, hidden_size), each row of length 1.
-        tokens: tokens computed, special ones included.
-        truncated: texts that were cut at 512 tokens.
-        tokenize_seconds: time spent cutting the texts.
+        tokens: tokens computed, including special ones.
+        truncated: texts that were cut off at 512 tokens.
+        tokenize_seconds: time of tokenising the texts.
         queue_seconds: time during which none of the texts was being computed.
-        inference_seconds: time of the computations that held one of the texts, and maybe texts of others.
-        batch_tokens: tokens of those computations, those of others included.
-        token_vectors: those of each text, in order; empty unless asked for.
+        inference_seconds: time of the computations that held one of the texts, possibly among other requests' texts.
+        batch_tokens: tokens of those computations, including other requests' tokens.
+        token_vectors: each text's, in order; empty unless requested.
     """
 
     vectors: Tensor
@@ -105,19 +105,19 @@ class Encoder:
         folder: Path,
         limits: Limits | None = None,
         watcher: Watcher | None = None,
-        turns: Turns | None = None,
+        compute_lock: ComputeLock | None = None,
     ) -> None:
         """Map the weights of a prepared folder and check that they fit together.
 
         Args:
             folder: what `prepare` made.
-            limits: how much may be computed together and may wait.
-            watcher: is told of the queue and of each computation.
-            turns: are taken with other processes that compute on the same CPUs.
+            limits: how much may be computed together and how much may wait.
+            watcher: gets callbacks about the queue and each computation.
+            compute_lock: shared with other processes that compute on the same CPUs.
 
         Raises:
             ModelFilesError: the folder is incomplete or damaged.
-            PrecisionError: this machine doesn't compute in the precision it was made for.
+            PrecisionError: this machine can't compute in the precision it was made for.
         """
         self._tokenizer = BertTokenizer(folder)
         shape = BertShape.read(folder / "config.json")
@@ -129,11 +129,11 @@ class Encoder:
         weights = map_safetensors(folder / WEIGHTS_FILE, "remove its folder")
         prepared = read_prepared(folder)
         if prepared is None:
-            raise ModelFilesError(f"{folder} is not a whole prepared model: remove it, then it is made again.")
+            raise ModelFilesError(f"{folder} is not a complete prepared model. Remove it: it is then prepared again.")
         bert = Bert(shape, weights, precision_named(prepared.precision), read_pooling(folder))
         probe = self._tokenizer.tokenize([PROBE_TEXT])[0].ids
         self._pool = bert.pool
-        self._batcher = Batcher(bert.forward, probe, limits, watcher, turns)
+        self._batcher = Batcher(bert.forward, probe, limits, watcher, compute_lock)
         self.precision = prepared.precision
         self.dimensions = shape.hidden_size
 
@@ -141,9 +141,9 @@ class Encoder:
         """Turn texts into unit vectors: pooled from the last layer as the model's configuration says, L2-normalised.
 
         Args:
-            texts: at least one text; what exceeds 512 tokens is cut off and counted.
-            deadline: `time.monotonic()` after which nobody waits for the answer any more.
-            token_vectors: whether those of the single tokens are wanted as well, from the same computation.
+            texts: at least one text; one of more than 512 tokens is cut off there and counted as truncated.
+            deadline: the `time.monotonic()` at which the request is given up.
+            token_vectors: whether to return each token's vector as well, from the same computation.
 
         Raises:
             Overloaded: the queue is full.
@@ -152,14 +152,14 @@ class Encoder:
         """
         begun = time.perf_counter()
         tokenized = self._tokenizer.tokenize(texts, offsets=token_vectors)
-        cut = time.perf_counter()
-        computed = self._batcher.compute([text.ids for text in tokenized], deadline, whole=token_vectors)
+        tokenized_at = time.perf_counter()
+        computed = self._batcher.compute([text.ids for text in tokenized], deadline, token_vectors)
         pooled = [self._pool(rows) for rows in computed.outputs] if token_vectors else computed.outputs
         return Encoded(
             vectors=functional.normalize(torch.stack(list(pooled)), dim=1),
             tokens=sum(len(text.ids) for text in tokenized),
             truncated=sum(text.truncated for text in tokenized),
-            tokenize_seconds=cut - begun,
+            tokenize_seconds=tokenized_at - begun,
             queue_seconds=computed.queue_seconds,
             inference_seconds=computed.inference_seconds,
             batch_tokens=computed.batch_tokens,
@@ -179,14 +179,14 @@ class Encoder:
         self.close()
 
     def close(self) -> None:
-        """End the threads of this encoder."""
+        """End the encoder's threads."""
         self._batcher.close()
 
     def probe(self) -> None:
-        """Answer one text, as proof that the model works.
+        """Compute one text, as proof that the model works.
 
         Raises:
-            ModelFilesError: the answer is not a vector of length 1.
+            ModelFilesError: the result is not a vector of length 1.
         """
         length = float(self.encode([PROBE_TEXT]).vectors.norm())
         if not abs(length - 1) < 1e-3:  # NaN compares false, so this form catches it
@@ -201,18 +201,18 @@ def load_encoder(
 ) -> Encoder:
     """Load a model folder, as published or prepared, without a service around it.
 
-    A computation takes as many threads as torch is set to (`torch.set_num_threads`).
+    A computation uses as many threads as `torch.set_num_threads` allows.
 
     Args:
         model: a folder with config.json, vocab.txt and weights.
         precision: `fp32`, `bf16` or `int8`.
-        home: where the prepared form is kept, to be found again and shared by all processes that load it;
-            `gte-service` in the user's cache folder if None.
-        limits: how much may be computed together and may wait.
+        home: where the prepared form is kept for reuse by every process that loads it; if None, `gte-service` in the
+            user's cache folder.
+        limits: how much may be computed together and how much may wait.
 
     Raises:
-        ModelError: there is no usable model in the folder, this machine doesn't compute in that precision, or `home`
-            can't be written; the message says which.
+        ModelError: the folder holds no usable model, this machine can't compute in that precision, or `home` can't be
+            written; the message says which.
     """
     if home is None:
         home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "gte-service"

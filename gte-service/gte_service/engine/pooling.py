@@ -20,25 +20,25 @@ _SWITCH = "pooling_mode_"
 
 
 def read_pooling(folder: Path) -> Pooling:
-    """The pooling of a model folder; `cls` where nothing is said.
+    """The pooling of a model folder; `cls` where it has no configuration of it.
 
     Raises:
-        ModelFilesError: a file can't be read, or asks for what this engine doesn't do.
+        ModelFilesError: a file can't be read, or requires something that this engine doesn't support.
     """
     modules = [module for module in _read(folder / MODULES_FILE, []) if isinstance(module, dict)]
     strange = {str(module.get("type")).rpartition(".")[2] for module in modules} - _MODULES
     if strange:
         raise ModelFilesError(
-            f"{folder / MODULES_FILE} asks for {', '.join(sorted(strange))}: this engine pools and normalises, "
-            "nothing more. Take another model."
+            f"{folder / MODULES_FILE} requires {', '.join(sorted(strange))}, but this engine only pools and "
+            "normalises. Use another model."
         )
     modes = _modes(_read(folder / POOLING_FILE, {}))
     if not modes:
         return "cls"
     if len(modes) > 1 or modes[0] not in _MODES:
         raise ModelFilesError(
-            f"{folder / POOLING_FILE} asks for the pooling {', '.join(modes)}: this engine has cls and mean. "
-            "Take another model."
+            f"{folder / POOLING_FILE} requires the pooling {', '.join(modes)}, but this engine supports cls and mean. "
+            "Use another model."
         )
     return _MODES[modes[0]]
 
@@ -59,5 +59,5 @@ def _read(path: Path, absent: Any) -> Any:
     except (OSError, ValueError) as error:
         raise ModelFilesError(f"{path} can't be read ({error}): copy the model again.") from error
     if type(read) is not type(absent):
-        raise ModelFilesError(f"{path} holds no {type(absent).__name__}: copy the model again.")
+        raise ModelFilesError(f"{path} is not a {type(absent).__name__}: copy the model again.")
     return read

@@ -1,7 +1,7 @@
-"""The linear layers in each precision: how their weights lie in the file, and the product of activations and weights.
+"""The linear layers in each precision: how their weights are stored in the file, and their products with activations.
 
 Only the linear layers differ: they hold nine tenths of GTE's weights and take nearly all of the time. Embeddings,
-attention, norms and sums are 32-bit floats in every precision. Every weight is a plain tensor, used as it lies in the
+attention, norms and sums are 32-bit floats in every precision. Every weight is a plain tensor, used as it is in the
 mapped file: weights packed for one library would be private memory of each worker.
 """
 
@@ -22,8 +22,8 @@ SCALE = "weight_scale"
 SUM = "weight_sum"
 _LARGEST = 127
 
-Entered = tuple[Tensor, ...]
-"""Activations as a precision wants them before they meet weights."""
+QuantizedInput = tuple[Tensor, ...]
+"""Activations in the form that a precision multiplies with weights."""
 
 Layout = dict[str, tuple[tuple[int, ...], torch.dtype]]
 """Shape and type of each tensor that a linear layer has in the file, by the last part of its name."""
@@ -34,32 +34,32 @@ class Precision(ABC):
 
     name: ClassVar[str]
 
-    def require(self) -> None:  # noqa: B027 (nothing is a fair answer: fp32 asks for nothing)
-        """Check that this machine computes it.
+    def require(self) -> None:  # noqa: B027 (fp32 has no requirement)
+        """Check that this machine can compute in this precision.
 
         Raises:
-            PrecisionError: it doesn't, or it doesn't get the products right.
+            PrecisionError: it can't, or its products are wrong.
         """
 
     @abstractmethod
     def layout(self, rows: int, columns: int) -> Layout:
-        """What a layer of `rows` outputs and `columns` inputs has in the file."""
+        """The tensors of a layer with `rows` outputs and `columns` inputs."""
 
     @abstractmethod
     def store(self, weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
-        """Turn float32 weights (rows, columns) and bias (rows) into what `layout` says."""
+        """Turn float32 weights (rows, columns) and bias (rows) into the tensors of `layout`."""
 
     @abstractmethod
-    def enter(self, hidden: Tensor) -> Entered:
-        """Make float32 activations (tokens, columns) ready; once for all layers that take the same ones."""
+    def quantize_input(self, hidden: Tensor) -> QuantizedInput:
+        """Convert float32 activations (tokens, columns), once for all layers that take the same ones."""
 
     @abstractmethod
-    def linear(self, entered: Entered, weights: Mapping[str, Tensor], name: str) -> Tensor:
+    def linear(self, quantized: QuantizedInput, weights: Mapping[str, Tensor], name: str) -> Tensor:
         """The layer's output, float32 (tokens, rows). `weights` holds its tensors under `name.` and their parts."""
 
-    def linear_gelu(self, entered: Entered, weights: Mapping[str, Tensor], name: str) -> Tensor:
+    def linear_gelu(self, quantized: QuantizedInput, weights: Mapping[str, Tensor], name: str) -> Tensor:
         """As `linear`, with GELU (the exact one, with the error function) on top."""
-        return functional.gelu(self.linear(entered, weights, name))
+        return functional.gelu(self.linear(quantized, weights, name))
 
 
 class Fp32(Precision):
@@ -71,24 +71,19 @@ class Fp32(Precision):
         self._product = _fastest_product()
 
     def layout(self, rows: int, columns: int) -> Layout:
-        """See `Precision`."""
         return {"weight": ((rows, columns), torch.float32), "bias": ((rows,), torch.float32)}
 
     def store(self, weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
-        """See `Precision`."""
         return {"weight": weight, "bias": bias}
 
-    def enter(self, hidden: Tensor) -> Entered:
-        """See `Precision`."""
+    def quantize_input(self, hidden: Tensor) -> QuantizedInput:
         return (hidden,)
 
-    def linear(self, entered: Entered, weights: Mapping[str, Tensor], name: str) -> Tensor:
-        """See `Precision`."""
-        return self._product(entered[0], weights[f"{name}.weight"], weights[f"{name}.bias"], gelu=False)
+    def linear(self, quantized: QuantizedInput, weights: Mapping[str, Tensor], name: str) -> Tensor:
+        return self._product(quantized[0], weights[f"{name}.weight"], weights[f"{name}.bias"], gelu=False)
 
-    def linear_gelu(self, entered: Entered, weights: Mapping[str, Tensor], name: str) -> Tensor:
-        """See `Precision`."""
-        return self._product(entered[0], weights[f"{name}.weight"], weights[f"{name}.bias"], gelu=True)
+    def linear_gelu(self, quantized: QuantizedInput, weights: Mapping[str, Tensor], name: str) -> Tensor:
+        return self._product(quantized[0], weights[f"{name}.weight"], weights[f"{name}.bias"], gelu=True)
 
 
 class Bf16(Precision):
@@ -97,7 +92,6 @@ class Bf16(Precision):
     name = "bf16"
 
     def require(self) -> None:
-        """See `Precision`."""
         if not has_bf16():
             raise PrecisionError(
                 "GTE_PRECISION=bf16: this CPU has no bf16 products (avx512_bf16 or amx_bf16 in /proc/cpuinfo), and "
@@ -105,20 +99,16 @@ class Bf16(Precision):
             )
 
     def layout(self, rows: int, columns: int) -> Layout:
-        """See `Precision`."""
         return {"weight": ((rows, columns), torch.bfloat16), "bias": ((rows,), torch.bfloat16)}
 
     def store(self, weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
-        """See `Precision`."""
         return {"weight": weight.bfloat16(), "bias": bias.bfloat16()}
 
-    def enter(self, hidden: Tensor) -> Entered:
-        """See `Precision`."""
+    def quantize_input(self, hidden: Tensor) -> QuantizedInput:
         return (hidden.bfloat16(),)
 
-    def linear(self, entered: Entered, weights: Mapping[str, Tensor], name: str) -> Tensor:
-        """See `Precision`."""
-        return functional.linear(entered[0], weights[f"{name}.weight"], weights[f"{name}.bias"]).float()
+    def linear(self, quantized: QuantizedInput, weights: Mapping[str, Tensor], name: str) -> Tensor:
+        return functional.linear(quantized[0], weights[f"{name}.weight"], weights[f"{name}.bias"]).float()
 
 
 class Int8(Precision):
@@ -133,7 +123,6 @@ class Int8(Precision):
     name = "int8"
 
     def require(self) -> None:
-        """See `Precision`."""
         # CPUs without 32-bit sums of 8-bit products add pairs in 16 bits, which large values overflow.
         large = torch.full((16, 64), _LARGEST, dtype=torch.int8)
         if not torch.equal(torch._int_mm(large, large.t()), torch.full((16, 16), 64 * _LARGEST**2, dtype=torch.int32)):
@@ -143,7 +132,6 @@ class Int8(Precision):
             )
 
     def layout(self, rows: int, columns: int) -> Layout:
-        """See `Precision`."""
         return {
             "weight": ((rows, columns), torch.int8),
             SCALE: ((rows,), torch.float32),
@@ -152,36 +140,34 @@ class Int8(Precision):
         }
 
     def store(self, weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
-        """See `Precision`."""
         scale = weight.abs().amax(1).div_(_LARGEST).clamp_min_(torch.finfo(torch.float32).tiny)
         quantised = (weight / scale[:, None]).round_()
         return {"weight": quantised.to(torch.int8), SCALE: scale, SUM: quantised.sum(1) * scale, "bias": bias}
 
-    def enter(self, hidden: Tensor) -> Entered:
-        """Integers (tokens, columns), and for each token, as (tokens, 1), its scale and the value of integer 0."""
+    def quantize_input(self, hidden: Tensor) -> QuantizedInput:
+        """Integers (tokens, columns), and each token's scale and value of integer 0, both (tokens, 1)."""
         # Not torch.aminmax, which takes eight times as long.
         smallest, largest = hidden.amin(1, keepdim=True), hidden.amax(1, keepdim=True)
-        # 0 for a token whose values are all alike: then its integers don't matter, the middle says it all.
+        # 0 for a token whose values are all equal: its integers don't matter then, the middle holds the value.
         scale = (largest - smallest).div_(255)
         middle = smallest + 128 * scale
         return hidden.sub(middle).div_(scale).round_().to(torch.int8), scale, middle
 
-    def linear(self, entered: Entered, weights: Mapping[str, Tensor], name: str) -> Tensor:
-        """See `Precision`."""
-        quantised, scale, middle = entered
-        sums = torch._int_mm(quantised, weights[f"{name}.weight"].t()).to(torch.float32)
+    def linear(self, quantized: QuantizedInput, weights: Mapping[str, Tensor], name: str) -> Tensor:
+        integers, scale, middle = quantized
+        sums = torch._int_mm(integers, weights[f"{name}.weight"].t()).to(torch.float32)
         result = torch.addcmul(weights[f"{name}.bias"], middle, weights[f"{name}.{SUM}"])
         return result.addcmul_(sums.mul_(scale), weights[f"{name}.{SCALE}"])
 
 
 def precision_named(name: str) -> Precision:
-    """The precision of that name, on a machine that computes it.
+    """The precision of that name.
 
     Raises:
-        PrecisionError: there is no such precision, or not here.
+        PrecisionError: there is no such precision, or this machine can't compute in it.
     """
     if name not in PRECISIONS:
-        raise PrecisionError(f"precision {name!r} is none of {', '.join(PRECISIONS)}.")
+        raise PrecisionError(f"precision {name!r} is not one of {', '.join(PRECISIONS)}.")
     precision = PRECISIONS[name]()
     precision.require()
     return precision
@@ -199,7 +185,7 @@ class _Product(Protocol):
 def _fastest_product() -> _Product:
     """oneDNN's product where torch has it; `functional.linear` would take MKL's."""
     # On an EPYC with AVX-512 oneDNN's takes 0.6 to 0.9 of MKL's time, least for lone texts: `make bench` shows both.
-    has_onednn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    has_onednn = torch.backends.mkldnn.is_available()
     if has_onednn and hasattr(torch.ops.mkldnn, "_linear_pointwise"):
         return _onednn_product
     return _torch_product

@@ -1,4 +1,4 @@
-"""Text to token ids, as the model's own vocabulary cuts it."""
+"""Text to token ids, with the model's own vocabulary."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class TokenizedText:
     Attributes:
         ids: `[CLS]`, the text's tokens, `[SEP]`; at most 512.
         truncated: whether tokens were cut off.
-        offsets: for each id where its characters begin and end in the text, (0, 0) for `[CLS]` and `[SEP]`; empty
-            unless asked for.
+        offsets: for each id the (start, end) of its characters in the text, (0, 0) for `[CLS]` and `[SEP]`; empty
+            unless requested.
     """
 
     ids: list[int]
@@ -56,11 +56,11 @@ class BertTokenizer:
         self._tokenizer = tokenizer
 
     def tokenize(self, texts: Sequence[str], offsets: bool = False) -> list[TokenizedText]:
-        """Cut each text into ids; texts of more than 512 tokens lose their end.
+        """Turn each text into ids; texts of more than 512 tokens are truncated.
 
         Args:
             texts: the texts.
-            offsets: whether the place of each token in its text is wanted, which takes longer.
+            offsets: whether to return the offsets of each token, which takes longer.
         """
         encode = self._tokenizer.encode_batch if offsets else self._tokenizer.encode_batch_fast
         return [
@@ -78,13 +78,13 @@ def _read_vocab(path: Path) -> dict[str, int]:
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise ModelFilesError(f"{path} can't be read ({error}): the folder holds no whole BERT model.") from error
+        raise ModelFilesError(f"{path} can't be read ({error}): the folder holds no complete BERT model.") from error
     if lines and not lines[-1]:
         lines.pop()
     vocab = {line.rstrip("\r"): number for number, line in enumerate(lines)}
     missing = [token for token in SPECIAL_TOKENS if token not in vocab]
     if missing:
-        raise ModelFilesError(f"{path} lacks {', '.join(missing)}: it is cut off or not a BERT vocabulary.")
+        raise ModelFilesError(f"{path} lacks {', '.join(missing)}: it is truncated or not a BERT vocabulary.")
     return vocab
 
 

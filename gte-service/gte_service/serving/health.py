@@ -1,7 +1,7 @@
-"""The container's health check: healthy when the model has answered, unhealthy at once when that can't happen.
+"""The container's health check: healthy when the model has answered, unhealthy at once when it can't.
 
-While the model is fetched or loaded the check waits, so that `docker compose up --wait` waits with it however long
-the download takes, and still ends at once when the model folder is missing.
+The check waits while the model is obtained or loaded, so that `docker compose up --wait` waits however long the
+download takes, and still ends at once when the model folder is missing.
 """
 
 from __future__ import annotations
@@ -15,32 +15,32 @@ import urllib.request
 from gte_service.settings import Settings
 
 _TRANSITIONAL = frozenset({"starting", "downloading", "preparing", "retrying", "prepared", "loading"})
-# The server opens its port within this time, or something is wrong.
+# A server that hasn't opened its port within this time has failed.
 UNREACHABLE_SECONDS = 30.0
 _PROBE_TIMEOUT_SECONDS = 5.0
 _POLL_SECONDS = 0.5
 
 
 def check(settings: Settings) -> tuple[bool, str]:
-    """Wait through the states that pass by themselves.
+    """Wait until the service is ready, or is in a state that it doesn't leave by itself.
 
     Returns:
-        whether the service is ready, and the last thing it said.
+        whether the service is ready, and its state with details.
     """
     address = f"http://127.0.0.1:{settings.port}/readyz"
     reached = time.monotonic()
     while True:
         try:
-            state, said = _ask(address)
+            state, description = _ask(address)
             reached = time.monotonic()
         except (OSError, ValueError, http.client.HTTPException) as error:
-            state, said = "", f"{address} does not answer: {error}"
+            state, description = "", f"{address} does not answer: {error}"
             if time.monotonic() - reached > UNREACHABLE_SECONDS:
-                return False, said
+                return False, description
         if state == "ready":
-            return True, said
+            return True, description
         if state and state not in _TRANSITIONAL:
-            return False, said
+            return False, description
         time.sleep(_POLL_SECONDS)
 
 

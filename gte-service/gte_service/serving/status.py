@@ -1,7 +1,7 @@
-"""What is known of the model right now, as small files that the processes of the service write and read.
+"""The state of the model and of the workers, in small files that the processes of the service exchange.
 
-`model.json` is written by the process that fetches and prepares the model; `worker-<slot>.json` by each worker that
-takes requests. Both lie in the run folder on tmpfs and are replaced whole, so a reader never sees half a file.
+The preparer writes `model.json`; each worker that takes requests writes `worker-<slot>.json`. Both are in the run
+folder on tmpfs and are replaced atomically, so a reader never sees half a file.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ State = Literal["starting", "downloading", "preparing", "retrying", "prepared", 
 
 @dataclass(frozen=True)
 class ModelStatus:
-    """How far the model's files are.
+    """The state of the model's files.
 
     Attributes:
         model: the model's name for people.
         demo: whether it is the built-in demo model.
         state: `prepared` once workers can load it; `retrying` and `failed` have a `detail`.
-        detail: what is being done, or what is wrong and what to do.
+        detail: the current step, or the problem and what to do about it.
         folder: the prepared folder, "" until there is one.
         revision: first 12 hex digits of the weights' SHA-256, "" until known.
         precision: what its linear layers are computed in, "" until known.
         downloaded_bytes: bytes that have arrived.
-        total_bytes: bytes there are in all, 0 until known.
+        total_bytes: bytes to download in total, 0 until known.
     """
 
     model: str
@@ -47,14 +47,14 @@ class ModelStatus:
 
 @dataclass(frozen=True)
 class WorkerStatus:
-    """How far one worker is.
+    """The state of one worker.
 
     Attributes:
         pid: its process id.
         started: its start time, as `start_time` gives it.
         state: `loading`, `ready` or `failed`.
         detail: why it has failed.
-        revision: of the model it answers with, "" until it is ready.
+        revision: the loaded model's revision, "" until the worker is ready.
         load_seconds: from the start of loading to the answered probe.
     """
 
@@ -73,7 +73,7 @@ class Readiness:
     Attributes:
         state: `ready` only when every worker that takes requests has answered the probe text.
         detail: for people; names the percentage while the model is fetched, and the reason of a failure.
-        model: what is known of the model's files.
+        model: the state of the model's files.
         workers: the workers that take requests.
     """
 
@@ -92,17 +92,17 @@ _Status = TypeVar("_Status", ModelStatus, WorkerStatus)
 
 
 def write_model_status(run_dir: Path, status: ModelStatus) -> None:
-    """Replace what is known of the model's files."""
+    """Replace the state of the model's files."""
     _write(run_dir / "model.json", status)
 
 
 def read_model_status(run_dir: Path) -> ModelStatus:
-    """What is known of the model's files; `starting` before the first word of it."""
+    """The state of the model's files; `starting` until the preparer has written one."""
     return _read(run_dir / "model.json", ModelStatus) or ModelStatus(model="", demo=False)
 
 
 def write_worker_status(run_dir: Path, slot: int, status: WorkerStatus) -> None:
-    """Replace what is known of the worker in a slot."""
+    """Replace the state of the worker in a slot."""
     _write(run_dir / f"worker-{slot}.json", status)
 
 

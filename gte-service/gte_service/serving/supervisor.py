@@ -23,10 +23,10 @@ from gte_service.settings import Settings
 
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 30.0
-# A process that ran this long was sound, so its next start isn't delayed by earlier trouble.
-_SOUND_AFTER_SECONDS = 60.0
+# A process that ran this long was healthy, so earlier failures don't delay its next start.
+_HEALTHY_AFTER_SECONDS = 60.0
 _POLL_SECONDS = 0.2
-# Exit statuses of gunicorn after which another start would end the same way: the app or its settings are wrong.
+# Exit statuses of gunicorn for a wrong app or wrong settings: another start would fail the same way.
 _HOPELESS = frozenset({3, 4})
 _HOPELESS_STARTS = 3
 _log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class _Child:
-    """One process to keep running; `once` for one that may end with status 0."""
+    """One process to keep running; `once`: it may end with status 0."""
 
     name: str
     command: Sequence[str]
@@ -105,7 +105,7 @@ class Supervisor:
         if child.once and status == 0:
             child.finished = True
             return 0
-        if now - child.started >= _SOUND_AFTER_SECONDS:
+        if now - child.started >= _HEALTHY_AFTER_SECONDS:
             child.pause, child.hopeless = _FIRST_PAUSE_SECONDS, 0
         child.hopeless += status in _HOPELESS
         if child.hopeless >= _HOPELESS_STARTS:
@@ -117,7 +117,7 @@ class Supervisor:
         return 0
 
     def _end(self) -> None:
-        # gunicorn first: its last requests must still be counted and seen. Docker ends what takes too long.
+        # gunicorn first: its last requests must still be counted and scraped. Docker kills what takes too long.
         for child in sorted(self._children, key=lambda child: child.name != "gunicorn"):
             if child.process and child.process.poll() is None:
                 child.process.terminate()
@@ -133,7 +133,7 @@ class Supervisor:
 
 
 def wipe(run_dir: Path) -> None:
-    """Empty the run folder: what an earlier run left in it says nothing about this one."""
+    """Empty the run folder of the files of an earlier run."""
     run_dir.mkdir(parents=True, exist_ok=True)
     for entry in run_dir.iterdir():
         if entry.is_dir():

@@ -1,1 +1,1 @@
-"""What each task does with text. One file a task; `registry` finds them by the name clients use."""
+"""What each task does with text: one file in `types/` for each task; `registry` finds them by name."""

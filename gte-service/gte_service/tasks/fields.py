@@ -1,4 +1,4 @@
-"""How fields of a request are read, so that a wrong one is named."""
+"""Reads and checks the fields of a request; an error names the wrong field."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ Body = Mapping[str, Any]
 
 
 def text_of(value: object, field: str) -> str:
-    """A field's value, checked to be a text that is not empty.
+    """A field's value, checked to be a text that is not blank.
 
     Raises:
-        InvalidInput: it is not.
+        InvalidInput: it is not a string, or blank.
     """
     if not isinstance(value, str):
         raise InvalidInput(f"{field} must be a string, not {kind_of(value)}.", field=field)
@@ -27,8 +27,8 @@ def texts_of(value: object, field: str, max_texts: int) -> list[str]:
     """A field's value, checked to be a list of 1 to `max_texts` texts.
 
     Raises:
-        InvalidInput: it is not a list, or it is empty, or an item is no text.
-        TooLarge: it is longer than that.
+        InvalidInput: it is not a list, it is empty, or an item is not a text.
+        TooLarge: it has more than `max_texts` items.
     """
     items = list_of(value, field, max_texts)
     return [text_of(item, f"{field}[{number}]") for number, item in enumerate(items)]
@@ -39,7 +39,7 @@ def list_of(value: object, field: str, max_items: int) -> list[Any]:
 
     Raises:
         InvalidInput: it is not a list, or it is empty.
-        TooLarge: it is longer than that.
+        TooLarge: it has more than `max_items` items.
     """
     if not isinstance(value, list):
         raise InvalidInput(f"{field} must be a list, not {kind_of(value)}.", field=field)
@@ -47,7 +47,7 @@ def list_of(value: object, field: str, max_items: int) -> list[Any]:
         raise InvalidInput(f"{field} is an empty list. Send at least one item.", field=field)
     if len(value) > max_items:
         raise TooLarge(
-            f"{field} has {len(value)} items; at most {max_items} fit into one request. Send several requests.",
+            f"{field} has {len(value)} items; one request may have at most {max_items}. Send several requests.",
             field=field,
         )
     return value
@@ -65,6 +65,6 @@ def required(body: Body, field: str) -> object:
 
 
 def kind_of(value: object) -> str:
-    """What JSON calls the type of a value."""
+    """The JSON name of a value's type, with its article."""
     kinds: dict[type, str] = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
     return kinds.get(type(value), "a number")

@@ -1,4 +1,4 @@
-"""What a task is, and how it gets its items, so that a batch is answered item by item."""
+"""The interface of a task, and how a batch is answered item by item."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from gte_service.tasks.fields import Body, list_of
 from gte_service.tasks.model import Model, Passage
 
 Schema = Mapping[str, Any]
-"""A JSON Schema (2020-12), as OpenAPI 3.1 has them."""
+"""A JSON Schema (2020-12), as in OpenAPI 3.1."""
 
 _Item = TypeVar("_Item")
 
 
 class Task(Protocol):
-    """Turns one request into a result, by means of the model."""
+    """Turns one request into a result, using the model."""
 
     @property
     def name(self) -> str:
@@ -24,31 +24,31 @@ class Task(Protocol):
 
     @property
     def summary(self) -> str:
-        """What it does, in a sentence or two, for documents."""
+        """A description of the task in one or two sentences, for documents."""
 
     @property
     def example(self) -> Body:
-        """A request body that works, for messages and pages."""
+        """A valid request body, for messages and pages."""
 
     @property
     def request(self) -> Schema:
-        """The schema of a request body; names every field that the task knows."""
+        """The schema of a request body, with every field that the task knows."""
 
     @property
     def result(self) -> Schema:
-        """The schema of the result for one item. A list as `input_text` gives a list of these."""
+        """The schema of the result for one item; a list as `input_text` gives a list of these."""
 
     @property
     def prototypes(self) -> Sequence[Passage]:
-        """The texts whose vectors the task compares with; they are computed once a model."""
+        """The texts with which the task compares; their vectors are computed once for each model."""
 
     def answer(self, body: Body, model: Model, max_texts: int) -> object:
-        """The result, of types JSON knows.
+        """The result, as values that JSON can hold.
 
         Args:
-            body: the request's JSON object, which may hold anything.
-            model: the model, and the vectors of this task's prototypes.
-            max_texts: most texts that one field may hold.
+            body: the request's JSON object, unchecked.
+            model: computes vectors, and has those of this task's prototypes.
+            max_texts: most texts of one field.
 
         Raises:
             InvalidInput: a field is missing or wrong; the message names it.
@@ -65,10 +65,10 @@ def answer_each(
     """Answer one item, or each item of a list: a bad one gets its own error and doesn't fail the rest.
 
     Args:
-        value: what the client sent as `input_text`.
+        value: the request's `input_text`.
         max_texts: most items of a list.
-        read: turns an item and the name of its field into what `answer` wants, or raises InvalidInput.
-        answer: one result for each item that could be read, in order.
+        read: turns an item and its field name into an argument of `answer`, or raises InvalidInput.
+        answer: gives one result for each readable item, in order.
 
     Raises:
         InvalidInput: the only item is bad, or the list is empty.
@@ -89,5 +89,5 @@ def answer_each(
 
 
 def item_error(error: InvalidInput) -> object:
-    """What stands in the place of the result of an item that could not be read."""
+    """Takes the place of the result of an item that could not be read."""
     return {"error": {"code": error.reason, "message": str(error), "field": error.field}}

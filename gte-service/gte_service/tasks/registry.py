@@ -12,11 +12,11 @@ TASKS: dict[str, Task] = {name: import_module(f"gte_service.tasks.types.{name}")
 
 
 def find_task(name: object) -> Task:
-    """The task of a name.
+    """The task of that name.
 
     Raises:
         InvalidInput: the name is not a string.
-        UnknownTask: there is none; the message lists those there are.
+        UnknownTask: no task has it; the message lists the known ones.
     """
     known = ", ".join(TASKS)
     if not isinstance(name, str):

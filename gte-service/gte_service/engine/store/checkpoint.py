@@ -1,4 +1,4 @@
-"""Reading a model folder as somebody published it: which files matter, and its weights one by one."""
+"""Reads a model folder as published: which files matter, and its weights one by one."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ from torch import Tensor
 from gte_service.engine.pooling import MODULES_FILE, POOLING_FILE
 from gte_service.errors import ModelFilesError, StorageError
 
-# In the order they are taken when a folder holds more than one.
+# In order of preference where a folder holds more than one.
 WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")
 CONFIG_FILES = ("config.json", "vocab.txt")
 OPTIONAL_FILES = ("configuration.json", "tokenizer_config.json", MODULES_FILE, POOLING_FILE)
 _HASHED_AT_ONCE = 1 << 24
+# What writing to a file fails with; a network error has other numbers.
+_STORAGE_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG})
 
 
 def find_weights(folder: Path) -> Path:
-    """The weights file of a model folder, once the folder has all it needs.
+    """The weights file of a complete model folder.
 
     Raises:
         ModelFilesError: the folder or one of its files is missing or empty; the message names it.
@@ -36,7 +38,7 @@ def find_weights(folder: Path) -> Path:
         missing = [name for name in CONFIG_FILES if not _has_content(folder / name)]
         weights = next((folder / name for name in WEIGHTS_FILES if _has_content(folder / name)), None)
     except PermissionError as error:
-        raise ModelFilesError(f"{error.filename} can't be read by uid {os.getuid()}: allow it.") from error
+        raise ModelFilesError(f"{error.filename} can't be read by uid {os.getuid()}: make it readable.") from error
     if weights is None:
         missing.append(" or ".join(WEIGHTS_FILES))
     if missing or weights is None:
@@ -60,16 +62,16 @@ def map_safetensors(path: Path, advice: str) -> dict[str, Tensor]:
 
     Args:
         path: the file.
-        advice: what to do when it is not whole.
+        advice: what to do when it is damaged, for the message.
 
     Raises:
-        ModelFilesError: the file is missing or not a whole safetensors file.
+        ModelFilesError: the file is missing or not a complete safetensors file.
     """
     try:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except (OSError, SafetensorError) as error:
-        raise ModelFilesError(f"{path} is not a whole weights file ({error}): {advice}.") from error
+        raise ModelFilesError(f"{path} is not a complete weights file ({error}): {advice}.") from error
 
 
 def read_weights(path: Path) -> Iterator[tuple[str, Tensor]]:
@@ -94,17 +96,23 @@ def read_weights(path: Path) -> Iterator[tuple[str, Tensor]]:
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turn what the operating system says against writing under `path` into one clear StorageError."""
+    """Turn the operating system's refusals to write under `path` into one clear StorageError.
+
+    Other errors pass unchanged, those of a network connection among them: they have neither a number of
+    `_STORAGE_ERRORS` nor the name of a file.
+    """
     try:
         yield
     except (OSError, SafetensorError, RuntimeError) as error:
-        # safetensors and torch wrap the operating system's error in a text of their own.
+        # safetensors and torch report the operating system's error in a text of their own.
         text = str(error)
         number = getattr(error, "errno", None)
         if number in {errno.ENOSPC, errno.EDQUOT} or "No space left" in text or "unexpected pos" in text:
-            raise StorageError(f"no room left under {path}: free some, then the service goes on.") from error
-        if number is not None:
-            raise StorageError(f"{path} can't be written ({error}): give it to uid {os.getuid()}.") from error
+            raise StorageError(
+                f"no space left under {path}: free some, and the service continues by itself."
+            ) from error
+        if number in _STORAGE_ERRORS or getattr(error, "filename", None) is not None:
+            raise StorageError(f"{path} can't be written ({error}): make it writable for uid {os.getuid()}.") from error
         raise
 
 
@@ -121,9 +129,9 @@ def _load_pickled(path: Path) -> dict[str, Tensor]:
             loaded = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
         first_line = str(error).partition("\n")[0]
-        raise ModelFilesError(f"{path} is not a whole PyTorch file ({first_line}): copy the model again.") from error
+        raise ModelFilesError(f"{path} is not a complete PyTorch file ({first_line}): copy the model again.") from error
     if isinstance(loaded, dict):
         loaded = loaded.get("state_dict", loaded)
     if not isinstance(loaded, dict) or not all(isinstance(value, Tensor) for value in loaded.values()):
-        raise ModelFilesError(f"{path} holds something else than a table of weights: it is another kind of file.")
+        raise ModelFilesError(f"{path} is not a table of weights: it is another kind of file.")
     return loaded

@@ -1,4 +1,4 @@
-"""Fetching a model from ModelScope, with progress, resumption and a check that all of it has arrived."""
+"""Downloads a model from ModelScope: reports progress, resumes, and checks that every file is complete."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from gte_service.engine.store.checkpoint import (
 from gte_service.errors import DownloadError, StorageError
 
 Progress = Callable[[int, int], None]
-"""Is told the bytes that have arrived and the bytes there are in all."""
+"""Is called with the bytes that have arrived and the bytes in total."""
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """One file of a repository, as ModelScope lists it. `sha256` is None where the list has none."""
+    """One file of a repository, as ModelScope lists it. `sha256` is None where ModelScope gives none."""
 
     path: str
     size: int
@@ -40,7 +40,7 @@ def list_model(model: str, revision: str) -> list[RemoteFile]:
         DownloadError: ModelScope can't be reached, doesn't know the model, or the model has no usable files.
     """
     with _hub_errors(model, revision):
-        from modelscope_hub import HubApi  # noqa: PLC0415 (slow to import, and needed only where something is fetched)
+        from modelscope_hub import HubApi  # noqa: PLC0415 (slow to import, and needed only for a download)
 
         endpoint = HubApi().resolve_endpoint_for_read(model, repo_type="model")
         listed = HubApi(endpoint=endpoint).list_repo_files(model, "model", revision=revision)
@@ -55,20 +55,20 @@ def list_model(model: str, revision: str) -> list[RemoteFile]:
 
 
 def fetch(model: str, revision: str, files: list[RemoteFile], folder: Path, progress: Progress) -> None:
-    """Bring the listed files into a folder; what has arrived before is kept and resumed.
+    """Download the listed files into a folder; partial files of an earlier call are resumed.
 
     Raises:
-        DownloadError: not all of it arrived whole. Calling again goes on where this call stopped.
+        DownloadError: a file is missing or damaged. The next call continues where this one stopped.
         StorageError: the folder is full or can't be written.
     """
     total = sum(file.size for file in files)
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     _require_room(folder, total)
-    # It draws bars for a terminal; the log gets lines from `progress` instead.
+    # No progress bars: the log gets lines from `progress` instead.
     os.environ["TQDM_DISABLE"] = "1"
     with _hub_errors(model, revision), storage_errors(folder):
-        from modelscope.hub.snapshot_download import (  # type: ignore[import-untyped]  # noqa: PLC0415 (as above)
+        from modelscope.hub.snapshot_download import (  # noqa: PLC0415 (as above)
             snapshot_download,
         )
 
@@ -81,34 +81,34 @@ def fetch(model: str, revision: str, files: list[RemoteFile], folder: Path, prog
             allow_patterns=[file.path for file in files],
             progress_callbacks=[_counter_class(files, folder, progress)],
         )
-    _require_whole(model, files, folder)
+    _require_complete(model, files, folder)
 
 
-def _require_whole(model: str, files: list[RemoteFile], folder: Path) -> None:
+def _require_complete(model: str, files: list[RemoteFile], folder: Path) -> None:
     for file in files:
         path = folder / file.path
         size = path.stat().st_size if path.is_file() else 0
         if size != file.size or (file.sha256 and sha256_of(path) != file.sha256):
             path.unlink(missing_ok=True)
             raise DownloadError(
-                f"{file.path} of {model} arrived damaged ({size} of {file.size} bytes): it is fetched again."
+                f"{file.path} of {model} arrived damaged ({size} of {file.size} bytes): it is downloaded again."
             )
 
 
 def _require_room(folder: Path, total: int) -> None:
     present = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     free = shutil.disk_usage(folder).free
-    # What is fetched, and about twice that once half precision has become 32-bit floats.
+    # The download, and about twice its size once half precision has become 32-bit floats.
     needed = max(0, total - present) + 2 * total
     if free < needed:
         raise StorageError(
-            f"{folder} has {free >> 20} MiB free; fetching and preparing the model needs {needed >> 20} MiB: "
-            "free some space there, then the service goes on."
+            f"{folder} has {free >> 20} MiB free; downloading and preparing the model needs {needed >> 20} MiB: "
+            "free some space there, and the service continues by itself."
         )
 
 
 def _counter_class(files: list[RemoteFile], folder: Path, progress: Progress) -> type:
-    """A class for ModelScope's `progress_callbacks`: it makes one object a file, some of them in threads."""
+    """A class for ModelScope's `progress_callbacks`, which makes one object per file, some of them in threads."""
     lock = threading.Lock()
     total = sum(file.size for file in files)
     arrived = {file.path: _size(folder / file.path) for file in files}
@@ -136,8 +136,8 @@ def _size(path: Path) -> int:
 
 @contextmanager
 def _hub_errors(model: str, revision: str) -> Iterator[None]:
-    """Turn what ModelScope's client raises into one DownloadError. Storage errors pass through."""
-    what = f"{model}@{revision}"
+    """Turn any error of ModelScope's client into one DownloadError. Storage errors pass through."""
+    model_at = f"{model}@{revision}"
     try:
         yield
     except (StorageError, DownloadError):
@@ -146,8 +146,8 @@ def _hub_errors(model: str, revision: str) -> Iterator[None]:
         details = "; ".join(f"{name}: {why}" for name, why in getattr(error, "failed_files", {}).items())
         reason = " ".join(f"{error} {details}".split())[:300]
         if "No space left" in reason:
-            raise StorageError(f"no room left for {what}: free some space, then the service goes on.") from error
+            raise StorageError(f"no space left for {model_at}: free some, and the download continues.") from error
         raise DownloadError(
-            f"{what} could not be fetched from ModelScope ({type(error).__name__}: {reason}). Check the network "
+            f"{model_at} could not be downloaded from ModelScope ({type(error).__name__}: {reason}). Check the network "
             "and GTE_MODEL, or name a folder that holds the model in GTE_MODEL_DIR."
         ) from error

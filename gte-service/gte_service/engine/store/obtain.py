@@ -11,24 +11,25 @@ from typing import Protocol
 
 from gte_service.engine.store import hub
 from gte_service.engine.store.checkpoint import WEIGHTS_FILES, find_weights, storage_errors
+from gte_service.engine.store.folder_lock import folder_lock
 from gte_service.engine.store.prepared import Prepared, prepare, read_prepared
 from gte_service.engine.store.synthetic import write_lexical
 from gte_service.errors import ModelFilesError
 
 
 class Report(Protocol):
-    """Whoever wants to know how far it is."""
+    """Gets the progress of obtaining a model."""
 
     def downloading(self, arrived: int, total: int) -> None:
-        """So many bytes of so many have arrived."""
+        """`arrived` of `total` bytes have been downloaded."""
 
-    def preparing(self, what: str) -> None:
-        """The weights are being read or written."""
+    def preparing(self, step: str) -> None:
+        """The model is being prepared; `step` says in a few words what is being done."""
 
 
 @dataclass(frozen=True)
 class ModelSource:
-    """Which model is wanted, and where models are kept.
+    """Which model to obtain, and where models are kept.
 
     Attributes:
         name: a ModelScope id, or the name of the built-in model.
@@ -53,12 +54,12 @@ class ModelSource:
 
     @property
     def hub_folder(self) -> Path:
-        """What belongs to this model and revision as ModelScope names them."""
+        """The folder of this model and revision, as ModelScope names them."""
         return self.home / "modelscope" / self.name.replace("/", "--") / self.revision.replace("/", "--")
 
 
 def cached(source: ModelSource) -> Prepared | None:
-    """The fp32 form of a ModelScope model that is here already, or None. Makes no network call."""
+    """The prepared fp32 form of a ModelScope model if it has been downloaded, or None. Makes no network call."""
     try:
         note = json.loads((source.hub_folder / "current.json").read_text(encoding="utf-8"))
         return read_prepared(source.prepared_home / str(note["prepared"]))
@@ -67,7 +68,7 @@ def cached(source: ModelSource) -> Prepared | None:
 
 
 def obtain(source: ModelSource, report: Report) -> Prepared:
-    """The model, prepared; what is here already is used as it is, without asking ModelScope for something newer.
+    """The model, prepared. One that has been downloaded is used as it is: ModelScope isn't asked for a newer one.
 
     Raises:
         ModelError: there is no usable model; the message says why and what to do.
@@ -77,32 +78,35 @@ def obtain(source: ModelSource, report: Report) -> Prepared:
     elif source.built_in:
         folder, name = _built_in(source, report.preparing), source.name
     else:
-        # Other precisions are made from this one, so that one download serves them all.
+        # Other precisions are converted from fp32, so that one download serves them all.
         folder, name = (cached(source) or update(source, report)).folder, source.name
     return prepare(folder, name, source.prepared_home, report.preparing, source.precision)
 
 
 def update(source: ModelSource, report: Report) -> Prepared:
-    """Take the model that ModelScope has now, in fp32. The one in use stays whole until the new one is.
+    """Prepare, in fp32, the model that ModelScope has now. The one in use stays until the new one is complete.
+
+    Waits while another process downloads the same model.
 
     Raises:
         ModelError: as `obtain`.
     """
     files = hub.list_model(source.name, source.revision)
     weights = next(file for file in files if file.path in WEIGHTS_FILES)
-    present = cached(source)
-    if present and weights.sha256 and weights.sha256.startswith(present.revision):
-        return present
-    folder = source.hub_folder / "download"
-    hub.fetch(source.name, source.revision, files, folder, report.downloading)
-    prepared = prepare(folder, source.name, source.prepared_home, report.preparing)
-    with storage_errors(source.hub_folder):
-        note = source.hub_folder / "current.json"
-        unfinished = note.with_suffix(".unfinished")
-        unfinished.write_text(json.dumps({"prepared": prepared.revision}) + "\n", encoding="utf-8")
-        unfinished.replace(note)
-        # The prepared folder holds all that is needed; the download would only take the room a second time.
-        shutil.rmtree(folder)
+    with folder_lock(source.hub_folder, report.preparing):
+        present = cached(source)
+        if present and weights.sha256 and weights.sha256.startswith(present.revision):
+            return present
+        folder = source.hub_folder / "download"
+        hub.fetch(source.name, source.revision, files, folder, report.downloading)
+        prepared = prepare(folder, source.name, source.prepared_home, report.preparing)
+        with storage_errors(source.hub_folder):
+            note = source.hub_folder / "current.json"
+            unfinished = note.with_suffix(".unfinished")
+            unfinished.write_text(json.dumps({"prepared": prepared.revision}) + "\n", encoding="utf-8")
+            unfinished.replace(note)
+            # The prepared folder has all that is needed; the download would only use disk space.
+            shutil.rmtree(folder)
     return prepared
 
 

@@ -1,7 +1,6 @@
-"""The prepared model: weights as they are computed with, in one file that every worker maps, and a note of its origin.
+"""The prepared model: weights converted once into one file that every worker maps, and a note of their origin.
 
-Weights that each worker converted for itself would be private memory of each worker; converted once into a file and
-mapped, they are in memory once.
+If each worker converted the weights, each would have a private copy in memory; workers that map one file share it.
 """
 
 from __future__ import annotations
@@ -29,6 +28,7 @@ from gte_service.engine.store.checkpoint import (
     sha256_of,
     storage_errors,
 )
+from gte_service.engine.store.folder_lock import folder_lock
 from gte_service.errors import ModelFilesError, StorageError
 
 WEIGHTS_FILE = "model.safetensors"
@@ -43,7 +43,7 @@ class Prepared:
     """A folder that workers can load.
 
     Attributes:
-        folder: where it is.
+        folder: its path.
         revision: the first 12 hex digits of the SHA-256 of the weights it was made from.
         source: the name of the model it was made from.
         weights_bytes: size of its weights file.
@@ -58,7 +58,7 @@ class Prepared:
 
 
 def read_prepared(folder: Path) -> Prepared | None:
-    """The prepared model in a folder, or None where there is none or it is not whole."""
+    """The prepared model in a folder, or None where there is none or it is incomplete."""
     try:
         note = json.loads((folder / NOTE_FILE).read_text(encoding="utf-8"))
         found = Prepared(
@@ -68,10 +68,10 @@ def read_prepared(folder: Path) -> Prepared | None:
             int(note["weights_bytes"]),
             str(note.get("precision", Fp32.name)),
         )
-        whole = (folder / WEIGHTS_FILE).stat().st_size == found.weights_bytes
+        complete = (folder / WEIGHTS_FILE).stat().st_size == found.weights_bytes
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return found if whole and all((folder / name).is_file() for name in CONFIG_FILES) else None
+    return found if complete and all((folder / name).is_file() for name in CONFIG_FILES) else None
 
 
 def prepare(
@@ -81,18 +81,20 @@ def prepare(
     report: Callable[[str], None] = lambda _: None,
     precision: str = Fp32.name,
 ) -> Prepared:
-    """Turn a model folder into a prepared one below `home`, unless that has been done already.
+    """Turn a model folder into a prepared one below `home`, unless it has been prepared already.
+
+    Waits while another process prepares a model there.
 
     Args:
         source: a folder with config.json, vocab.txt and weights; one prepared in this precision is used where it is.
-        name: what to call the model's origin in the note.
+        name: the model's name in the note.
         home: the folder that holds prepared models, one by revision and precision.
-        report: is told, in a few words, what is being done.
+        report: is told in a few words what is being done.
         precision: a name of `PRECISIONS`.
 
     Raises:
-        ModelFilesError: `source` is incomplete, damaged, not BERT, or prepared in a precision that has lost too much.
-        PrecisionError: this machine doesn't compute in that precision.
+        ModelFilesError: `source` is incomplete, damaged, not BERT, or prepared in another reduced precision.
+        PrecisionError: this machine can't compute in that precision.
         StorageError: `home` is full or can't be written.
     """
     arithmetic = precision_named(precision)
@@ -109,15 +111,18 @@ def prepare(
         report("reading the weights")
     revision = given.revision if given else sha256_of(weights)[:REVISION_DIGITS]
     target = home / (revision if precision == Fp32.name else f"{revision}-{precision}")
-    ready = read_prepared(target)
-    if ready and ready.precision == precision and _same_configuration(source, target):
+    if ready := _reusable(source, target, precision):
         return ready
     shape = BertShape.read(source / "config.json")
-    read_pooling(source)  # says now what it doesn't support
-    report(f"writing the file that the workers share ({precision})")
-    with storage_errors(home):
-        home.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(home)
+    read_pooling(source)  # refuses an unsupported pooling before the long work
+    with folder_lock(home, report), storage_errors(home):
+        # Another process may have prepared it while this one waited for the lock.
+        if ready := _reusable(source, target, precision):
+            return ready
+        report(f"writing the file that the workers share ({precision})")
+        # Left by processes that died: a live one would hold the lock.
+        for unfinished in home.glob("unfinished-*"):
+            shutil.rmtree(unfinished, ignore_errors=True)
         _require_room(home, shape, arithmetic)
         staging = Path(tempfile.mkdtemp(prefix="unfinished-", dir=home))
         try:
@@ -132,23 +137,28 @@ def prepare(
             staging.chmod(0o755)
             if target.exists():
                 shutil.rmtree(target)
-            # The rename makes the folder appear whole or not at all.
+            # The rename makes the folder appear complete or not at all.
             staging.rename(target)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
     return prepared
 
 
+def _reusable(source: Path, target: Path, precision: str) -> Prepared | None:
+    ready = read_prepared(target)
+    return ready if ready and ready.precision == precision and _same_configuration(source, target) else None
+
+
 def _write_weights(checkpoint: Path, shape: BertShape, precision: Precision, path: Path) -> int:
-    wanted = shape.layout(Fp32())
+    layout = shape.layout(Fp32())
     tensors = {
-        name: tensor.to(torch.float32).contiguous() for name, tensor in read_weights(checkpoint) if name in wanted
+        name: tensor.to(torch.float32).contiguous() for name, tensor in read_weights(checkpoint) if name in layout
     }
-    check_weights(tensors, wanted)
+    check_weights(tensors, layout)
     broken = next((name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()), None)
     if broken:
         raise ModelFilesError(
-            f"{checkpoint}: weight {broken} holds NaN or infinity: the file is damaged, copy it again."
+            f"{checkpoint}: weight {broken} contains NaN or infinity: the file is damaged, copy it again."
         )
     for layer in shape.linear_layers():
         stored = precision.store(tensors.pop(f"{layer}.weight"), tensors.pop(f"{layer}.bias"))
@@ -166,7 +176,7 @@ def _require_room(home: Path, shape: BertShape, precision: Precision) -> None:
     if free < needed:
         raise StorageError(
             f"{home} has {free >> 20} MiB free, and the prepared weights need {needed >> 20} MiB: "
-            "free some space there, then the service goes on."
+            "free some space there, and the service continues by itself."
         )
 
 
@@ -177,8 +187,3 @@ def _same_configuration(source: Path, target: Path) -> bool:
 
 def _content(path: Path) -> bytes | None:
     return path.read_bytes() if path.is_file() else None
-
-
-def _remove_leftovers(home: Path) -> None:
-    for unfinished in home.glob("unfinished-*"):
-        shutil.rmtree(unfinished, ignore_errors=True)

@@ -1,7 +1,7 @@
-"""Models that code writes, in the very file layout of GTE: a demo model that means something, and a full-size one.
+"""Models written by code, in the file layout of GTE: a demo model whose vectors mean something, and a full-size one.
 
-Both are half-precision `pytorch_model.bin` checkpoints, so that they go the way of the real one: found, hashed,
-turned into 32-bit floats, mapped.
+Both are half-precision `pytorch_model.bin` checkpoints, so that they are handled like the real one: found, hashed,
+converted to 32-bit floats, mapped.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gte_service.engine.store.checkpoint import storage_errors
 VOCAB_SIZE = 21_128
 LEXICAL = BertShape(VOCAB_SIZE, 128, 1, 1, 128, 512, 2, 1e-12)
 GTE_LARGE = BertShape(VOCAB_SIZE, 1024, 24, 16, 4096, 512, 2, 1e-12)
-# The basic Chinese characters, without its last sixteen, which are hardly ever written: so all fits.
+# The basic Chinese characters without the last sixteen, which are very rare: the others fill the vocabulary.
 _CJK_FIRST, _CJK_LAST = 0x4E00, 0x9F95
 _SEED = 20_230_701
 
@@ -59,7 +59,7 @@ def write_lexical(folder: Path) -> None:
 
 
 def write_random(folder: Path, shape: BertShape = GTE_LARGE) -> None:
-    """Write a model of a given shape with random weights: for work on speed and memory, not for answers."""
+    """Write a model of a given shape with random weights: for measuring speed and memory, not for answers."""
     generator = torch.Generator().manual_seed(_SEED)
 
     def weight(name: str, size: tuple[int, ...]) -> Tensor:

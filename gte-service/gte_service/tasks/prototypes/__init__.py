@@ -1,1 +1,1 @@
-"""What tasks compare with: texts in data files, their vectors, and how likely a comparison makes a label."""
+"""The texts that tasks compare with: their data files, their vectors, and the probabilities of labels."""

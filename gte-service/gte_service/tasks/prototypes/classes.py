@@ -1,10 +1,10 @@
 """From cosines to probabilities: labels as the centroids of their prototypes, and a temperature fitted to them.
 
-GTE's cosines have a high floor, so only their differences mean something, and how large a difference must be to mean
-something depends on the model. The softmax over cosines, divided by a temperature, uses differences only. The
-temperature is the one under which the prototypes themselves are most likely, each compared with the centroids that it
-had no part in (temperature scaling: Guo et al., On Calibration of Modern Neural Networks, 2017). A model that tells
-the labels apart badly gets a high temperature, and what else speaks for a label decides.
+GTE's cosines have a high floor, so only their differences mean something, and the size of a significant difference
+depends on the model. The softmax over cosines, divided by a temperature, uses differences only. The temperature is the
+one under which the prototypes themselves are most likely, each compared with centroids computed without it
+(temperature scaling: Guo et al., On Calibration of Modern Neural Networks, 2017). A model that distinguishes the
+labels poorly gets a high temperature, so that other evidence decides.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-# From "a difference of 0.02 is decisive" to "cosines say nothing".
+# From "a difference of 0.02 is decisive" to "cosines are ignored".
 _TEMPERATURES = torch.logspace(-2.7, 1, 60)
 
 
 @dataclass(frozen=True)
 class Classes:
-    """Labels, their centroids, and what a difference of cosines is worth.
+    """Labels, their centroids, and the weight of a difference of cosines.
 
     Attributes:
         labels: their names.
@@ -35,7 +35,7 @@ class Classes:
     temperature: float
 
     def evidence(self, vectors: Tensor) -> Tensor:
-        """How much the cosines speak for each label: logits, of which only differences count.
+        """The evidence of the cosines for each label: logits, of which only differences matter.
 
         Args:
             vectors: float32, shape (vectors, hidden_size), each row of length 1.
@@ -47,7 +47,7 @@ class Classes:
 
 
 def fit(labels: Sequence[str], owners: Sequence[str], vectors: Tensor) -> Classes:
-    """The classes of some prototypes.
+    """Classes from labelled prototypes.
 
     Args:
         labels: all labels, each with at least one prototype.
@@ -58,7 +58,7 @@ def fit(labels: Sequence[str], owners: Sequence[str], vectors: Tensor) -> Classe
     member = functional.one_hot(owner, len(labels)).to(vectors.dtype)
     sums = member.T @ vectors
     cosines = vectors @ functional.normalize(sums, dim=1).T
-    # A prototype alone in its label has no centroid without itself, so it says nothing about the temperature.
+    # The only prototype of a label has no centroid without itself, so it is left out of the temperature.
     others = (member.sum(0) > 1)[owner]
     if others.any():
         without = functional.normalize(sums[owner] - vectors, dim=1)

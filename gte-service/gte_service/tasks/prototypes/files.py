@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 NONE = "none"
-"""The class of what is no entity, relation or event."""
+"""The class of a span that is not an entity, relation or event."""
 
 _MARK = re.compile(r"\{([^{}|]+)\|([a-z_]+)\}")
 
@@ -21,7 +21,7 @@ class Mark:
     """A marked part of a text.
 
     Attributes:
-        name: what it is marked as.
+        name: its label.
         start: its first character.
         end: the character after its last.
     """
@@ -40,7 +40,7 @@ class MarkedText:
 
     @classmethod
     def parse(cls, marked: str) -> MarkedText:
-        """Take the markup out of a text."""
+        """Separate a text from its markup."""
         text = ""
         marks = []
         end = 0
@@ -67,13 +67,13 @@ class MarkedText:
 def read_data(name: str) -> dict[str, Any]:
     """The data file of a task."""
     text = (files("gte_service.tasks") / "data" / f"{name}.yaml").read_text(encoding="utf-8")
-    # The loader in C, where PyYAML was built with it, is ten times as fast.
+    # The C loader, where PyYAML has it, is ten times as fast.
     data: dict[str, Any] = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
     return data
 
 
 def marked_examples(name: str) -> list[tuple[MarkedText, str]]:
-    """The example sentences of a data file with the type each is an example of; `none` for those of none."""
+    """The example sentences of a data file, each with its type, which may be `none`."""
     data = read_data(name)
-    by_type = {**{kind: it["examples"] for kind, it in data["types"].items()}, NONE: data["none"]}
+    by_type = {**{kind: entry["examples"] for kind, entry in data["types"].items()}, NONE: data["none"]}
     return [(MarkedText.parse(text), kind) for kind, texts in by_type.items() for text in texts]

@@ -1,4 +1,4 @@
-"""A text's label: by its vector's nearness to the prototypes of each label, built-in ones or a client's own."""
+"""Labels a text by the similarity of its vector to the prototypes of each label, built-in or a client's own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gte_service.tasks.prototypes.files import read_data
 from gte_service.tasks.schemas import SCORE, TEXT, object_of, one_or_many, request_of
 
 MOST_LABELS = 64
-_KNOWN = ("label", "description", "examples")
+_FIELDS = ("label", "description", "examples")
 
 LABELS: Schema = {
     "type": "array",
@@ -32,7 +32,7 @@ LABELS: Schema = {
                 "type": "object",
                 "properties": {
                     "label": TEXT,
-                    "description": {**TEXT, "description": "What the label means, in a sentence."},
+                    "description": {**TEXT, "description": "The meaning of the label, in a sentence."},
                     "examples": {"type": "array", "minItems": 1, "maxItems": 64, "items": TEXT},
                 },
                 "required": ["label"],
@@ -40,7 +40,7 @@ LABELS: Schema = {
             },
         ]
     },
-    "description": "Labels of your own, no two alike. A description or examples make the answer better.",
+    "description": "Your own labels, all different. A description or examples make the answer better.",
 }
 
 RANKED: Schema = object_of(
@@ -60,14 +60,14 @@ RANKED: Schema = object_of(
 
 @dataclass(frozen=True)
 class Label:
-    """A label of a client, and the texts that say what it means."""
+    """A client's label, and the texts that define it."""
 
     name: str
     texts: tuple[str, ...]
 
 
 class LabelTask:
-    """What `sentiment` and `classification` have in common: built-in labels in a data file, or the client's own."""
+    """The common part of `sentiment` and `classification`: built-in labels in a data file, or the client's own."""
 
     def __init__(self, name: str) -> None:
         """Read the built-in labels from the data file of that name."""
@@ -80,13 +80,12 @@ class LabelTask:
         )
 
     def answer(self, body: Body, model: Model, max_texts: int) -> object:
-        """The ranking of the labels for each text; see `Task.answer`."""
         value = required(body, "input_text")
         labels = labels_of(body["labels"], "labels", max_texts) if "labels" in body else None
         return answer_each(value, max_texts, text_of, lambda texts: self._ranked(texts, labels, model))
 
     def _ranked(self, texts: Sequence[str], labels: Sequence[Label] | None, model: Model) -> list[object]:
-        classes = model.prototypes[self._name].made(self._classes)
+        classes = model.prototypes[self._name].derived(self._classes)
         if labels:
             classes = own_classes(labels, classes.temperature, model)
         return [ranked(classes, row) for row in classes.evidence(model.encode(texts).vectors)]
@@ -111,11 +110,11 @@ def own_classes(labels: Sequence[Label], temperature: float, model: Model, *, to
 
     Args:
         labels: the labels.
-        temperature: of the built-in classes: what a difference of cosines is worth to this model.
-        model: computes the vectors of texts that it has not seen before.
-        token_means: whether spans are to be compared and not whole texts.
+        temperature: that of the built-in classes, which depends on the model.
+        model: computes the vectors of texts that aren't cached.
+        token_means: whether to compare spans and not entire texts.
     """
-    vectors = model.known([text for label in labels for text in label.texts], token_means=token_means)
+    vectors = model.encode_cached([text for label in labels for text in label.texts], token_means=token_means)
     parts = torch.split(vectors, [len(label.texts) for label in labels])
     centroids = functional.normalize(torch.stack([part.mean(0) for part in parts]), dim=1)
     return Classes(tuple(label.name for label in labels), centroids, temperature)
@@ -125,19 +124,19 @@ def labels_of(value: object, field: str, max_texts: int, least: int = 2) -> list
     """A client's labels: names, or objects with a name, a description and examples.
 
     Raises:
-        InvalidInput: it is no such list, too short, or a name comes twice.
-        TooLarge: too many labels, or more than `max_texts` texts in all.
+        InvalidInput: it is not such a list, too short, or has a name twice.
+        TooLarge: it has too many labels, or more than `max_texts` texts in total.
     """
     items = list_of(value, field, MOST_LABELS)
     labels = [_label(item, f"{field}[{number}]", max_texts) for number, item in enumerate(items)]
     if len(labels) < least:
         raise InvalidInput(f"{field} needs at least {least} labels to choose from.", field=field)
     names = [label.name for label in labels]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise InvalidInput(f"{field} names {twice[:40]!r} twice. Name each label once.", field=field)
+    duplicate = next((name for name in names if names.count(name) > 1), None)
+    if duplicate is not None:
+        raise InvalidInput(f"{field} has the label {duplicate[:40]!r} twice. Send each label once.", field=field)
     if sum(len(label.texts) for label in labels) > max_texts:
-        raise TooLarge(f"{field} has more than {max_texts} texts in all. Give fewer examples.", field=field)
+        raise TooLarge(f"{field} has more than {max_texts} texts in total. Send fewer examples.", field=field)
     return labels
 
 
@@ -147,10 +146,10 @@ def _label(item: object, field: str, max_texts: int) -> Label:
         return Label(name, (name,))
     if not isinstance(item, dict):
         raise InvalidInput(f'{field} must be a string or an object with "label", not {kind_of(item)}.', field=field)
-    unknown = next((name for name in item if name not in _KNOWN), None)
+    unknown = next((name for name in item if name not in _FIELDS), None)
     if unknown is not None:
         raise InvalidInput(
-            f"{field} has an unknown field {unknown[:40]!r}. A label has: {', '.join(_KNOWN)}.", field=field
+            f"{field} has an unknown field {unknown[:40]!r}. A label has: {', '.join(_FIELDS)}.", field=field
         )
     if "label" not in item:
         raise InvalidInput(f'{field} lacks "label", its name.', field=f"{field}.label")

@@ -18,12 +18,12 @@ from gte_service.tasks.model import Passage
 from gte_service.tasks.protocol import Task
 
 _DIGEST_DIGITS = 12
-# Texts of one call; between two calls it is said how far the work is.
+# Texts in one call; the progress is reported between two calls.
 _STEP = 32
 
 
 def prototypes_file(home: Path, revision: str, precision: str, tasks: Mapping[str, Task]) -> Path:
-    """Where the vectors of these tasks' prototypes are kept; another model or other prototypes have another file."""
+    """The file of these tasks' prototype vectors; its name changes with the model and with the prototypes."""
     digest = hashlib.sha256(repr([(name, list(task.prototypes)) for name, task in tasks.items()]).encode())
     return home / "prototypes" / f"{revision}-{precision}-{digest.hexdigest()[:_DIGEST_DIGITS]}.safetensors"
 
@@ -31,13 +31,13 @@ def prototypes_file(home: Path, revision: str, precision: str, tasks: Mapping[st
 def write_prototypes(
     file: Path, encoder: Encoder, tasks: Mapping[str, Task], report: Callable[[str], None] = lambda _: None
 ) -> None:
-    """Compute the vectors of all prototypes into a file, which appears whole or not at all.
+    """Compute the vectors of all prototypes into a file, which appears complete or not at all.
 
     Args:
-        file: what `prototypes_file` gave.
+        file: the path from `prototypes_file`.
         encoder: the model.
         tasks: the tasks, by name.
-        report: is told, in a few words, how far the work is.
+        report: is told the progress in a few words.
 
     Raises:
         StorageError: the file can't be written.
@@ -49,13 +49,13 @@ def write_prototypes(
     vectors: dict[Passage, Tensor] = {}
     texts = list(parts)
     for begin in range(0, len(texts), _STEP):
-        report(f"computing what the tasks compare with: {begin} of {len(texts)} texts")
+        report(f"computing the vectors of the tasks' example texts: {begin} of {len(texts)}")
         step = texts[begin : begin + _STEP]
         encoded = encoder.encode(step, token_vectors=True)
-        for text, whole, tokens in zip(step, encoded.vectors, encoded.token_vectors, strict=True):
+        for text, vector, tokens in zip(step, encoded.vectors, encoded.token_vectors, strict=True):
             for passage in parts[text]:
                 part = tokens.mean(passage.spans)
-                vectors[passage] = whole if part is None else part
+                vectors[passage] = vector if part is None else part
     unfinished = file.with_suffix(f".{os.getpid()}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -70,12 +70,12 @@ def write_prototypes(
         unfinished.replace(file)
     except (OSError, SafetensorError) as error:
         raise StorageError(
-            f"{file} can't be written ({error}): free some space there, then the service goes on."
+            f"{file} can't be written ({error}): free some space there, and the service continues by itself."
         ) from error
 
 
 def read_prototypes(file: Path, tasks: Iterable[str]) -> dict[str, Tensor]:
-    """The vectors of each task's prototypes, mapped; of none for a task without.
+    """The vectors of each task's prototypes, mapped; an empty tensor for a task without prototypes.
 
     Raises:
         ModelFilesError: the file is missing or damaged.

@@ -1,1 +1,1 @@
-"""Parts of a text: its sentences, its words, and the entities it names, each with its place in the original text."""
+"""Parts of a text: its sentences, its words, and the entities it names, each with its offsets in the original text."""

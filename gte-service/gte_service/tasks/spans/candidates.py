@@ -1,4 +1,4 @@
-"""Which parts of a text may be entities, and what their form says of their type, before the model is asked."""
+"""The parts of a text that may be entities, and the evidence of their form for a type, without the model."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from itertools import pairwise
 from gte_service.tasks.prototypes.files import read_data
 from gte_service.tasks.spans.segmenter import Word, in_dictionary, readable, surnames, words_of
 
-# Bounded, as every repetition here: a text of nothing but digits must not take for ever.
+# Every repetition is bounded: a text of digits only must not take for ever.
 _NUMBER = (
     r"(?:\d[\d,]{0,20}(?:\.\d{1,10})?|[零〇一二两三四五六七八九十百千万亿半几数]{1,20})(?:[多余来几])?[十百千万亿]{0,4}"
 )
 _CLOCK = r"\d{1,2}[:：]\d{2}"
 _WEEKDAY = r"[上下本这]个?(?:周|星期|礼拜)[一二三四五六日天末]"
 _YEAR_TO_DAY = r"\d{4}[-/.]\d{1,2}(?:[-/.]\d{1,2})?"
-# "一家", "几个": a word for "a" or "some", and no amount.
+# "一家", "几个": a word for "a" or "some", not an amount.
 _NO_AMOUNT = re.compile(r"[一几这那每半]\D{0,1}")
 _NAME_TAGS = ("nr", "ns", "nt", "nz", "eng")
 _NOUN_TAGS = ("n", "eng", "j", "vn", "an", "x", "s", "l", "b")
@@ -27,9 +27,9 @@ _LATIN_NAME = re.compile(
     r"(?: (?:[A-Z][A-Za-z0-9.+-]{0,40}|\d{1,4}[A-Za-z]{0,10})){0,5}"
 )
 _OPEN, _CLOSE = "《〈", "》〉"
-# So many words before a suffix belong to a name: 北京/市/海淀/区/人民/法院.
+# The most words before a suffix that belong to a name: 北京/市/海淀/区/人民/法院.
 _LONGEST_COMPOUND = 6
-# Log-odds that the form gives to a type. A name of a list or of a pattern leaves little doubt, a suffix some.
+# Log-odds of a type by the form. A listed name or a pattern leaves little doubt, a suffix some.
 SURE, LIKELY, HINT = 6.0, 3.0, 1.5
 
 
@@ -40,7 +40,7 @@ class Candidate:
     Attributes:
         start: its first character.
         end: the character after its last.
-        prior: log-odds by type that its form gives; a type that is not named has none.
+        prior: log-odds by type from its form; 0 for a missing type.
     """
 
     start: int
@@ -49,7 +49,7 @@ class Candidate:
 
     @property
     def rank(self) -> tuple[float, int]:
-        """What decides between candidates that overlap: the surer one, then the longer."""
+        """Decides between overlapping candidates: the more certain one, then the longer one."""
         return max(self.prior.values(), default=0.0), self.end - self.start
 
 
@@ -74,16 +74,16 @@ def without_overlaps(candidates: Iterable[Candidate]) -> list[Candidate]:
     """The candidates in order; of those that overlap, the one of the highest rank."""
     kept: list[Candidate] = []
     taken: set[int] = set()
-    for candidate in sorted(candidates, key=lambda it: it.rank, reverse=True):
+    for candidate in sorted(candidates, key=lambda candidate: candidate.rank, reverse=True):
         places = range(candidate.start, candidate.end)
         if taken.isdisjoint(places):
             taken.update(places)
             kept.append(candidate)
-    return sorted(kept, key=lambda it: it.start)
+    return sorted(kept, key=lambda candidate: candidate.start)
 
 
 def any_of(words: Iterable[object]) -> str:
-    """A pattern that finds each of some words, and of those that begin alike the longest."""
+    """A pattern that finds any of some words, the longest first."""
     return "|".join(re.escape(word) for word in sorted(map(str, words), key=len, reverse=True))
 
 
@@ -98,7 +98,7 @@ def _times(text: str, words: Sequence[Word]) -> Iterator[Candidate]:
     pieces = [(start, end) for start, end in pieces if text[start:end] not in _not_entities()]
     joined: list[tuple[int, int]] = []
     for start, end in sorted(pieces):
-        # 昨天 + 上午 + 9点 are one time.
+        # 昨天 + 上午 + 9点 is one time.
         if joined and start <= joined[-1][1]:
             joined[-1] = joined[-1][0], max(end, joined[-1][1])
         else:
@@ -110,7 +110,7 @@ def _times(text: str, words: Sequence[Word]) -> Iterator[Candidate]:
 
 def _quantities(text: str, words: Sequence[Word]) -> Iterator[Candidate]:
     spans = [found.span() for found in _quantity_pattern().finditer(text)]
-    spans += [(one.start, two.end) for one, two in pairwise(words) if one.tag == "m" and two.tag == "q"]
+    spans += [(first.start, second.end) for first, second in pairwise(words) if first.tag == "m" and second.tag == "q"]
     spans += [
         (word.start, word.end) for word in words if word.tag == "m" and len(word.text) > 3 and not word.text.isdigit()
     ]
@@ -122,17 +122,17 @@ def _quantities(text: str, words: Sequence[Word]) -> Iterator[Candidate]:
 def _listed(text: str, edges: set[int]) -> Iterator[Candidate]:
     for found in _name_pattern().finditer(text):
         kind = _names()[found[0]]
-        # A name in the middle of words is a part of another word; times are cut too variously for that.
+        # A name inside a word is a part of another word; this doesn't hold for times, which are cut in many ways.
         if kind == "time" or (found.start() in edges and found.end() in edges):
             yield Candidate(found.start(), found.end(), {kind: SURE})
 
 
 def _compounds(words: Sequence[Word]) -> Iterator[Candidate]:
-    """Names and nouns that end on a suffix of a type: 阿里巴巴/集团, 红星/小学, 北京/市/海淀/区."""
+    """Names and nouns that end with a suffix of a type: 阿里巴巴/集团, 红星/小学, 北京/市/海淀/区."""
     for run in _runs(words):
         for last, word in enumerate(run):
             for kind, suffix in _suffixes_of(word.text):
-                # A word that is the suffix itself needs a name or nouns before it; one that ends on it is a name.
+                # A word that equals the suffix needs a name or nouns before it; one that ends with it is a name.
                 bare = word.text == suffix
                 if not bare and (not _is_name(word) or (word.tag.startswith("nr") and len(suffix) == 1)):
                     continue
@@ -142,14 +142,14 @@ def _compounds(words: Sequence[Word]) -> Iterator[Candidate]:
                 while first > max(0, last - _LONGEST_COMPOUND) and _belongs(run[first - 1], bare and len(suffix) > 1):
                     first -= 1
                 named = not bare or any(_is_name(part) for part in run[first:last])
-                # 王老师 is somebody; in 张伟老师 the name says who.
+                # 王老师 is a person; in 张伟老师 the name alone is the entity.
                 title = kind == "person" and word.start - run[first].start > 1
                 if word.end - run[first].start > len(suffix) and (named or len(suffix) > 1) and not title:
                     yield Candidate(run[first].start, word.end, {kind: LIKELY + 1 if named else HINT})
 
 
 def _companies(words: Sequence[Word]) -> Iterator[Candidate]:
-    """A word that is no common one, and the trade of the company that bears it: 飞梭/科技."""
+    """An uncommon word followed by a trade, which together name a company: 飞梭/科技."""
     for name, trade in pairwise(words):
         unusual = name.tag.startswith(("nr", "nz", "x", "eng")) or not in_dictionary(name.text)
         if trade.text in _trades() and unusual and name.text.isalnum() and len(name.text) > 1:
@@ -157,12 +157,12 @@ def _companies(words: Sequence[Word]) -> Iterator[Candidate]:
 
 
 def _belongs(word: Word, nouns_too: bool) -> bool:
-    """Whether a word before a suffix is a part of the name that ends on it."""
+    """Whether a word before a suffix is a part of the name that ends with it."""
     return word.text not in _not_entities() and (nouns_too or word.tag.startswith(_NAME_TAGS))
 
 
 def _with_name(compound: Candidate, listed: Sequence[Candidate]) -> Candidate:
-    """A compound on a known name of the same type is surer than that name: 阿里巴巴 in 阿里巴巴集团."""
+    """A compound with a known name of the same type is more certain than that name: 阿里巴巴 in 阿里巴巴集团."""
     known = any(
         name.start >= compound.start and name.end <= compound.end and name.prior.keys() == compound.prior.keys()
         for name in listed
@@ -171,7 +171,7 @@ def _with_name(compound: Candidate, listed: Sequence[Candidate]) -> Candidate:
 
 
 def _latin(text: str) -> Iterator[Candidate]:
-    """Latin words that are written as names are, with the words and numbers that belong to them: iPhone 15 Pro."""
+    """Latin words written like names, with the words and numbers that belong to them: iPhone 15 Pro."""
     for found in _LATIN_NAME.finditer(text):
         name = found[0].rstrip(".+-")
         kind = _names().get(name) or _names().get(name.split()[0])
@@ -182,14 +182,14 @@ def _latin(text: str) -> Iterator[Candidate]:
 def _single(word: Word) -> Iterator[Candidate]:
     if word.text in _not_entities() or not word.text.strip() or len(word.text) < 2:
         return
-    # Latin words are found by how they are written.
+    # `_latin` finds Latin words.
     prior = dict.fromkeys(_kinds_of_tag().get(word.tag, ()), LIKELY) if word.tag != "eng" else {}
     surname = word.text[0] in surnames() or word.text[:2] in surnames()
     if word.tag == "nz" or (word.tag.startswith("nr") and not surname):
         # Other names are of many types; foreign ones are tagged as people, whatever they name.
         prior = dict.fromkeys(prior, HINT)
     if word.tag == "ns" and len(word.text) == 3 and word.text[0] in surnames() and not in_dictionary(word.text):
-        # A guess: 高建国 is tagged as a place for its last character.
+        # A wrong guess: 高建国 is tagged as a place because of its last character.
         prior = {"place": HINT, "person": HINT}
     if prior:
         yield Candidate(word.start, word.end, prior)
@@ -214,7 +214,7 @@ def _is_name(word: Word) -> bool:
 
 
 def _suffixes_of(word: str) -> Iterator[tuple[str, str]]:
-    """Types of which the word ends on a suffix, with the longest suffix of each."""
+    """The types with a suffix that ends the word, and the longest such suffix of each."""
     for kind, suffixes in _compound_suffixes().items():
         longest = max((suffix for suffix in suffixes if word.endswith(suffix)), key=len, default="")
         if longest:
@@ -235,7 +235,7 @@ def _all_suffixes() -> frozenset[str]:
 @cache
 def _kinds_of_tag() -> dict[str, tuple[str, ...]]:
     types = read_data("ner")["types"]
-    # Numbers and times alone are found by their patterns.
+    # Numbers and times are found by their patterns only.
     tags = {tag for kind in types for tag in types[kind]["tags"]}
     return {
         tag: tuple(kind for kind in types if tag in types[kind]["tags"] and kind not in {"time", "quantity"})
@@ -267,7 +267,7 @@ def _name_pattern() -> re.Pattern[str]:
 def _time_pattern() -> re.Pattern[str]:
     # 小时 before 时: the longest unit counts.
     unit = any_of(read_data("ner")["types"]["time"]["suffixes"])
-    # 5号 is a day, 5号线 is none.
+    # 5号 is a day, 5号线 is not.
     unit = unit.replace("号", "号(?![线楼院店馆厅门桌机车站])")
     return re.compile(
         f"(?:{_YEAR_TO_DAY}|{_CLOCK}|{_WEEKDAY}|(?:第?{_NUMBER}(?:{unit})(?!间)(?:半|多|前|后|初|末|底)?){{1,8}})"

@@ -1,4 +1,4 @@
-"""The entities of texts: candidates by their form, typed by what the model makes of them in their context."""
+"""The entities of a text: candidates by their form, typed by their vectors in context."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _SIDE_BY_SIDE = re.compile(r"\s*(?:[、,，/&]|和|与|跟|同|及|以及|and)\s
 
 @dataclass(frozen=True)
 class Entity:
-    """A named thing in a text.
+    """An entity in a text.
 
     Attributes:
         text: its words in the original text.
-        type: what it is.
+        type: its type.
         start: its first character, counted in Unicode code points.
         end: the character after its last.
         score: probability of the type, 0 to 1.
@@ -43,23 +43,23 @@ class Entity:
     score: float
 
     def json(self) -> dict[str, object]:
-        """As answers have it."""
+        """The entity in an answer."""
         return {**self.place(), "score": round(self.score, 4)}
 
     def place(self) -> dict[str, object]:
-        """As answers have it where it is a part of something else."""
+        """The entity as a part of a relation or an event in an answer."""
         return {"text": self.text, "type": self.type, "start": self.start, "end": self.end}
 
 
 def side_by_side(text: str, start: int, end: int) -> bool:
-    """Whether what stands between two entities only names them together: 张三和李四, 华为、小米."""
+    """Whether the text between two entities only lists them together: 张三和李四, 华为、小米."""
     return _SIDE_BY_SIDE.fullmatch(text, start, end) is not None
 
 
 def as_read(text: str, tokens: TokenVectors) -> str:
-    """The beginning of a text that the model has read, and a little more, so that its last word is seen whole.
+    """The part of a text that the model has read, and a little more, so that its last word is complete.
 
-    All that looks for words is bounded by this, however long the text is.
+    This bounds the work of all searches for words, however long the text is.
     """
     return text[: min(tokens.end + _LONGEST_WORD, _MOST_CHARACTERS)]
 
@@ -70,7 +70,7 @@ def entity_types() -> tuple[str, ...]:
 
 
 def entity_prototypes() -> tuple[Passage, ...]:
-    """Marked spans of the example sentences, and nouns of theirs that are no entity."""
+    """Marked spans of the example sentences, and their nouns that are not entities."""
     return tuple(passage for passage, _ in _examples())
 
 
@@ -85,14 +85,14 @@ def find_entities(text: str, tokens: TokenVectors, model: Model) -> list[Entity]
     Args:
         text: the original text.
         tokens: the vectors of its tokens.
-        model: holds the prototypes of the task `ner`.
+        model: has the prototypes of the task `ner`.
     """
-    classes = model.prototypes["ner"].made(entity_classes)
+    classes = model.prototypes["ner"].derived(entity_classes)
     return typed(text, candidates_of(text), tokens, classes)
 
 
 def typed(text: str, candidates: Sequence[Candidate], tokens: TokenVectors, classes: Classes) -> list[Entity]:
-    """Give each candidate the type that its form and its vector in context make most likely, or drop it as none."""
+    """Give each candidate its most likely type by its form and its vector in context, or drop it."""
     read = [(candidate, vector) for candidate in candidates if (vector := _vector(candidate, tokens)) is not None]
     if not read:
         return []
@@ -116,12 +116,12 @@ def _examples() -> tuple[tuple[Passage, str], ...]:
         for mark in marked.marks:
             found.append((Passage(marked.text, ((mark.start, mark.end),)), mark.name))
         for word in words_of(marked.text):
-            apart = all(word.end <= mark.start or word.start >= mark.end for mark in marked.marks)
-            if apart and len(word.text) > 1 and word.tag.startswith(("n", "vn")):
+            unmarked = all(word.end <= mark.start or word.start >= mark.end for mark in marked.marks)
+            if unmarked and len(word.text) > 1 and word.tag.startswith(("n", "vn")):
                 found.append((Passage(marked.text, ((word.start, word.end),)), NONE))
     return tuple(found)
 
 
 def _vector(candidate: Candidate, tokens: TokenVectors) -> Tensor | None:
-    # What lies behind the last token that the model read has no vector.
+    # Text after the last token that the model has read has no vector.
     return tokens.mean([(candidate.start, candidate.end)]) if candidate.end <= tokens.end else None

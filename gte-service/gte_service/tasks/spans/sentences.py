@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-# A full stop between digits or letters ends nothing: 3.5, example.com.
+# A full stop between digits or letters ends no sentence: 3.5, example.com.
 _END = re.compile(r"(?:[。！？!?；;…\n]|\.(?=\s|$))+[”’」』）)\"']*")
 
 

@@ -1,4 +1,4 @@
-"""What `ner`, `relation` and `event` have in common: spans of a text, typed by built-in types or a client's own."""
+"""The common part of `ner`, `relation` and `event`: spans of a text, typed by built-in types or a client's own."""
 
 from __future__ import annotations
 
@@ -19,15 +19,14 @@ from gte_service.tasks.spans.entities import as_read
 
 
 class SpanTask(ABC):
-    """A task that needs the vectors of a text's tokens and takes `types`."""
+    """A task that needs the vectors of a text's tokens and accepts `types`."""
 
     def __init__(self, name: str) -> None:
-        """Describe the request of the task of that name."""
         self.request: Schema = request_of(
             name,
             {
                 "input_text": one_or_many(TEXT, "A text, or a list of texts."),
-                "types": {**LABELS, "minItems": 1, "description": "Types of your own instead of the built-in ones."},
+                "types": {**LABELS, "minItems": 1, "description": "Your own types instead of the built-in ones."},
             },
         )
 
@@ -36,7 +35,6 @@ class SpanTask(ABC):
         """The result for one text, as far as the model has read it, by the client's types or the built-in ones."""
 
     def answer(self, body: Body, model: Model, max_texts: int) -> object:
-        """One result a text; see `Task.answer`."""
         value = required(body, "input_text")
         types = labels_of(body["types"], "types", max_texts, least=1) if "types" in body else None
 
@@ -51,7 +49,7 @@ class SpanTask(ABC):
 
 
 def classes_of(types: Sequence[Label] | None, built_in: Classes, model: Model) -> Classes:
-    """The built-in classes, or a client's own and beside them the built-in `none`: not everything is one of them."""
+    """The built-in classes, or a client's own with the built-in `none` for spans that match no type."""
     if not types:
         return built_in
     own = own_classes(types, built_in.temperature, model, token_means=True)

@@ -1,4 +1,4 @@
-"""Task `classification`: which of some labels a text has."""
+"""Task `classification`: the label that fits a text."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ class Classification(LabelTask):
 
     name: ClassVar = "classification"
     summary: ClassVar = (
-        "The topic of a text, or which of your own labels it has, by its nearness to example sentences of each."
+        "The topic of a text, or one of your own labels, by its similarity to example sentences of each."
     )
     example: ClassVar[Body] = {"task_type": "classification", "input_text": "央行宣布下调存款准备金率，股市应声上涨"}
     result: ClassVar[Schema] = RANKED
 
     def __init__(self) -> None:
-        """Read the example sentences."""
         super().__init__(self.name)
 
 

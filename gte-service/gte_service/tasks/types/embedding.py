@@ -22,7 +22,6 @@ class Embedding:
     prototypes: ClassVar[Sequence[Passage]] = ()
 
     def answer(self, body: Body, model: Model, max_texts: int) -> object:
-        """One list of floats, or a list of them; see `Task.answer`."""
         return answer_each(
             required(body, "input_text"), max_texts, text_of, lambda texts: model.encode(texts).vectors.tolist()
         )

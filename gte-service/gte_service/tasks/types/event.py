@@ -1,4 +1,4 @@
-"""Task `event`: what happened, by its trigger word, and who and what took part in it."""
+"""Task `event`: the events of a text, with their trigger words and arguments."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from gte_service.tasks.spans.task import SpanTask, classes_of
 
 # Roles that take every entity of their types in the sentence, wherever it stands.
 _CIRCUMSTANCES = ("place", "time", "quantity")
-# 微软 in 动视暴雪被微软收购 is who did it.
+# 微软 in 动视暴雪被微软收购 is the subject.
 _PASSIVE = re.compile(r"被|遭到?|受到")
 
 
 @dataclass(frozen=True)
 class _Trigger:
-    """A word that may say that something happened.
+    """A word that may state an event.
 
     Attributes:
         start: its first character.
         end: the character after its last.
-        kinds: the types of events that it is a trigger word of.
+        kinds: the types of events that have this trigger word.
     """
 
     start: int
@@ -47,8 +47,8 @@ class _Trigger:
 
 
 @dataclass(frozen=True)
-class _Happened:
-    """A trigger with its type and the probability of it."""
+class _FoundEvent:
+    """A trigger with its most probable type and that probability."""
 
     kind: str
     trigger: _Trigger
@@ -56,12 +56,12 @@ class _Happened:
 
 
 class Event(SpanTask):
-    """Trigger words, typed by their vectors in the sentence; arguments by the place and type of its entities."""
+    """Trigger words, typed by their vectors in the sentence; arguments by the position and type of its entities."""
 
     name: ClassVar = "event"
     summary: ClassVar = (
-        "What happened, with trigger word and arguments by role: "
-        f"{', '.join(read_data('event')['types'])}, or types of your own."
+        "The events of a text, each with its trigger word and its arguments by role: "
+        f"{', '.join(read_data('event')['types'])}, or your own types."
     )
     example: ClassVar[Body] = {"task_type": "event", "input_text": "昨晚四川雅安发生4.5级地震，造成3人受伤"}
     result: ClassVar[Schema] = object_of(
@@ -84,27 +84,25 @@ class Event(SpanTask):
     )
 
     def __init__(self) -> None:
-        """Read the example sentences."""
         super().__init__(self.name)
         self.prototypes = tuple(passage for passage, _ in _examples())
 
     def result_of(self, text: str, tokens: TokenVectors, types: Sequence[Label] | None, model: Model) -> object:
-        """`{"events": […]}`; see `SpanTask`."""
-        classes = classes_of(types, model.prototypes[self.name].made(_classes), model)
+        classes = classes_of(types, model.prototypes[self.name].derived(_classes), model)
         entities = find_entities(text, tokens, model)
         triggers = _own_triggers(text, types, entities) if types else _triggers(text, entities)
-        happened = _typed(triggers, tokens, classes)
+        found = _typed(triggers, tokens, classes)
         events = []
         for start, end in sentences_of(text):
             inside = [entity for entity in entities if start <= entity.start and entity.end <= end]
             events += [
                 {
-                    "type": it.kind,
-                    "trigger": _place(text, it.trigger),
-                    "score": round(it.score, 4),
-                    "arguments": [{"role": role, **entity.place()} for role, entity in _arguments(text, it, inside)],
+                    "type": event.kind,
+                    "trigger": _place(text, event.trigger),
+                    "score": round(event.score, 4),
+                    "arguments": [{"role": role, **entity.place()} for role, entity in _arguments(text, event, inside)],
                 }
-                for it in _one_of_each_kind(happened, (start, end))
+                for event in _best_of_each_kind(found, (start, end))
             ]
         return {"events": events}
 
@@ -114,32 +112,32 @@ def _place(text: str, trigger: _Trigger) -> dict[str, object]:
 
 
 def _triggers(text: str, entities: Sequence[Entity]) -> list[_Trigger]:
-    """The trigger words of the built-in types, where they are words of the text and no part of a name."""
+    """The trigger words of the built-in types that are words of the text and not parts of a name."""
     words = words_of(text)
     starts, ends = {word.start for word in words}, {word.end for word in words}
     named = [entity for entity in entities if entity.type not in _CIRCUMSTANCES]
     found = []
     for match in _trigger_pattern().finditer(readable(text)):
         start, end = match.span()
-        # A trigger that begins and ends inside of words is another word: 会见 in 机会见长.
-        if (start in starts or end in ends) and all(end <= it.start or start >= it.end for it in named):
+        # A trigger that begins and ends inside words is a coincidence: 会见 in 机会见长.
+        if (start in starts or end in ends) and all(end <= entity.start or start >= entity.end for entity in named):
             found.append(_Trigger(start, end, _kinds_of_trigger()[match[0]]))
     return found
 
 
 def _own_triggers(text: str, types: Sequence[Label], entities: Sequence[Entity]) -> list[_Trigger]:
-    """Verbs and nouns of action, and the words of the client's types themselves."""
+    """Verbs and nouns, each with the client's types whose names contain it."""
     return [
         _Trigger(word.start, word.end, tuple(label.name for label in types if word.text in label.name))
         for word in words_of(text)
         if len(word.text) > 1
         and word.tag.startswith(("v", "n", "an", "l", "eng"))
-        and all(word.end <= it.start or word.start >= it.end for it in entities)
+        and all(word.end <= entity.start or word.start >= entity.end for entity in entities)
     ]
 
 
-def _typed(triggers: Sequence[_Trigger], tokens: TokenVectors, classes: Classes) -> list[_Happened]:
-    happened = []
+def _typed(triggers: Sequence[_Trigger], tokens: TokenVectors, classes: Classes) -> list[_FoundEvent]:
+    found = []
     for trigger in triggers:
         vector = tokens.mean([(trigger.start, trigger.end)])
         if vector is None:
@@ -147,43 +145,43 @@ def _typed(triggers: Sequence[_Trigger], tokens: TokenVectors, classes: Classes)
         logits = classes.evidence(vector.unsqueeze(0))[0]
         for kind in trigger.kinds:
             logits[classes.labels.index(kind)] += SURE
-        # Most words say nothing of the kind.
+        # Most words state no event.
         logits[classes.labels.index(NONE)] += LIKELY
         score, best = functional.softmax(logits, dim=0).max(dim=0)
         kind = classes.labels[int(best)]
         if kind != NONE:
-            happened.append(_Happened(kind, trigger, float(score)))
-    return happened
+            found.append(_FoundEvent(kind, trigger, float(score)))
+    return found
 
 
-def _one_of_each_kind(happened: Sequence[_Happened], sentence: tuple[int, int]) -> list[_Happened]:
-    """The events of a sentence; words that say the same type tell of one event, the first of the surest counts."""
-    best: dict[str, _Happened] = {}
-    for it in happened:
-        inside = sentence[0] <= it.trigger.start and it.trigger.end <= sentence[1]
-        if inside and (it.kind not in best or it.score > best[it.kind].score + 0.2):
-            best[it.kind] = it
-    return sorted(best.values(), key=lambda it: it.trigger.start)
+def _best_of_each_kind(found: Sequence[_FoundEvent], sentence: tuple[int, int]) -> list[_FoundEvent]:
+    """The events of a sentence, one for each type: the first trigger, unless a later one is clearly more probable."""
+    best: dict[str, _FoundEvent] = {}
+    for event in found:
+        inside = sentence[0] <= event.trigger.start and event.trigger.end <= sentence[1]
+        if inside and (event.kind not in best or event.score > best[event.kind].score + 0.2):
+            best[event.kind] = event
+    return sorted(best.values(), key=lambda event: event.trigger.start)
 
 
-def _arguments(text: str, event: _Happened, inside: Sequence[Entity]) -> Iterator[tuple[str, Entity]]:
-    """Who and what took part, of the entities in the sentence.
+def _arguments(text: str, event: _FoundEvent, inside: Sequence[Entity]) -> Iterator[tuple[str, Entity]]:
+    """The entities of the sentence that take part, by role.
 
-    Before the trigger stands the subject, after it the object; in a passive it is the other way round.
+    The subject comes before the trigger, the object after it; in a passive sentence they change places.
     """
     roles = _roles(event.kind)
     before = [entity for entity in inside if entity.end <= event.trigger.start][::-1]
     after = [entity for entity in inside if entity.start >= event.trigger.end]
     choices = [("subject", before), ("object", after)]
     passive = next(_PASSIVE.finditer(text, inside[0].start if inside else 0, event.trigger.start), None)
-    if passive and any(it.end <= passive.start() and it.type in roles["object"] for it in before):
+    if passive and any(entity.end <= passive.start() and entity.type in roles["object"] for entity in before):
         choices = [
-            ("object", [it for it in before if it.end <= passive.start()]),
-            ("subject", [it for it in before if it.start >= passive.end()]),
+            ("object", [entity for entity in before if entity.end <= passive.start()]),
+            ("subject", [entity for entity in before if entity.start >= passive.end()]),
         ]
     used: set[Entity] = set()
     for role, choice in choices:
-        for entity in _nearest(text, [it for it in choice if it.type in roles[role]]):
+        for entity in _nearest(text, [entity for entity in choice if entity.type in roles[role]]):
             used.add(entity)
             yield role, entity
     for role in _CIRCUMSTANCES:
@@ -191,24 +189,24 @@ def _arguments(text: str, event: _Happened, inside: Sequence[Entity]) -> Iterato
 
 
 def _nearest(text: str, choice: Sequence[Entity]) -> list[Entity]:
-    """The nearest entity, and those that are named side by side with it, in the order of the text."""
+    """The nearest entity, and those listed together with it, in the order of the text."""
     kept = list(choice[:1])
     for entity in choice[1:]:
-        left, right = sorted((kept[-1], entity), key=lambda it: it.start)
+        left, right = sorted((kept[-1], entity), key=lambda entity: entity.start)
         if entity.type != kept[0].type or not side_by_side(text, left.end, right.start):
             break
         kept.append(entity)
-    return sorted(kept, key=lambda it: it.start)
+    return sorted(kept, key=lambda entity: entity.start)
 
 
 def _roles(kind: str) -> dict[str, tuple[str, ...]]:
     """The types of entities that each role takes."""
-    anything: dict[str, Any] = {
+    default: dict[str, Any] = {
         "subject": ("person", "organization"),
         "object": ("person", "organization", "product", "work", "event"),
         **{role: (role,) for role in _CIRCUMSTANCES},
     }
-    given = read_data("event")["types"].get(kind, {}).get("arguments", anything)
+    given = read_data("event")["types"].get(kind, {}).get("arguments", default)
     return {role: tuple(given.get(role) or ()) for role in ("subject", "object", *_CIRCUMSTANCES)}
 
 

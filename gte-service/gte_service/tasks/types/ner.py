@@ -1,4 +1,4 @@
-"""Task `ner`: the entities that a text names, with their types and places."""
+"""Task `ner`: the entities of a text, with their types and offsets."""
 
 from __future__ import annotations
 
@@ -21,21 +21,18 @@ class Ner(SpanTask):
 
     name: ClassVar = "ner"
     summary: ClassVar = (
-        "The entities of a text: person, place, organization, event, product, work, time, quantity, "
-        "or types of your own."
+        "The entities of a text: person, place, organization, event, product, work, time, quantity, or your own types."
     )
     example: ClassVar[Body] = {"task_type": "ner", "input_text": "张三在北京参加了奥运会"}
     result: ClassVar[Schema] = object_of({"entities": ENTITIES})
     prototypes = entity_prototypes()
 
     def __init__(self) -> None:
-        """Describe the request."""
         super().__init__(self.name)
 
     def result_of(self, text: str, tokens: TokenVectors, types: Sequence[Label] | None, model: Model) -> object:
-        """`{"entities": […]}`; see `SpanTask`."""
-        classes = classes_of(types, model.prototypes[self.name].made(entity_classes), model)
-        # What the built-in types are made of says nothing of a client's own.
+        classes = classes_of(types, model.prototypes[self.name].derived(entity_classes), model)
+        # The built-in candidates are chosen for the built-in types; a client's own types may be any noun.
         candidates = nouns_of(text) if types else candidates_of(text)
         return {"entities": [entity.json() for entity in typed(text, candidates, tokens, classes)]}
 

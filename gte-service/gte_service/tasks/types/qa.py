@@ -1,4 +1,4 @@
-"""Task `qa`: the answer to a question, as a span of the context it comes from, or that the context has none."""
+"""Task `qa`: the answer to a question as a span of its context, or that the context doesn't answer it."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from gte_service.tasks.spans.entities import Entity, as_read, find_entities
 from gte_service.tasks.spans.segmenter import readable, words_of
 from gte_service.tasks.spans.sentences import sentences_of
 
-# What is said of a span stands in its own clause.
+# The words about a span are in the same clause.
 _CLAUSE_END = re.compile(r"[，,；;：:。！？!?（）()]")
-# Questions that no single name answers.
+# Questions whose answer is a sentence, not a name.
 _FOR_A_SENTENCE = ("为什么", "为何", "怎么", "怎样", "如何", "why", "how")
 
 # Who won? A team. Where does she work? In a hospital.
 _MAY_STAND_FOR = {"person": ("organization",), "place": ("organization",)}
 
-# Of a part, which the bar would end.
+# A visible character other than the bar, which ends a part.
 _VISIBLE = VISIBLE.replace("[^", "[^|")
 _QUESTION: Schema = {
     "type": "string",
@@ -41,7 +41,7 @@ _QUESTION: Schema = {
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Item:
     """One item: a context, its sentences as (start, end), and the question."""
 
     context: str
@@ -50,14 +50,14 @@ class _Asked:
 
 
 class QuestionAnswering:
-    """The sentence nearest to the question, and in it the span that is what the question asks for.
+    """The sentence most similar to the question, and in it the span of the kind that the question asks for.
 
-    Whether the context answers at all is judged by the sentence's nearness beside that of sentences that have nothing
-    to do with any question: GTE's cosines mean something only in comparison.
+    The context answers the question if that sentence is more similar to it than sentences unrelated to any question:
+    GTE's cosines mean something only in comparison.
     """
 
     name: ClassVar = "qa"
-    summary: ClassVar = "The span of a context that answers a question, or that it does not answer it."
+    summary: ClassVar = "The span of a context that answers a question, or that the context does not answer it."
     example: ClassVar[Body] = {
         "task_type": "qa",
         "input_text": "张三出生于1990年，现在住在上海。他去年在北京参加了奥运会。|张三住在哪里？",
@@ -71,10 +71,10 @@ class QuestionAnswering:
     result: ClassVar[Schema] = object_of(
         {
             "found": {"type": "boolean"},
-            "answer": {"type": ["string", "null"], "description": "null where the context has no answer."},
+            "answer": {"type": ["string", "null"], "description": "null if the context has no answer."},
             "score": {
                 **SCORE,
-                "description": "How much nearer the sentence is than unrelated ones; from 0.5 on found.",
+                "description": "How much more similar the sentence is than unrelated ones; found from 0.5.",
             },
             "start": {"type": ["integer", "null"], "minimum": 0},
             "end": {"type": ["integer", "null"], "minimum": 1},
@@ -83,11 +83,9 @@ class QuestionAnswering:
     )
 
     def __init__(self) -> None:
-        """Read the unrelated sentences."""
         self.prototypes = tuple(Passage(text) for text in read_data("qa")["background"])
 
     def answer(self, body: Body, model: Model, max_texts: int) -> object:
-        """`{"found", "answer", …}` for each question; see `Task.answer`."""
         if "context" in body or "question" in body:
             if "input_text" in body:
                 raise InvalidInput(
@@ -104,30 +102,30 @@ class QuestionAnswering:
         )
 
 
-def _parted(item: object, field: str, max_texts: int) -> _Asked:
+def _parted(item: object, field: str, max_texts: int) -> _Item:
     if not isinstance(item, str):
         raise InvalidInput(f'{field} must be a string "context|question", not {kind_of(item)}.', field=field)
     parts = item.split("|")
     if len(parts) != 2 or not all(part.strip() for part in parts):
         raise InvalidInput(
-            f'{field} must be "context|question" with one | between the two. Where a text holds a | itself, send '
-            '"context" and "question" as fields of their own.',
+            f'{field} must be "context|question" with one | between the two. If a text contains a |, send '
+            '"context" and "question" as separate fields.',
             field=field,
         )
     return _asked(parts[0], parts[1], max_texts, field)
 
 
-def _asked(context: str, question: str, max_texts: int, field: str) -> _Asked:
+def _asked(context: str, question: str, max_texts: int, field: str) -> _Item:
     sentences = sentences_of(context)
     if len(sentences) > max_texts:
         raise TooLarge(
-            f"{field} has {len(sentences)} sentences; at most {max_texts} fit into one request. Send a part of it.",
+            f"{field} has {len(sentences)} sentences; one request may have at most {max_texts}. Send a part of it.",
             field=field,
         )
-    return _Asked(context, question, sentences)
+    return _Item(context, question, sentences)
 
 
-def _answers(items: Sequence[_Asked], model: Model) -> list[object]:
+def _answers(items: Sequence[_Item], model: Model) -> list[object]:
     texts = [
         text for item in items for text in (item.question, *(item.context[start:end] for start, end in item.sentences))
     ]
@@ -141,15 +139,15 @@ def _answers(items: Sequence[_Asked], model: Model) -> list[object]:
     return answers
 
 
-def _answer(item: _Asked, vectors: Tensor, tokens: Sequence[TokenVectors], model: Model) -> object:
+def _answer(item: _Item, vectors: Tensor, tokens: Sequence[TokenVectors], model: Model) -> object:
     cosines = vectors[1:] @ vectors[0]
     unrelated = model.prototypes["qa"].vectors @ vectors[0]
     question = _Question.of(item.question, tokens[0])
-    # Of sentences about equally near, the nearest that has something of the kind asked for.
-    nearest = cosines.argsort(descending=True, stable=True).tolist()
-    number, span = nearest[0], None
-    for other in nearest:
-        if cosines[other] < cosines[nearest[0]] - unrelated.std():
+    # Of sentences about equally similar, the most similar one with a span of the kind that the question asks for.
+    by_similarity = cosines.argsort(descending=True, stable=True).tolist()
+    number, span = by_similarity[0], None
+    for other in by_similarity:
+        if cosines[other] < cosines[by_similarity[0]] - unrelated.std():
             break
         start, end = item.sentences[other]
         if span := _span(item.context[start:end], question, tokens[other + 1], model):
@@ -174,55 +172,55 @@ def _score(cosine: float, unrelated: Tensor) -> float:
 
 
 def _span(sentence: str, question: _Question, tokens: TokenVectors, model: Model) -> Entity | Candidate | None:
-    """The part of a sentence that is what the question asks for: the one of the clause that is most like it."""
-    if question.asked and question.asked.whole:
+    """The span of a sentence that answers the question: the one whose clause is most similar to it."""
+    if question.asked and question.asked.entire_sentence:
         end = len(sentence.rstrip("。！？!?；;…. "))
         return Candidate(0, end) if end else None
     sentence = as_read(sentence, tokens)
-    entities = [it for it in find_entities(sentence, tokens, model) if not question.says(it.text)]
+    entities = [entity for entity in find_entities(sentence, tokens, model) if not question.mentions(entity.text)]
     spans: Sequence[Entity | Candidate]
     if question.asked:
         second_best = {kind for asked_kind in question.asked.types for kind in _MAY_STAND_FOR.get(asked_kind, ())}
         spans = [entity for entity in entities if entity.type in question.asked.types]
         spans = spans or [entity for entity in entities if entity.type in second_best]
     else:
-        spans = [it for it in nouns_of(sentence) if not question.says(sentence[it.start : it.end])]
-        # What lies behind the last token that the model read has no vector.
-        spans = [it for it in spans if it.end <= tokens.end]
+        spans = [noun for noun in nouns_of(sentence) if not question.mentions(sentence[noun.start : noun.end])]
+        # Text after the last token that the model has read has no vector.
+        spans = [span for span in spans if span.end <= tokens.end]
     content = question.content
     if not spans or content is None:
         return None
 
-    def likeness(span: Entity | Candidate) -> float:
+    def similarity(span: Entity | Candidate) -> float:
         before = max((found.end() for found in _CLAUSE_END.finditer(sentence, 0, span.start)), default=0)
         after = _CLAUSE_END.search(sentence, span.end)
         around = tokens.mean([(before, span.start), (span.end, after.start() if after else len(sentence))])
         return float(around @ content) if around is not None else -1.0
 
-    return max(spans, key=likeness)
+    return max(spans, key=similarity)
 
 
 @dataclass(frozen=True)
 class _AskedFor:
-    """What a question word asks for: entities of some types, or a whole sentence."""
+    """The kind of answer of a question word: entities of some types, or an entire sentence."""
 
     types: tuple[str, ...]
     start: int
     end: int
 
     @property
-    def whole(self) -> bool:
+    def entire_sentence(self) -> bool:
         return not self.types
 
 
 @dataclass(frozen=True)
 class _Question:
-    """A question as it is looked at in each sentence.
+    """A question, prepared for the comparison with each sentence.
 
     Attributes:
-        text: as it is read.
-        asked: what it asks for, None if it has no word that says so.
-        content: the mean of the vectors of the words that say what it is about, None if there are none.
+        text: its readable characters.
+        asked: the kind of its answer, None without a question word.
+        content: the mean vector of its content words, None without any.
     """
 
     text: str
@@ -231,24 +229,24 @@ class _Question:
 
     @classmethod
     def of(cls, question: str, tokens: TokenVectors) -> _Question:
-        """Look at a question and the vectors of its tokens."""
+        """Prepare a question from its text and the vectors of its tokens."""
         text = readable(as_read(question, tokens))
         asked = _asked_for(text)
         return cls(text, asked, tokens.mean(_content(text, asked)))
 
-    def says(self, words: str) -> bool:
-        """Whether the question itself has these words: then they are not what it asks for."""
+    def mentions(self, words: str) -> bool:
+        """Whether the question contains these words, which therefore can't be its answer."""
         return readable(words) in self.text
 
 
 def _asked_for(question: str) -> _AskedFor | None:
-    """What a question asks for, None if it has no word that says so."""
+    """The kind of a question's answer, None without a question word."""
     found = _question_pattern().search(readable(question).lower())
     return _AskedFor(_question_words()[found[0]], *found.span()) if found else None
 
 
 def _content(question: str, asked: _AskedFor | None) -> list[tuple[int, int]]:
-    """The parts of a question that say what it is about: without its question word and without particles."""
+    """The content words of a question: without its question word and without particles."""
     spans = [
         (word.start, word.end)
         for word in words_of(question)

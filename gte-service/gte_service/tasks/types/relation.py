@@ -1,4 +1,4 @@
-"""Task `relation`: which entities of a text stand in which relation, by the words between and around them."""
+"""Task `relation`: the relations between entities of a text, by the words between and after them."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ from gte_service.tasks.spans.segmenter import readable
 from gte_service.tasks.spans.sentences import sentences_of
 from gte_service.tasks.spans.task import SpanTask, classes_of
 
-# Entities further apart than this are hardly ever meant together.
+# Entities further apart than this are hardly ever related.
 _FARTHEST = 40
-# How many characters after the second entity belong to what is said of both: 张三和李四结婚了.
+# The characters after the second entity that can state a relation of both: 张三和李四结婚了.
 _AFTERWARDS = 8
 
 
 @dataclass(frozen=True)
 class _Kind:
-    """A relation: what may stand in it, and the words that say it.
+    """A relation: the entities it may hold between, and the words that state it.
 
     Attributes:
         name: its name.
         subjects: types of entities that may be its subject; none means any.
         objects: types of entities that may be its object; none means any.
-        between: words that stand between subject and object, in this order.
-        after: words that follow both, the subject before the object.
-        reverse: words that stand between object and subject, in this order.
-        after_reverse: words that follow both, the object before the subject.
+        between: words between subject and object, in this order.
+        after: words after both, with the subject before the object.
+        reverse: words between object and subject, in this order.
+        after_reverse: words after both, with the object before the subject.
     """
 
     name: str
@@ -55,15 +55,15 @@ class _Kind:
     after_reverse: tuple[str, ...] = ()
 
     def admits(self, subject: Entity, obj: Entity) -> bool:
-        """Whether two entities may stand in it, by their types."""
+        """Whether it may hold between two entities, by their types."""
         return (not self.subjects or subject.type in self.subjects) and (not self.objects or obj.type in self.objects)
 
     def could_hold(self, entity: Entity) -> bool:
-        """Whether an entity could stand in it on either side."""
+        """Whether an entity could be its subject or object, by its type."""
         return any(not types or entity.type in types for types in (self.subjects, self.objects))
 
-    def said(self, forward: bool, between: str, after: str) -> bool:
-        """Whether the words between two entities, or after them, say it."""
+    def is_stated(self, forward: bool, between: str, after: str) -> bool:
+        """Whether words between or after two entities state it; `forward`: the subject comes first."""
         words_between = self.between if forward else self.reverse
         words_after = self.after if forward else self.after_reverse
         return any(word in between for word in words_between) or any(word in after for word in words_after)
@@ -74,7 +74,7 @@ class Relation(SpanTask):
 
     name: ClassVar = "relation"
     summary: ClassVar = (
-        f"Pairs of entities and their relation: {', '.join(read_data('relation')['types'])}, or types of your own."
+        f"Pairs of entities and their relation: {', '.join(read_data('relation')['types'])}, or your own types."
     )
     example: ClassVar[Body] = {"task_type": "relation", "input_text": "马云是阿里巴巴集团的创始人，出生于杭州"}
     result: ClassVar[Schema] = object_of(
@@ -90,13 +90,11 @@ class Relation(SpanTask):
     )
 
     def __init__(self) -> None:
-        """Read the example sentences."""
         super().__init__(self.name)
         self.prototypes = tuple(passage for passage, _ in _examples())
 
     def result_of(self, text: str, tokens: TokenVectors, types: Sequence[Label] | None, model: Model) -> object:
-        """`{"entities": […], "relations": […]}`; see `SpanTask`."""
-        classes = classes_of(types, model.prototypes[self.name].made(_classes), model)
+        classes = classes_of(types, model.prototypes[self.name].derived(_classes), model)
         kinds = [
             _Kind(label.name, between=(label.name.lower(),), after=(label.name.lower(),)) for label in types or ()
         ] or _kinds()
@@ -105,7 +103,12 @@ class Relation(SpanTask):
             relation
             for start, end in sentences_of(text)
             for relation in _Sentence(
-                text, end, [it for it in entities if start <= it.start and it.end <= end], tokens, kinds, classes
+                text,
+                end,
+                [entity for entity in entities if start <= entity.start and entity.end <= end],
+                tokens,
+                kinds,
+                classes,
             ).relations()
         ]
         return {"entities": [entity.json() for entity in entities], "relations": relations}
@@ -113,15 +116,15 @@ class Relation(SpanTask):
 
 @dataclass(frozen=True)
 class _Sentence:
-    """A sentence with all that is needed to say who is related in it.
+    """A sentence with all that is needed to find its relations.
 
     Attributes:
-        text: the whole text.
+        text: the entire text.
         end: where the sentence ends in it.
         entities: those of the sentence, in order.
-        tokens: the vectors of the whole text's tokens.
+        tokens: the vectors of the entire text's tokens.
         kinds: the relations to look for.
-        classes: them and `none`, as the model sees them.
+        classes: the classes of these relations and of `none`.
     """
 
     text: str
@@ -138,11 +141,10 @@ class _Sentence:
                 if second.start - first.end > _FARTHEST:
                     break
                 inside = self.entities[place + 1 : place + 1 + distance]
-                found = [
-                    it for it in (self._relation(first, second, inside), self._relation(second, first, inside)) if it
-                ]
+                directions = (self._relation(first, second, inside), self._relation(second, first, inside))
+                found = [relation for relation in directions if relation]
                 if found:
-                    score, name, subject, obj = max(found, key=lambda it: it[0])
+                    score, name, subject, obj = max(found, key=lambda relation: relation[0])
                     yield {
                         "subject": subject.place(),
                         "relation": name,
@@ -153,11 +155,11 @@ class _Sentence:
     def _relation(
         self, subject: Entity, obj: Entity, inside: Sequence[Entity]
     ) -> tuple[float, str, Entity, Entity] | None:
-        """The most probable relation of two entities in these roles, with others between them; None if that is none."""
+        """The most probable relation of two entities in these roles, or None; `inside`: the entities between them."""
         last = max(subject.end, obj.end)
         between, after = _context(self._until(last), (subject.start, subject.end), (obj.start, obj.end))
         possible = [
-            kind for kind in self.kinds if kind.admits(subject, obj) and not self._another(kind, between, inside)
+            kind for kind in self.kinds if kind.admits(subject, obj) and not self._is_blocked(kind, between, inside)
         ]
         vector = self.tokens.mean([between, after]) if possible else None
         if vector is None:
@@ -165,37 +167,38 @@ class _Sentence:
         words = [readable(self.text[start:end]).lower() for start, end in (between, after)]
         evidence = self.classes.evidence(vector.unsqueeze(0))[0]
         logits = [
-            float(evidence[self.classes.labels.index(kind.name)]) + SURE * kind.said(subject.start < obj.start, *words)
+            float(evidence[self.classes.labels.index(kind.name)])
+            + SURE * kind.is_stated(subject.start < obj.start, *words)
             for kind in possible
         ]
-        # Without a word that says so, two entities are hardly ever related.
+        # Without a word that states it, two entities are hardly ever related.
         logits.append(float(evidence[self.classes.labels.index(NONE)]) + LIKELY)
         score, best = functional.softmax(torch.tensor(logits), dim=0).max(dim=0)
         return (float(score), possible[int(best)].name, subject, obj) if int(best) < len(possible) else None
 
     def _until(self, last: int) -> int:
-        """Where that which is said of two entities ends, the last of which ends at `last`."""
-        # What follows a third entity is said of that one, unless it says when or how much.
-        others = self.entities[bisect_left(self.entities, last, key=lambda it: it.start) :]
-        return next((it.start for it in others if it.type not in {"time", "quantity"}), self.end)
+        """The end of the words about two entities, the last of which ends at `last`."""
+        # Words after a third entity are about that one, unless it is a time or a quantity.
+        others = self.entities[bisect_left(self.entities, last, key=lambda entity: entity.start) :]
+        return next((entity.start for entity in others if entity.type not in {"time", "quantity"}), self.end)
 
-    def _another(self, kind: _Kind, between: tuple[int, int], inside: Sequence[Entity]) -> bool:
-        """Whether an entity between two others stands in their way: it could be in the relation, and is nearer.
+    def _is_blocked(self, kind: _Kind, between: tuple[int, int], inside: Sequence[Entity]) -> bool:
+        """Whether an entity between two others is nearer and could itself be in the relation.
 
-        One that is named side by side with either of the two is no obstacle: 张三和李四毕业于清华大学.
+        An entity listed together with either of the two doesn't count: 张三和李四毕业于清华大学.
         """
         start, end = between
         return any(
-            kind.could_hold(it)
-            and not side_by_side(self.text, start, it.start)
-            and not side_by_side(self.text, it.end, end)
-            for it in inside
+            kind.could_hold(entity)
+            and not side_by_side(self.text, start, entity.start)
+            and not side_by_side(self.text, entity.end, end)
+            for entity in inside
         )
 
 
-def _context(end: int, one: tuple[int, int], other: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+def _context(end: int, span: tuple[int, int], other: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
     """The words between two spans, and those after both within a sentence that ends there."""
-    first, second = sorted((one, other))
+    first, second = sorted((span, other))
     return (first[1], second[0]), (second[1], min(end, second[1] + _AFTERWARDS))
 
 
@@ -214,7 +217,7 @@ def _kinds() -> tuple[_Kind, ...]:
 
 @cache
 def _examples() -> tuple[tuple[Passage, str], ...]:
-    """The words between and after subject and object of each example sentence, and the relation that they say."""
+    """The words between and after subject and object of each example sentence, and the relation that they state."""
     found = []
     for example, name in marked_examples("relation"):
         subject, obj = example.one("subject"), example.one("object")

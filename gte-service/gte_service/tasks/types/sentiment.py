@@ -13,12 +13,13 @@ class Sentiment(LabelTask):
     """The text's vector against example sentences of each sentiment, or of the client's own labels."""
 
     name: ClassVar = "sentiment"
-    summary: ClassVar = "Whether a text is positive, negative or neutral, by its nearness to example sentences of each."
+    summary: ClassVar = (
+        "Whether a text is positive, negative or neutral, by its similarity to example sentences of each."
+    )
     example: ClassVar[Body] = {"task_type": "sentiment", "input_text": "这家店的服务特别好，下次还会再来"}
     result: ClassVar[Schema] = RANKED
 
     def __init__(self) -> None:
-        """Read the example sentences."""
         super().__init__(self.name)
 
 

@@ -1,4 +1,4 @@
-"""Task `similarity`: the cosine of two texts, or of one text against many."""
+"""Task `similarity`: the cosine of two texts, or of one text and many."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PAIR: Schema = {"type": "array", "items": TEXT, "minItems": 2, "maxItems": 2}
 
 
 class Similarity:
-    """Pairs of texts get a score each; one text against `candidates` gets scores and their ranking.
+    """A pair of texts gets a score; a text with `candidates` gets a score for each, and their ranking.
 
     GTE's cosines are high even for texts that have little in common: compare scores with each other, not with a
     fixed threshold.
@@ -66,7 +66,6 @@ class Similarity:
     prototypes: ClassVar[Sequence[Passage]] = ()
 
     def answer(self, body: Body, model: Model, max_texts: int) -> object:
-        """`{"score"}` for a pair, `{"scores", "ranking"}` with candidates, or a list of either; see `Task.answer`."""
         value = required(body, "input_text")
         if "candidates" in body:
             candidates = texts_of(body["candidates"], "candidates", max_texts)
