@@ -52,7 +52,7 @@ _StartResponse = Callable[..., Any]
 _App = Callable[[dict[str, Any], _StartResponse], Iterable[bytes]]
 
 
-class GunicornInternals(ThreadWorker):
+class GunicornInternals(ThreadWorker):  # type: ignore[misc]
     """The undocumented parts of gunicorn's threaded worker that `DrainingThreadWorker` needs, as hooks and functions.
 
     tests/test_gunicorn_internals.py checks each of them and says what breaks without it.
