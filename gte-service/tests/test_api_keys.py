@@ -190,7 +190,7 @@ def test_a_wrong_file_ends_the_process_with_one_line(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
-        f"gte-service: GTE_API_KEYS_FILE: {tmp_path} is a folder. Name a file with one key a line."
+        f"gte-service: GTE_API_KEYS_FILE: {tmp_path} is a folder. Name a file with one key per line."
     ]
 
 

@@ -232,7 +232,7 @@ def test_too_many_labels_are_refused(service: Service) -> None:
     ("body", "field", "words"),
     [
         ({"input_text": "no bar"}, "input_text", "context|question"),
-        ({"input_text": "a|b|c"}, "input_text", "fields of their own"),
+        ({"input_text": "a|b|c"}, "input_text", "separate fields"),
         ({"input_text": "a| "}, "input_text", "context|question"),
         ({"input_text": {"a": 1}}, "input_text", "not an object"),
         ({"context": "a"}, "question", "missing"),
