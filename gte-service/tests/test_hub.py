@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -156,7 +157,8 @@ def test_a_network_error_is_not_called_a_storage_error(
     def snapshot_download(*_: object, **__: object) -> None:
         raise raised
 
-    monkeypatch.setattr("modelscope.hub.snapshot_download.snapshot_download", snapshot_download)
+    # Not by its dotted name: modelscope.hub is loaded lazily and shows no attributes.
+    monkeypatch.setattr(import_module("modelscope.hub.snapshot_download"), "snapshot_download", snapshot_download)
     with pytest.raises(expected):
         fetch(MODEL, "master", [], tmp_path, lambda *_: None)
 
