@@ -86,3 +86,10 @@ def read_prototypes(file: Path, tasks: Iterable[str]) -> dict[str, Tensor]:
             return {name: stored.get_tensor(name) if name in names else torch.empty(0) for name in tasks}
     except (OSError, SafetensorError) as error:
         raise ModelFilesError(f"{file} can't be read ({error}): remove it and restart the service.") from error
+
+
+def remove_prototypes(home: Path, revisions: Iterable[str]) -> None:
+    """Remove the vectors that were computed with models of these revisions."""
+    for revision in revisions:
+        for file in (home / "prototypes").glob(f"{revision}-*.safetensors"):
+            file.unlink(missing_ok=True)
