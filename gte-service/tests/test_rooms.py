@@ -1,4 +1,4 @@
-"""The folders of the service import each other in one direction: serving → api → tasks → engine."""
+"""The folders of the service import each other in one direction: api → tasks → engine; serving/wsgi.py joins them."""
 
 from __future__ import annotations
 
@@ -47,3 +47,9 @@ def test_a_folder_imports_only_the_folders_below_it(room: str) -> None:
 
 def test_the_types_that_the_routes_show_depend_on_nothing_else_of_the_service() -> None:
     assert imports([PACKAGE / "serving" / "status.py"]) == set()
+
+
+def test_only_the_module_that_builds_the_app_imports_the_api_into_serving() -> None:
+    importing = [file.name for file in (PACKAGE / "serving").glob("*.py") if any(
+        lies_in(module, "api") for module in imports([file]))]  # fmt: skip
+    assert importing == ["wsgi.py"]
