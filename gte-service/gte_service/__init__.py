@@ -1,5 +1,6 @@
 """GTE text embeddings over HTTP, measured per task.
 
-Its folders import in one direction: `serving` (processes and their state) → `api` (HTTP) → `tasks` (what a task does
-with text) → `engine` (tokens in, vectors out). `api` also knows the types of `serving/status.py`.
+Its folders import in one direction: `api` (HTTP) → `tasks` (what a task does with text) → `engine` (tokens in, vectors
+out). `serving` has the processes and their state; its `wsgi.py` builds the app with the worker's model, and of
+`serving` the API imports the types in `status.py` only.
 """

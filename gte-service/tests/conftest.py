@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -16,9 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from gte_service.engine.store.prepared import Prepared, prepare
 from gte_service.engine.store.synthetic import write_lexical
+from gte_service.serving import preparer
+from gte_service.settings import BUILTIN_LEXICAL, read_settings
 
 
 def wait_for(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
@@ -50,6 +57,21 @@ def lexical(lexical_source: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     return prepare(lexical_source, "builtin:lexical", tmp_path_factory.mktemp("prepared"))
 
 
+@functools.cache
+def models_home() -> Path:
+    """The demo model, prepared once in a folder that all services of a test run share."""
+    folder = Path(tempfile.mkdtemp(prefix="gte-models-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    threads = torch.get_num_threads()
+    preparer.run(
+        read_settings(
+            {"GTE_MODEL": BUILTIN_LEXICAL, "GTE_MODELS_HOME": str(folder), "GTE_RUN_DIR": str(folder / "run")}
+        )
+    )
+    torch.set_num_threads(threads)
+    return folder
+
+
 @dataclass
 class Answer:
     status: int
@@ -63,7 +85,7 @@ class Answer:
 
 @dataclass
 class Service:
-    """`gte-service serve` as the container runs it."""
+    """`gte-service serve` as the container runs it; `folder`: where it is started, if not here."""
 
     home: Path
     environ: dict[str, str]
@@ -71,11 +93,13 @@ class Service:
     metrics_port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
     stdout: int | None = None
+    folder: Path | None = None
 
     def start(self) -> None:
+        is_demo = not {"GTE_MODEL", "GTE_MODEL_DIR"} & self.environ.keys()
         environ = dict(os.environ) | {
-            "GTE_MODEL": "builtin:lexical",
-            "GTE_MODELS_HOME": str(self.home / "models"),
+            "GTE_MODEL": BUILTIN_LEXICAL,
+            "GTE_MODELS_HOME": str(models_home() if is_demo else self.home / "models"),
             "GTE_RUN_DIR": str(self.home / "run"),
             "GTE_METRICS_DIR": str(self.home / "metrics"),
             "GTE_LISTEN_PORT": str(self.port),
@@ -87,6 +111,7 @@ class Service:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "gte_service", "serve"],
                 env=environ,
+                cwd=self.folder,
                 stdout=log if self.stdout is None else self.stdout,
                 stderr=log,
             )
@@ -172,9 +197,9 @@ def new_service(tmp_path: Path) -> Iterator[Callable[..., Service]]:
         service.stop()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """One ready service with two workers for the tests of a module."""
+    """One ready service with two workers, for all tests that leave it as it is and compare counts before and after."""
     running = Service(tmp_path_factory.mktemp("service"), {"GTE_WORKERS": "2"})
     running.start()
     running.wait_until("ready")

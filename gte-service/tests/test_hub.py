@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import json
 import os
 import shutil
@@ -11,7 +12,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -43,9 +43,19 @@ def environ(hub: Hub, home: Path) -> dict[str, str]:
     }
 
 
+# The command, with a tenth of the pauses between two tries.
+IMPATIENT = """
+import sys
+from gte_service.__main__ import main
+from gte_service.serving import preparer
+preparer.FIRST_WAIT_SECONDS /= 10
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 def command(hub: Hub, home: Path, *words: str, **more: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "gte_service", *words],
+        [sys.executable, "-c", IMPATIENT, *words],
         env=environ(hub, home) | more, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
 
@@ -157,8 +167,8 @@ def test_a_network_error_is_not_called_a_storage_error(
     def snapshot_download(*_: object, **__: object) -> None:
         raise raised
 
-    # Not by its dotted name: modelscope.hub is loaded lazily and shows no attributes.
-    monkeypatch.setattr(import_module("modelscope.hub.snapshot_download"), "snapshot_download", snapshot_download)
+    client = importlib.import_module("modelscope.hub.snapshot_download")
+    monkeypatch.setattr(client, "snapshot_download", snapshot_download)
     with pytest.raises(expected):
         fetch(MODEL, "master", [], tmp_path, lambda *_: None)
 

@@ -1,4 +1,4 @@
-"""A new file in tasks/types/ is all that a ninth task needs: contract, table, counters and registry have it."""
+"""A new file in tasks/types/ is all that a ninth task needs: every place that knows tasks has it, and it is served."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import textwrap
 from pathlib import Path
 
 import pytest
+
+from conftest import Service
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "summary"
@@ -56,12 +58,16 @@ def known(project: Path) -> dict[str, object]:
     return found
 
 
-def test_a_new_file_is_enough(project: Path) -> None:
-    before = known(project)
-    assert before == {"contract": [], "table": False, "counters": [], "registry": False, "rules": False}
+def add_task(project: Path) -> None:
     types = project / "gte-service" / "gte_service" / "tasks" / "types"
     source = (types / "embedding.py").read_text().replace('"embedding"', f'"{NAME}"')
     (types / f"{NAME}.py").write_text(source)
+
+
+def test_a_new_file_is_enough(project: Path) -> None:
+    before = known(project)
+    assert before == {"contract": [], "table": False, "counters": [], "registry": False, "rules": False}
+    add_task(project)
     assert known(project) == {
         "contract": [
             "gte_task_requests_total", "gte_task_errors_total", "gte_task_latency_seconds", "gte_active_requests",
@@ -75,3 +81,28 @@ def test_a_new_file_is_enough(project: Path) -> None:
         "registry": True,
         "rules": True,
     }  # fmt: skip
+
+
+def test_a_ninth_task_is_served_counted_and_on_the_page_and_in_the_openapi_document(project: Path) -> None:
+    add_task(project)
+    folder = project / "gte-service"
+    home = project / "home"
+    home.mkdir()
+    path = os.pathsep.join(map(str, (folder, project / "gte-monitoring")))
+    service = Service(home, {"GTE_WORKERS": "1", "PYTHONPATH": path}, folder=folder)
+    service.start()
+    try:
+        service.wait_until("ready")
+        answer = service.predict(NAME, "天气")
+        assert (answer.status, answer.json["task_type"], len(answer.json["result"])) == (200, NAME, 128)
+        assert service.metrics()[f'gte_task_requests_total{{status="success",task_type="{NAME}"}}'] == 1
+        described = service.ask("/openapi.json").json
+        assert f"{NAME}_request" in described["components"]["schemas"]
+        predict = described["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
+        assert NAME in predict["examples"]
+        for language, title in (("en", NAME.capitalize()), ("zh", NAME)):
+            page = service.ask(f"/?lang={language}").text
+            assert f'<a href="#{NAME}">{title}</a>' in page
+            assert f'"name": "{NAME}"' in page
+    finally:
+        service.stop()

@@ -175,7 +175,7 @@ def test_the_example_of_a_task_is_filled_in_and_its_answer_drawn(page: Page, tas
     page.open(task, language)
     assert page.text("#tasks [aria-current]") == page.text("#task-title")
     page.send()
-    assert page.text(".facts .good") == "200"
+    assert page.text(".summary .good") == "200"
     assert page.text("#request-id")
     assert page.text(f".drawing.{task}").strip()
     assert not page.all(".error")
@@ -314,7 +314,7 @@ def test_an_error_is_shown_as_the_api_says_it_and_its_field_is_marked(page: Page
     said = service.predict("similarity", "今天天气很好", candidates=[]).json["error"]
     assert page.text(".error .message") == f"Error {said['message']}"
     assert page.texts(".error code") == [said["code"], said["field"]]
-    assert page.text(".facts .bad") == "400"
+    assert page.text(".summary .bad") == "400"
     assert len(page.text("#request-id")) == 32
     assert page.one("#field-candidates").get_attribute("aria-invalid") == "true"
     assert said["message"] in page.text("#answer-status")
@@ -342,7 +342,7 @@ def test_an_api_key_is_asked_for_only_where_one_is_needed(
     assert guarded.one("#key").get_attribute("aria-invalid") == "true"
     guarded.write("#key", key)
     guarded.send()
-    assert guarded.text(".facts .good, .facts strong") == "200"
+    assert guarded.text(".summary .good, .summary strong") == "200"
     curl = guarded.one("#curl-text").get_property("textContent")
     assert "$GTE_API_KEY" in str(curl)
     assert key not in str(curl)

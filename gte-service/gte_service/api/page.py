@@ -70,7 +70,9 @@ def _language() -> str:
 
 def _described(task: Task, language: str) -> dict[str, Any]:
     """A task for the page's script."""
-    english, chinese, summary = _WORDS.get(task.name, (task.name, task.name, task.summary))
+    english, chinese, summary = _WORDS.get(
+        task.name, (task.name.replace("_", " ").capitalize(), task.name, task.summary)
+    )
     return {
         "name": task.name,
         "title": chinese if language == "zh" else english,

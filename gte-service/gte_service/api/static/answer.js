@@ -1,14 +1,14 @@
-// Draws what became of a request: the result item by item, where the time went, the raw JSON; or what went wrong.
+// Draws the outcome of a request: the result item by item, the time by phase, the raw JSON; or the error.
 import { phaseBar } from "./bars.js";
 import { canDraw, drawResult, drawTogether } from "./drawings.js";
 import { copyButton, element, milliseconds } from "./elements.js";
 import { parsed } from "./api.js";
 import { say } from "./words.js";
 
-// More of it makes a browser slow; the copy button gives all of it.
+// Longer JSON makes a browser slow; the copy button copies all of it.
 const RAW_SHOWN = 200_000;
 
-/** Show an outcome of `predict` in an element; `outcome` null: nothing was sent yet. Returns it in one line. */
+/** Show an outcome of `predict` in an element; null before the first request. Returns a one-line description. */
 export function drawOutcome(place, outcome) {
   if (!outcome) {
     place.replaceChildren(
@@ -18,15 +18,15 @@ export function drawOutcome(place, outcome) {
   }
   const { status, body } = outcome;
   if (status === 200 && body && "result" in body) {
-    place.replaceChildren(facts(outcome, body.elapsed_ms), ...drawing(outcome), ...time(outcome), raw(outcome));
+    place.replaceChildren(summary(outcome, body.elapsed_ms), ...drawing(outcome), ...time(outcome), raw(outcome));
     return say(`Answered in ${milliseconds(body.elapsed_ms)}.`, `已回答，用时 ${milliseconds(body.elapsed_ms)}。`);
   }
   const error = errorOf(outcome);
-  place.replaceChildren(...(status ? [facts(outcome)] : []), errorCard(error), ...(outcome.text ? [raw(outcome)] : []));
+  place.replaceChildren(...(status ? [summary(outcome)] : []), errorCard(error), ...(outcome.text ? [raw(outcome)] : []));
   return say(`Error: ${error.message}`, `错误：${error.message}`);
 }
 
-/** The error of an outcome, with what the API says about it. */
+/** The error of an outcome: the API's own, or a description of the failure. */
 export function errorOf({ status, body, text }) {
   if (body && body.error) return body.error;
   if (!status) {
@@ -42,17 +42,17 @@ export function errorOf({ status, body, text }) {
     code: `HTTP ${status}`,
     message:
       say(
-        "The answer is not what this service sends; something in between answered: ",
-        "回答不是本服务的格式，可能来自中间的代理：",
+        "This answer is not from the service; a proxy may have answered: ",
+        "这个回答不是本服务发出的，可能来自中间的代理：",
       ) + text.slice(0, 200),
   };
 }
 
-function facts({ status, requestId, body }, elapsed) {
+function summary({ status, requestId, body }, elapsed) {
   const id = requestId || (body && body.request_id);
   return element(
     "dl",
-    { class: "facts" },
+    { class: "summary" },
     element(
       "div",
       {},
@@ -82,54 +82,55 @@ function facts({ status, requestId, body }, elapsed) {
 }
 
 function drawing({ sent, body }) {
-  const asked = parsed(sent) || {};
+  const request = parsed(sent) || {};
   const { task_type: task, result } = body;
-  if (!canDraw(task)) return [];
+  // A task without a drawing of its own.
+  if (!canDraw(task)) return [element("pre", { class: "result", tabindex: 0 }, shortened(indented(result, "")))];
   const single = !Array.isArray(result) || typeof result[0] === "number";
-  if (single) return [itemDrawing(task, result, askedOf(task, asked, null))];
-  const texts = result.map((_, at) => askedOf(task, asked, at));
+  if (single) return [itemDrawing(task, result, itemOf(task, request, null))];
+  const items = result.map((_, at) => itemOf(task, request, at));
   return [
     drawTogether(
       task,
       result,
-      texts.map((one) => one.text),
+      items.map((item) => item.text),
     ),
     element(
       "ol",
       { class: "items" },
-      result.map((one, at) => element("li", {}, itemTitle(task, texts[at]), itemDrawing(task, one, texts[at]))),
+      result.map((part, at) => element("li", {}, itemTitle(task, items[at]), itemDrawing(task, part, items[at]))),
     ),
   ].filter(Boolean);
 }
 
-/** What the client asked about: the whole input, or the item at a place in a list. */
-function askedOf(task, asked, at) {
-  const input = at === null ? asked.input_text : (asked.input_text || [])[at];
+/** The item of a request at an index of its list; `at` null: the only item. */
+function itemOf(task, request, at) {
+  const input = at === null ? request.input_text : (request.input_text || [])[at];
   if (task === "similarity" && Array.isArray(input)) return { text: "", pair: input };
-  if (task === "qa") return questionOf(asked, input);
-  return { text: typeof input === "string" ? input : JSON.stringify(input), candidates: asked.candidates };
+  if (task === "qa") return questionOf(request, input);
+  return { text: typeof input === "string" ? input : JSON.stringify(input), candidates: request.candidates };
 }
 
-function questionOf(asked, input) {
-  if (typeof asked.context === "string") return { text: asked.context, question: asked.question || input };
+function questionOf(request, input) {
+  if (typeof request.context === "string") return { text: request.context, question: request.question || input };
   const cut = String(input).lastIndexOf("|");
   return { text: String(input).slice(0, cut), question: String(input).slice(cut + 1) };
 }
 
 /** The text above an item's drawing, where the drawing itself doesn't show it. */
-function itemTitle(task, asked) {
-  const shown = task === "embedding" || (task === "similarity" && !asked.pair);
-  return shown && element("p", { class: "text item-text", dir: "auto" }, asked.text);
+function itemTitle(task, item) {
+  const shown = task === "embedding" || (task === "similarity" && !item.pair);
+  return shown && element("p", { class: "text item-text", dir: "auto" }, item.text);
 }
 
-function itemDrawing(task, result, asked) {
+function itemDrawing(task, result, item) {
   const drawn = element("div", { class: `drawing ${task}` });
   if (result && result.error) {
     drawn.append(errorCard(result.error));
     return drawn;
   }
   try {
-    drawn.append(...drawResult(task, result, asked).filter(Boolean));
+    drawn.append(...drawResult(task, result, item).filter(Boolean));
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
     drawn.append(
@@ -137,7 +138,7 @@ function itemDrawing(task, result, asked) {
         "p",
         { class: "quiet" },
         say(
-          "This result has a shape that the page can't draw; see the raw JSON.",
+          "The page can't draw this result; see the raw JSON.",
           "页面无法绘制这个结果，请看原始 JSON。",
         ),
       ),
@@ -155,7 +156,7 @@ function time({ phases, body }) {
       element(
         "h3",
         { id: "time-title" },
-        say("Where the time went", "时间分布"),
+        say("Time by phase", "各阶段用时"),
         " ",
         element("span", { class: "quiet" }, milliseconds(body.elapsed_ms)),
       ),
@@ -191,23 +192,26 @@ function raw({ text, body }) {
   details.addEventListener("toggle", () => {
     if (!details.open || place.firstChild) return;
     const all = body === null ? text : indented(body, "");
-    place.append(
-      all.slice(0, RAW_SHOWN),
-      all.length > RAW_SHOWN ? say("\n… cut here; copy gives all of it", "\n……此处截断；复制可得到全部") : "",
-    );
+    place.append(shortened(all));
   });
   return details;
 }
 
-/** JSON with one field a line, and lists of numbers on one line each. */
+/** The beginning of a text that is too long to show. */
+function shortened(text) {
+  if (text.length <= RAW_SHOWN) return text;
+  return text.slice(0, RAW_SHOWN) + say("\n… shortened; the copy button copies all of it", "\n……已截断；复制按钮可复制全部");
+}
+
+/** JSON with one field per line, and each list of numbers on one line. */
 function indented(value, margin) {
   const inner = `${margin}  `;
   if (Array.isArray(value)) {
-    if (value.every((one) => typeof one === "number")) return `[${value.join(", ")}]`;
-    return `[\n${value.map((one) => inner + indented(one, inner)).join(",\n")}\n${margin}]`;
+    if (value.every((item) => typeof item === "number")) return `[${value.join(", ")}]`;
+    return `[\n${value.map((item) => inner + indented(item, inner)).join(",\n")}\n${margin}]`;
   }
   if (typeof value === "object" && value !== null) {
-    const rows = Object.entries(value).map(([key, one]) => `${inner}${JSON.stringify(key)}: ${indented(one, inner)}`);
+    const rows = Object.entries(value).map(([key, item]) => `${inner}${JSON.stringify(key)}: ${indented(item, inner)}`);
     return rows.length ? `{\n${rows.join(",\n")}\n${margin}}` : "{}";
   }
   return JSON.stringify(value);

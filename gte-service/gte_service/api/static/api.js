@@ -1,4 +1,4 @@
-// Sends requests to /predict and says what became of them; writes the same request for the shell.
+// Sends requests to /predict and describes their outcome; writes the same request for the shell.
 
 /**
  * Send a body. Resolves, never rejects, unless `signal` aborts:

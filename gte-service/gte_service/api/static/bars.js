@@ -2,11 +2,11 @@
 import { element, milliseconds, named, score } from "./elements.js";
 import { say } from "./words.js";
 
-// More rows than that are no picture any more; the raw JSON has them all.
+// A larger table can't be read at a glance; the raw JSON has all vectors.
 const MATRIX_TEXTS = 12;
 const PHASE_HUES = { tokenize: 6, queue: 7, inference: 0, postprocess: 4 };
 
-/** A bar from 0 to 1; what is below 0 has no length. */
+/** A bar from 0 to 1; negative values have no length. */
 export function bar(share) {
   const fill = element("span", { class: "fill" });
   // Through the object model: the page's policy allows no style attributes.
@@ -34,7 +34,7 @@ export function rankedBars(rows) {
 /** The cosines between texts, as a table. Vectors have length 1. */
 export function cosineMatrix(texts, vectors) {
   const count = Math.min(vectors.length, MATRIX_TEXTS);
-  const cosines = vectors.slice(0, count).map((one) => vectors.slice(0, count).map((other) => dot(one, other)));
+  const cosines = vectors.slice(0, count).map((row) => vectors.slice(0, count).map((column) => dot(row, column)));
   const between = cosines.flatMap((row, at) => row.filter((_, column) => column !== at));
   const least = Math.min(...between);
   const range = Math.max(...between) - least || 1;
@@ -56,7 +56,7 @@ export function cosineMatrix(texts, vectors) {
       ),
       row.map((cosine, column) => {
         const cell = element("td", { class: column === at ? "same" : "heat" }, score(cosine));
-        // From the least to the greatest of this table: GTE's cosines are all high.
+        // Relative to the least and greatest of this table: GTE's cosines are all high.
         if (column !== at) cell.style.setProperty("--heat", ((cosine - least) / range).toFixed(3));
         return cell;
       }),
@@ -81,9 +81,9 @@ export function cosineMatrix(texts, vectors) {
   );
 }
 
-/** One stacked bar for the phases of a request, beside its total in ms; what is in no phase stays empty. */
+/** One stacked bar for the phases of a request, relative to its total in ms; time outside the phases stays empty. */
 export function phaseBar(phases, total) {
-  const whole =
+  const length =
     Math.max(
       total,
       phases.reduce((sum, phase) => sum + phase.ms, 0),
@@ -97,7 +97,7 @@ export function phaseBar(phases, total) {
       { class: "stack", "aria-hidden": true },
       phases.map(({ name, ms }) => {
         const part = element("span", { class: hue(name) });
-        part.style.width = `${(100 * ms) / whole}%`;
+        part.style.width = `${(100 * ms) / length}%`;
         return part;
       }),
     ),
@@ -118,6 +118,6 @@ export function phaseBar(phases, total) {
   );
 }
 
-function dot(one, other) {
-  return one.reduce((sum, value, at) => sum + value * other[at], 0);
+function dot(vector, other) {
+  return vector.reduce((sum, value, at) => sum + value * other[at], 0);
 }

@@ -1,4 +1,4 @@
-// Draws the result of one item, for each task. `item`: `{result, texts}`; texts is what the client asked about.
+// Draws the result of one item, for each task; `item` is the item of the request that it answers.
 import { bar, cosineMatrix, rankedBars } from "./bars.js";
 import { element, named, score } from "./elements.js";
 import { coloursOf, highlighted, legend } from "./spans.js";
@@ -6,9 +6,9 @@ import { say } from "./words.js";
 
 const NUMBERS_SHOWN = 8;
 
-/** The drawing of an item's result; throws where the result hasn't the shape of its task. */
-export function drawResult(task, result, asked) {
-  return DRAWINGS[task](result, asked);
+/** The drawing of an item's result; throws a TypeError where the result doesn't have the shape of its task. */
+export function drawResult(task, result, item) {
+  return DRAWINGS[task](result, item);
 }
 
 /** Whether there is a drawing for a task. */
@@ -16,7 +16,7 @@ export function canDraw(task) {
   return Object.prototype.hasOwnProperty.call(DRAWINGS, task);
 }
 
-/** What is drawn for all items of a batch together, or null. */
+/** One drawing for all items of a batch, or null. */
 export function drawTogether(task, results, texts) {
   if (task !== "embedding") return null;
   const rows = results.map((result, at) => ({ result, text: texts[at] })).filter((row) => Array.isArray(row.result));

@@ -1,7 +1,7 @@
 // Builds elements. Data only ever becomes text nodes and attributes, never markup.
 import { chineseName, say } from "./words.js";
 
-/** An element with attributes and children; a child that is empty is left out. */
+/** An element with attributes and children; empty children are left out. */
 export function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
@@ -12,13 +12,13 @@ export function element(name, attributes = {}, ...children) {
   return made;
 }
 
-/** An id as the API gives it, with its Chinese name beside it where it has one. */
+/** An id of the API, followed by its Chinese name if it has one. */
 export function named(id) {
   const name = chineseName(id);
   return element("span", { class: "named" }, String(id), name && element("span", { class: "quiet" }, ` ${name}`));
 }
 
-/** A button that copies what `text()` gives at that moment. */
+/** A button that copies the value of `text()`; `what` names it for screen readers. */
 export function copyButton(what, text) {
   const label = say("Copy", "复制");
   const button = element("button", { type: "button", class: "plain copy", "aria-label": `${label}: ${what}` }, label);
@@ -30,13 +30,13 @@ export function copyButton(what, text) {
 }
 
 async function copied(text) {
-  // Browsers give no clipboard to pages from plain HTTP, unless they come from this machine.
+  // Browsers give no clipboard to pages from plain HTTP, except pages of this machine.
   if (navigator.clipboard) {
     try {
       await navigator.clipboard.writeText(text);
       return true;
     } catch {
-      // Refused: the older way may still be open.
+      // Refused: try the older method below.
     }
   }
   const before = document.activeElement;
@@ -50,12 +50,12 @@ async function copied(text) {
   return done;
 }
 
-/** A score with three decimals, or a sign for what is no number. */
+/** A score with three decimals; a dash for a value that is not a number. */
 export function score(value) {
   return typeof value === "number" ? value.toFixed(3).replace("-", "−") : "–";
 }
 
-/** Milliseconds with as many decimals as say something. */
+/** Milliseconds with three significant digits. */
 export function milliseconds(value) {
   return `${value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)} ms`;
 }

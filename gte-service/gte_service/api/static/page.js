@@ -1,4 +1,4 @@
-// Ties the page together: which task is chosen, what is sent, and where the answer is drawn.
+// Connects the parts of the page: the chosen task, its request, and its answer.
 import { drawOutcome, errorOf } from "./answer.js";
 import { curl, predict } from "./api.js";
 import { copyButton } from "./elements.js";
@@ -11,7 +11,7 @@ const { tasks, states } = JSON.parse(byId("page-data").textContent);
 const KEY = "gte-api-key";
 const key = byId("key");
 const title = document.title;
-// What became of each task's last request, and the one in flight.
+// The outcome of each task's last request, and its request in flight.
 const outcomes = new Map();
 const flights = new Map();
 let chosen = tasks[0];
@@ -51,7 +51,7 @@ async function send() {
   const { name } = chosen;
   if (key && /[^\x20-\x7e]/.test(key.value)) {
     byId("form-note").textContent = say(
-      "The API key has characters that no header can carry.",
+      "The API key has characters that are not allowed in a header.",
       "API 密钥含有请求头不能携带的字符。",
     );
     key.focus();

@@ -1,11 +1,11 @@
-// Follows /readyz: often while the model is on its way, seldom once it is ready, not at all while nobody looks.
+// Polls /readyz: often until the model is ready, seldom afterwards, never while the page is hidden.
 import { say } from "./words.js";
 
 const WAITING_MS = 1000;
 const READY_MS = 15000;
 const byId = (id) => document.getElementById(id);
 
-/** Begin to follow. `states`: what states are called on a Chinese page. */
+/** Begin to poll. `states`: the names of the states on a Chinese page. */
 export function followReadiness(states) {
   let timer = 0;
 
@@ -46,7 +46,7 @@ function show(now, states) {
 
 function sayState(id, name, detail) {
   byId("state").dataset.state = id;
-  // Unchanged text is left alone: what is announced to screen readers is news only.
+  // Unchanged text is not set again: screen readers announce changes only.
   for (const [target, text] of [
     ["state-id", id],
     ["state-name", name],

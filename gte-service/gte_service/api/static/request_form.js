@@ -1,4 +1,4 @@
-// The request of the chosen task: as a form, or as JSON. What was typed stays when another task is looked at.
+// The request of the chosen task, as a form or as JSON. Typed text stays when another task is chosen.
 import { element } from "./elements.js";
 import { say } from "./words.js";
 import { shapesOf } from "./request_shapes.js";
@@ -70,7 +70,7 @@ export function createRequestForm(changed) {
     return element(
       "fieldset",
       { class: "shapes" },
-      element("legend", { class: "unseen" }, say("What is compared", "比较方式")),
+      element("legend", { class: "unseen" }, say("Comparison", "比较方式")),
       now.shapes.map((shape) => {
         const radio = element("input", {
           type: "radio",
@@ -117,14 +117,14 @@ export function createRequestForm(changed) {
     try {
       body = JSON.parse(now.json);
     } catch {
-      // Said below, as for a body that is JSON but not this form's.
+      // Reported below, like JSON that doesn't fit this form.
     }
     if (fill(now, body)) {
       draw();
       changed();
     } else {
       byId("form-note").textContent = say(
-        "The form can't hold this request; it stays as JSON.",
+        "The form can't show this request; it stays as JSON.",
         "表单无法表示这个请求，保留 JSON 编辑。",
       );
     }
@@ -143,11 +143,11 @@ export function createRequestForm(changed) {
       now = kept.get(task.name);
       draw();
     },
-    /** The body that would be sent now: JSON, unless somebody typed something else. */
+    /** The body to send: valid JSON, unless the typed text is not. */
     body() {
       return now.json === null ? JSON.stringify(now.shape.write(now.values)) : now.json;
     },
-    /** Mark the input of the field that the API objects to. */
+    /** Mark the input of the field that the API's error names. */
     markWrong(field) {
       const name = String(field || "").replace(/[[.].*$/, "");
       for (const area of document.querySelectorAll("[data-field]")) {

@@ -1,24 +1,24 @@
-// Between a request's JSON body and the texts of a form. Each shape is one form that a task's request can have.
+// Converts between a request's JSON body and the texts of a form. A shape is one form of a task's request.
 import { say } from "./words.js";
 
 const LABELS = {
   input_text: () => [
     say("Text", "文本"),
-    say("One text a line. Several lines are answered one by one.", "每行一条；多行逐条回答。"),
+    say("One text per line. Each line gets its own answer.", "每行一条；多行逐条回答。"),
   ],
-  candidates: () => [say("Candidates", "候选"), say("One a line.", "每行一条。")],
-  labels: () => [say("Labels", "标签"), say("One a line; empty for the built-in ones.", "每行一个；留空用内置标签。")],
-  types: () => [say("Types", "类型"), say("One a line; empty for the built-in ones.", "每行一个；留空用内置类型。")],
+  candidates: () => [say("Candidates", "候选"), say("One per line.", "每行一条。")],
+  labels: () => [say("Labels", "标签"), say("One per line. Leave empty to use the built-in labels.", "每行一个；留空则使用内置标签。")],
+  types: () => [say("Types", "类型"), say("One per line. Leave empty to use the built-in types.", "每行一个；留空则使用内置类型。")],
   context: () => [say("Context", "上下文"), ""],
-  question: () => [say("Questions", "问题"), say("One a line.", "每行一个。")],
-  first: () => [say("Texts", "文本"), say("One a line.", "每行一条。")],
-  second: () => [say("Compared with", "比较对象"), say("Line by line.", "逐行对应。")],
+  question: () => [say("Questions", "问题"), say("One per line.", "每行一个。")],
+  first: () => [say("Texts", "文本"), say("One per line.", "每行一条。")],
+  second: () => [say("Compared with", "比较对象"), say("Each line with the same line of the other field.", "与上面的文本逐行对应。")],
 };
 
 /**
  * The shapes of a task: `[{name, title, fields, read(body), write(values)}]`. `read` gives the texts of the inputs, or
- * null where the body holds more than they can. A field is `{name, label, hint, kind}`: `kind` is `text`, or `lines`
- * for one text a line; `of` names the field of the body where that is another.
+ * null where they can't show the body. A field is `{name, label, hint, kind}`: `kind` is `text`, or `lines` for one
+ * text per line; `of` is the field's name in the body where it differs.
  */
 export function shapesOf(task) {
   if (task.name === "qa") return [questions(task)];
@@ -33,7 +33,7 @@ export function shapesOf(task) {
 function plainShape(task, form) {
   const fields = Object.entries(form)
     .map(([name, schema]) => ({ name, kind: kindOf(name, schema), ...labelled(name) }))
-    // What no simple input can hold is left to the JSON.
+    // Other fields can be edited as JSON only.
     .filter((field) => field.kind);
   return {
     name: fields.map((field) => field.name).join("+"),
@@ -43,7 +43,7 @@ function plainShape(task, form) {
       const values = {};
       for (const [name, value] of Object.entries(body)) {
         if (name === "task_type") continue;
-        const field = fields.find((one) => one.name === name);
+        const field = fields.find((candidate) => candidate.name === name);
         const text = field && asText(value, field.kind);
         if (typeof text !== "string") return null;
         values[name] = text;
@@ -87,7 +87,7 @@ function pairs(task) {
       const first = lines(values.first || "");
       const second = lines(values.second || "");
       const count = Math.max(first.length, second.length, 1);
-      // A line without a partner is sent as it is: the API says which one.
+      // A line without a partner is sent alone, and the API's error names it.
       const all = Array.from({ length: count }, (_, row) =>
         [first[row], second[row]].filter((text) => text !== undefined),
       );
@@ -121,7 +121,7 @@ function questions(task) {
     write({ context = "", question = "" }) {
       const asked = lines(question);
       return asked.length > 1
-        ? { task_type: task.name, input_text: asked.map((one) => `${context}|${one}`) }
+        ? { task_type: task.name, input_text: asked.map((text) => `${context}|${text}`) }
         : { task_type: task.name, context, question: asked[0] || "" };
     },
   };
@@ -139,7 +139,7 @@ function kindOf(name, schema) {
   return forms.some((form) => form.type === "string") ? "text" : null;
 }
 
-/** A body's value as the text of an input, or null where it holds more than that. */
+/** A body's value as the text of an input, or null where the input can't show it. */
 function asText(value, kind) {
   if (kind === "text") return typeof value === "string" ? value : null;
   const list = typeof value === "string" ? [value] : value;

@@ -1,7 +1,7 @@
-// Draws a text with parts of it highlighted. Offsets count Unicode code points, end exclusive, as the API's do.
+// Draws a text with highlighted parts. Offsets count Unicode code points, end exclusive, as the API's do.
 import { element, named } from "./elements.js";
 
-// Well-known types keep their colour from answer to answer; others take the next one.
+// Known types have the same colour in every answer; others take the next colour.
 const KNOWN = ["person", "place", "organization", "event", "product", "work", "time", "quantity"];
 const ALSO = { trigger: 3, subject: 0, object: 2, answer: 1, sentence: 7 };
 const COLOURS = 8;
@@ -20,8 +20,8 @@ export function coloursOf(types) {
 
 /**
  * The text as a paragraph. Spans that overlap lie in lanes: the first is filled, the others are underlined, each lower.
- * `spans`: `[{start, end, type, title, tag, quiet}]`; one that is quiet is only underlined and has no tag, which
- * otherwise says the type.
+ * `spans`: `[{start, end, type, title, tag, quiet}]`; a quiet span is only underlined and has no tag;
+ * the tag is the type by default.
  */
 export function highlighted(text, spans, colours) {
   const points = Array.from(text);
@@ -39,13 +39,13 @@ export function highlighted(text, spans, colours) {
         span.end === end && "last",
       ]),
     );
-    for (const span of placed.filter((one) => one.end === end && !one.quiet)) {
+    for (const span of placed.filter((candidate) => candidate.end === end && !candidate.quiet)) {
       const tag = element("span", { class: `tag hue-${colours.get(span.type)}` }, span.tag || span.type);
-      // Inside of what goes on, so that its filling has no gap.
+      // Inside the spans that continue, so that their filling has no gap.
       paragraph.append(
         wrapped(
           tag,
-          placed.filter((one) => one.start < end && one.end > end),
+          placed.filter((other) => other.start < end && other.end > end),
           colours,
           () => [],
         ),
@@ -55,7 +55,7 @@ export function highlighted(text, spans, colours) {
   return paragraph;
 }
 
-/** Which colour means which type, and how often it occurs. */
+/** The colour of each type, and how often the type occurs. */
 export function legend(types, colours) {
   const counts = new Map();
   for (const type of types) counts.set(type, (counts.get(type) || 0) + 1);
@@ -74,7 +74,7 @@ export function legend(types, colours) {
   );
 }
 
-/** A piece inside of the marks that cover it, the lowest lane outermost, so that underlines lie on its filling. */
+/** A piece inside the marks that cover it, with the lowest lane outermost so that underlines are above the filling. */
 function wrapped(piece, covering, colours, classes) {
   return [...covering]
     .sort((a, b) => b.lane - a.lane)
@@ -106,7 +106,7 @@ function isWithin({ start, end }, length) {
 
 function inLanes(spans) {
   const ends = [];
-  // Of spans that begin together the longer comes first: what is nested lies below what holds it.
+  // Of spans with the same start the longer comes first: nested spans are below the span that contains them.
   return [...spans]
     .sort((a, b) => a.start - b.start || b.end - a.end)
     .map((span) => {

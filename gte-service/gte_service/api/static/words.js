@@ -1,4 +1,4 @@
-// The words of the page in its language, and what well-known ids of answers are called in Chinese.
+// The page's words in its language, and the Chinese names of known ids in answers.
 const CHINESE = document.documentElement.lang.startsWith("zh");
 
 const NAMES = {
@@ -64,7 +64,7 @@ export function say(english, chinese) {
   return CHINESE ? chinese : english;
 }
 
-/** What an id is called in Chinese on a Chinese page; "" where it has no other name than itself. */
+/** The Chinese name of an id on a Chinese page, "" if it has none. */
 export function chineseName(id) {
   return CHINESE && Object.prototype.hasOwnProperty.call(NAMES, id) ? NAMES[id] : "";
 }
