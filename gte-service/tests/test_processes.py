@@ -223,15 +223,23 @@ def test_a_local_folder_makes_no_network_call(new_service: Callable[..., Service
     assert "127.0.0.1:9" not in service.log.read_text()
 
 
-def test_a_taken_port_is_said_in_one_line(service: Service, tmp_path: Path) -> None:
-    environ = dict(os.environ) | {"GTE_RUN_DIR": str(tmp_path), "GTE_METRICS_LISTEN_PORT": str(service.metrics_port)}
-    done = subprocess.run(
-        [sys.executable, "-m", "gte_service", "exporter"],
-        env=environ, capture_output=True, text=True, timeout=30, check=False,
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert len(done.stderr.splitlines()) == 1
-    assert f"port {service.metrics_port}" in done.stderr
+def test_an_exporter_whose_port_is_taken_logs_one_line_and_tries_again(service: Service, tmp_path: Path) -> None:
+    environ = {"GTE_METRICS_DIR": str(tmp_path), "GTE_METRICS_LISTEN_PORT": str(service.metrics_port)}
+    log = tmp_path / "log"
+    with log.open("wb") as file:
+        exporter = subprocess.Popen(
+            [sys.executable, "-m", "gte_service", "exporter"], env=dict(os.environ) | environ, stderr=file
+        )
+    try:
+        wait_for(log.read_text, "the line")
+        # It tries every second.
+        with pytest.raises(subprocess.TimeoutExpired):
+            exporter.wait(2.5)
+    finally:
+        exporter.terminate()
+        exporter.wait(20)
+    (line,) = log.read_text().splitlines()
+    assert f"port {service.metrics_port} for /metrics can't be opened" in line
 
 
 def test_a_deadline_is_kept_and_counted(new_service: Callable[..., Service]) -> None:
