@@ -76,7 +76,7 @@ def test_a_reason_that_nobody_named_is_in_the_log_as_in_the_counters(service: Se
     assert (line["task_type"], line["status"], line["reason"]) == ("unknown", "invalid", "too_large")
 
 
-def test_what_is_no_task_has_a_shorter_line_and_probes_have_none(service: Service) -> None:
+def test_other_requests_have_a_shorter_line_and_probes_have_none(service: Service) -> None:
     for path in ("/healthz", "/readyz", "/static/page.css", "/static/none"):
         service.ask(path, headers={"X-Request-ID": f"silent{path.replace('/', '-')}"})
     service.ask("/predict", headers={"X-Request-ID": "no-task"})

@@ -93,7 +93,7 @@ def test_candidates_are_ranked(service: Service) -> None:
         (b'{"task_type": "similarity", "input_text": "x", "candidates": 1}', "invalid_input", "candidates", "list"),
     ],
 )
-def test_a_bad_request_is_told_what_is_wrong(
+def test_the_error_of_a_bad_request_names_the_problem(
     service: Service, body: bytes, code: str, field: str | None, words: str
 ) -> None:
     answer = service.ask("/predict", data=body)
@@ -152,7 +152,7 @@ def test_json_is_known_however_it_is_called(service: Service, content_type: str)
         ("Content-Encoding", "gzip", "uncompressed"),
     ],
 )
-def test_what_is_called_something_else_is_refused(service: Service, name: str, value: str, words: str) -> None:
+def test_a_body_declared_as_another_type_is_refused(service: Service, name: str, value: str, words: str) -> None:
     answer = service.ask("/predict", GOOD, headers={name: value})
     assert (answer.status, answer.json["error"]["code"]) == (415, "unsupported_media_type")
     assert words in answer.json["error"]["message"]
@@ -250,7 +250,7 @@ def test_http_is_counted_as_prometheus_flask_exporter_does(service: Service) -> 
     assert metrics['flask_http_request_total{method="POST",status="200"}'] >= 1
 
 
-def test_the_model_is_named_everywhere_as_what_it_is(service: Service) -> None:
+def test_the_demo_model_is_named_as_such_everywhere(service: Service) -> None:
     readiness = service.ask("/readyz").json
     assert readiness["demo"] is True
     info = [name for name in service.metrics() if name.startswith("gte_model_info")]

@@ -43,7 +43,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         {"Authorization": "Basic c29tZXRoaW5nIGVsc2U=", "X-API-Key": KEYS[0]},
     ],
 )
-def test_who_knows_a_key_is_served(guarded: Service, headers: dict[str, str]) -> None:
+def test_a_client_with_a_key_is_served(guarded: Service, headers: dict[str, str]) -> None:
     assert guarded.ask("/predict", GOOD, headers=headers).status == 200
     assert guarded.ask("/v1/models", headers=headers).status == 200
 
@@ -62,7 +62,9 @@ def test_who_knows_a_key_is_served(guarded: Service, headers: dict[str, str]) ->
         ({"X-API-Key": f"{KEYS[0]},{KEYS[1]}"}, "not known"),
     ],
 )
-def test_who_knows_none_is_told_what_to_send(guarded: Service, headers: dict[str, str], words: str) -> None:
+def test_the_error_without_a_valid_key_names_the_headers_to_send(
+    guarded: Service, headers: dict[str, str], words: str
+) -> None:
     for path in ("/predict", "/v1/embeddings"):
         answer = guarded.ask(path, GOOD, headers=headers)
         assert (answer.status, answer.json["error"]["code"]) == (401, "unauthorized")
@@ -75,7 +77,7 @@ def test_who_knows_none_is_told_what_to_send(guarded: Service, headers: dict[str
 
 
 @pytest.mark.parametrize("path", OPEN)
-def test_what_shows_no_answer_of_the_model_is_open(guarded: Service, path: str) -> None:
+def test_addresses_without_answers_of_the_model_need_no_key(guarded: Service, path: str) -> None:
     assert guarded.ask(path).status == 200
 
 
@@ -140,7 +142,7 @@ def test_a_file_of_keys_is_read_in_order(tmp_path: Path) -> None:
         ("a-key-with-\x07-in-it-00\n", "line 1"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_said_and_shows_no_key(tmp_path: Path, text: str, words: str) -> None:
+def test_the_error_of_an_unusable_key_file_names_the_file_and_no_key(tmp_path: Path, text: str, words: str) -> None:
     file = tmp_path / "keys"
     file.write_text(text)
     with pytest.raises(SettingsError, match=words) as caught:
@@ -149,7 +151,7 @@ def test_a_file_that_cannot_be_used_is_said_and_shows_no_key(tmp_path: Path, tex
     assert not any(part in str(caught.value) for part in (*KEYS, "short-secret", "schl", "a-key"))
 
 
-def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+def test_an_unreadable_key_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="No such file"):
         read(tmp_path / "none")
     with pytest.raises(SettingsError, match="is a folder"):
@@ -160,7 +162,7 @@ def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody who may not read a file")
-def test_a_file_of_somebody_else_is_said_with_what_to_do(tmp_path: Path) -> None:
+def test_the_error_of_another_users_key_file_gives_the_remedy(tmp_path: Path) -> None:
     file = tmp_path / "keys"
     file.write_text(KEYS[0])
     file.chmod(0o600)

@@ -70,12 +70,12 @@ class Maker:
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
-        self.ways: list[tuple[int, Callable[[], Input]]] = [
+        self.mistakes: list[tuple[int, Callable[[], Input]]] = [
             (50, self.wrong_value),
             (8, self.lost_field),
             (8, self.strange_field),
             (8, self.damaged_bytes),
-            (6, self.wrong_whole),
+            (6, self.wrong_body),
             (6, self.wrong_encoding),
             (5, self.wrong_media),
             (4, self.wrong_path),
@@ -86,10 +86,10 @@ class Maker:
         ]
 
     def inputs(self, count: int) -> Iterator[Input]:
-        weights, ways = zip(*self.ways, strict=True)
-        for way in self.random.choices(ways, weights, k=count):
-            made = way()
-            made.kind = way.__name__
+        weights, mistakes = zip(*self.mistakes, strict=True)
+        for mistake in self.random.choices(mistakes, weights, k=count):
+            made = mistake()
+            made.kind = mistake.__name__
             # Bodies of unknown length are read on another path.
             made.chunked = made.body is not None and self.random.random() < 0.1
             yield made
@@ -155,10 +155,10 @@ class Maker:
                 break
         return Input("", bytes(data), path=path)
 
-    def wrong_whole(self) -> Input:
+    def wrong_body(self) -> Input:
         path, body = self.good()
-        whole = self.random.choice([[body], json.dumps(body), [list(body.items())], *ODD_VALUES, *ODD_TEXTS])
-        return self.sent(path, whole)
+        other = self.random.choice([[body], json.dumps(body), [list(body.items())], *ODD_VALUES, *ODD_TEXTS])
+        return self.sent(path, other)
 
     def wrong_encoding(self) -> Input:
         path, body = self.good()
@@ -241,10 +241,10 @@ def problem(status: int, headers: Any, body: bytes, method: str) -> str | None:
     if status < 400:
         return None if status == 200 else f"status {status}"
     try:
-        whole = json.loads(body)
-        error = whole["error"]
+        answer = json.loads(body)
+        error = answer["error"]
         ok = (
-            list(whole) == ["error"]
+            list(answer) == ["error"]
             and list(error) == ["code", "message", "field", "request_id"]
             and isinstance(error["code"], str)
             and len(error["message"]) > 10
@@ -262,12 +262,12 @@ def send_all(service: Service, inputs: list[Input]) -> list[tuple[str, int, str 
     """Send inputs over one connection that is kept as long as the service keeps it."""
     outcomes = []
     connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=60)
-    for one in inputs:
-        body = iter([one.body]) if one.chunked and one.body else one.body
-        connection.request(one.method, one.path, body, one.headers, encode_chunked=one.chunked)
+    for sent in inputs:
+        body = iter([sent.body]) if sent.chunked and sent.body else sent.body
+        connection.request(sent.method, sent.path, body, sent.headers, encode_chunked=sent.chunked)
         answer = connection.getresponse()
         data = answer.read()
-        outcomes.append((one.kind, answer.status, problem(answer.status, answer.headers, data, one.method), one))
+        outcomes.append((sent.kind, answer.status, problem(answer.status, answer.headers, data, sent.method), sent))
     connection.close()
     return outcomes
 
@@ -290,7 +290,11 @@ def test_ten_thousand_bad_inputs_are_refused_in_one_shape(
         for kind, statuses in by_kind.items():
             print(f"  {kind}: {dict(sorted(statuses.items()))}")
     assert len(outcomes) == INPUTS
-    wrong = [(kind, said, one.method, one.path, one.body and one.body[:300]) for kind, _, said, one in outcomes if said]
+    wrong = [
+        (kind, fault, sent.method, sent.path, sent.body and sent.body[:300])
+        for kind, _, fault, sent in outcomes
+        if fault
+    ]
     assert wrong[:5] == []
     assert "Traceback" not in service.log.read_text()
     # Most of them are bad indeed, and each way to be bad is met.

@@ -109,7 +109,7 @@ def test_a_lone_request_starts_at_once_and_is_answered_in_order(
     assert computed.queue_seconds >= 0
 
 
-def test_what_waits_together_is_computed_together(
+def test_texts_that_wait_together_are_computed_together(
     model: Model, new_batcher: Callable[..., Batcher], clients: ThreadPoolExecutor
 ) -> None:
     seen = Seen()
@@ -188,7 +188,7 @@ def test_a_request_larger_than_the_queue_is_taken_when_nothing_waits(
     assert len(ask(clients, new_batcher(queued_texts=2), [[1]] * 10).result(10).outputs) == 10
 
 
-def test_what_is_past_its_deadline_costs_no_computation(
+def test_a_text_past_its_deadline_costs_no_computation(
     model: Model, new_batcher: Callable[..., Batcher], clients: ThreadPoolExecutor
 ) -> None:
     seen = Seen()

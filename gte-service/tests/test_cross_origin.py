@@ -27,7 +27,7 @@ def test_nobody_is_allowed_unless_it_is_set(service: Service) -> None:
         assert [name for name in answer.headers if name.startswith("Access-Control")] == []
 
 
-def test_who_is_listed_may_ask_and_read_id_and_times(new_service: Callable[..., Service]) -> None:
+def test_a_listed_origin_may_send_requests_and_read_id_and_times(new_service: Callable[..., Service]) -> None:
     service = new_service(GTE_WORKERS="1", GTE_CORS_ORIGINS=f"http://127.0.0.1:8080, {ALLOWED}")
     service.wait_until("ready")
     answer = service.ask("/predict", GOOD, headers={"Origin": ALLOWED})
@@ -60,7 +60,7 @@ def test_who_is_listed_may_ask_and_read_id_and_times(new_service: Callable[..., 
 @pytest.mark.parametrize(
     "value", ["search.example", "https://a.example/", "https://*.example", "https://a.example https://b", "**"]
 )
-def test_what_is_no_origin_is_said(value: str) -> None:
+def test_an_invalid_origin_is_reported(value: str) -> None:
     with pytest.raises(SettingsError, match="GTE_CORS_ORIGINS"):
         read_settings({"GTE_CORS_ORIGINS": value})
 

@@ -44,7 +44,7 @@ def error_of(answer: bytes) -> dict[str, object]:
     return error
 
 
-def test_urllib_is_told_that_50_mb_are_too_many(service: Service) -> None:
+def test_urllib_gets_the_refusal_of_50_mb(service: Service) -> None:
     answer = service.ask("/predict", data=LONG)
     assert (answer.status, answer.json["error"]["code"]) == (413, "too_large")
     assert "50000000" in answer.json["error"]["message"]
@@ -52,13 +52,13 @@ def test_urllib_is_told_that_50_mb_are_too_many(service: Service) -> None:
 
 
 @pytest.mark.parametrize("send", [lambda: LONG, pieces], ids=["with a length", "in chunks"])
-def test_requests_is_told_so_too(service: Service, send: Callable[[], bytes | Iterator[bytes]]) -> None:
+def test_requests_gets_it_too(service: Service, send: Callable[[], bytes | Iterator[bytes]]) -> None:
     answer = requests.post(f"http://127.0.0.1:{service.port}/predict", data=send(), headers=JSON, timeout=30)
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
     assert answer.headers["Connection"] == "close"
 
 
-def test_what_only_says_that_it_is_long_is_refused_unread(service: Service) -> None:
+def test_a_body_that_is_declared_too_long_is_refused_unread(service: Service) -> None:
     begun = time.monotonic()
     with socket.create_connection(("127.0.0.1", service.port), timeout=20) as connection:
         connection.sendall(HEAD + b"Content-Length: 10000000000\r\n\r\n")
@@ -115,7 +115,7 @@ def test_a_body_that_breaks_off_is_the_fault_of_its_client(service: Service, res
     assert error_of(answer)["code"] == code
 
 
-def test_a_client_that_falls_silent_is_told_so_and_holds_no_thread(new_service: Callable[..., Service]) -> None:
+def test_a_client_that_stops_sending_gets_an_error_and_holds_no_thread(new_service: Callable[..., Service]) -> None:
     service = new_service(GTE_WORKERS="1", GTE_DEADLINE_SECONDS="1", GTE_THREADS="2")
     service.wait_until("ready")
     answer = exchange(service, HEAD + b'Connection: close\r\nContent-Length: 50\r\n\r\n{"task')
@@ -136,7 +136,9 @@ def test_a_client_that_falls_silent_is_told_so_and_holds_no_thread(new_service: 
         (b"POST /predict HTTP/1.1\r\nTransfer-Encoding: foo", 501),
     ],
 )
-def test_what_is_no_http_gets_an_error_of_the_same_shape(service: Service, request_line: bytes, status: int) -> None:
+def test_bytes_that_are_not_http_get_an_error_of_the_same_shape(
+    service: Service, request_line: bytes, status: int
+) -> None:
     answer = exchange(service, request_line + b"\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 %d " % status)
     assert error_of(answer)["code"] == "bad_http"

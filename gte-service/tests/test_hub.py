@@ -135,7 +135,7 @@ def test_damaged_content_never_becomes_the_model(hub: Hub, tmp_path: Path) -> No
     assert status(tmp_path)["state"] == "prepared"
 
 
-def test_an_unknown_model_is_said_and_the_log_says_it_once(hub: Hub, tmp_path: Path) -> None:
+def test_an_unknown_model_is_reported_and_logged_once(hub: Hub, tmp_path: Path) -> None:
     for file in hub.folder.iterdir():
         file.unlink()
     with command(hub, tmp_path, "prepare") as process:
@@ -190,7 +190,7 @@ def test_a_changed_upstream_is_taken_only_when_asked(hub: Hub, tmp_path: Path) -
     assert status(tmp_path)["revision"] != first
 
 
-def test_a_service_says_how_far_the_download_is_and_then_answers(
+def test_a_service_reports_the_progress_of_the_download_and_then_answers(
     hub: Hub, new_service: Callable[..., Service], tmp_path: Path
 ) -> None:
     hub.stop_after = (hub.folder / "pytorch_model.bin").stat().st_size // 2

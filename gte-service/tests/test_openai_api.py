@@ -86,7 +86,7 @@ def test_langchain_embeds_documents_and_queries(service: Service) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said", "words"),
+    ("change", "expected", "words"),
     [
         ({"model": "text-embedding-3-small"}, (404, "model_not_found", "model"), "GTE_MODEL_ALIASES"),
         ({"model": 3}, (400, "invalid_input", "model"), "must be a string"),
@@ -108,17 +108,17 @@ def test_langchain_embeds_documents_and_queries(service: Service) -> None:
         ({"encoding_fromat": "float"}, (400, "invalid_input", "encoding_fromat"), 'Did you mean "encoding_format"?'),
     ],
 )
-def test_what_cannot_be_answered_is_said(
-    service: Service, change: dict[str, Any], said: tuple[int, str, str], words: str
+def test_a_request_that_cannot_be_answered_gets_the_reason(
+    service: Service, change: dict[str, Any], expected: tuple[int, str, str], words: str
 ) -> None:
     body = {name: value for name, value in ({"model": MODEL, "input": "天"} | change).items() if value is not ...}
     answer = service.ask("/v1/embeddings", body)
     error = answer.json["error"]
-    assert (answer.status, error["code"], error["field"]) == said
+    assert (answer.status, error["code"], error["field"]) == expected
     assert words in error["message"]
 
 
-def test_what_is_null_counts_as_not_sent(service: Service) -> None:
+def test_a_null_field_counts_as_not_sent(service: Service) -> None:
     body = {"model": MODEL, "input": "天", "encoding_format": None, "dimensions": None, "user": None}
     assert service.ask("/v1/embeddings", body).status == 200
 
@@ -152,7 +152,7 @@ def test_it_is_counted_as_the_task_embedding(service: Service) -> None:
     }
 
 
-def test_a_model_that_is_not_ready_is_said_here_too(new_service: Callable[..., Service]) -> None:
+def test_a_model_that_is_not_ready_is_reported_here_too(new_service: Callable[..., Service]) -> None:
     service = new_service(GTE_WORKERS="1", GTE_MODEL_DIR="/nonexistent")
     service.wait_until("failed")
     for answer in (

@@ -164,8 +164,8 @@ def page(driver: Chrome, service: Service) -> Page:
     return Page(driver, service)
 
 
-def entity(text: str, type_: str, whole: str = EMOJI) -> dict[str, Any]:
-    start = whole.index(text)
+def entity(text: str, type_: str, text_around: str = EMOJI) -> dict[str, Any]:
+    start = text_around.index(text)
     return {"text": text, "type": type_, "start": start, "end": start + len(text), "score": 0.9}
 
 
@@ -250,7 +250,7 @@ def test_every_input_and_button_has_a_name(page: Page) -> None:
         assert [one.get_attribute("outerHTML") for one in nameless if one.is_displayed()] == []
 
 
-def test_what_was_typed_stays_while_another_task_is_looked_at(page: Page) -> None:
+def test_typed_text_stays_while_another_task_is_chosen(page: Page) -> None:
     page.open("embedding")
     page.write("#field-input_text", "我的文字")
     page.send()
@@ -311,13 +311,13 @@ def test_an_error_is_shown_as_the_api_says_it_and_its_field_is_marked(page: Page
     page.open("similarity")
     page.write("#field-candidates", "")
     page.send()
-    said = service.predict("similarity", "今天天气很好", candidates=[]).json["error"]
-    assert page.text(".error .message") == f"Error {said['message']}"
-    assert page.texts(".error code") == [said["code"], said["field"]]
+    error = service.predict("similarity", "今天天气很好", candidates=[]).json["error"]
+    assert page.text(".error .message") == f"Error {error['message']}"
+    assert page.texts(".error code") == [error["code"], error["field"]]
     assert page.text(".summary .bad") == "400"
     assert len(page.text("#request-id")) == 32
     assert page.one("#field-candidates").get_attribute("aria-invalid") == "true"
-    assert said["message"] in page.text("#answer-status")
+    assert error["message"] in page.text("#answer-status")
     page.send_json("this is not JSON")
     assert "invalid_json" in page.text(".error")
     page.one("#as-form").click()
@@ -381,7 +381,7 @@ def test_offsets_are_code_points(page: Page) -> None:
     assert page.texts(".legend .named") == ["person", "place", "queue", "inference"]
 
 
-def test_overlapping_and_impossible_spans_leave_the_text_whole(page: Page) -> None:
+def test_overlapping_and_impossible_spans_leave_the_text_complete(page: Page) -> None:
     text = "北京大学第一医院"
     page.open()
     spans = [
@@ -449,8 +449,8 @@ def test_time_is_shown_by_phase(page: Page) -> None:
     assert page.text("#elapsed").endswith(" ms")
     page.draw({"task_type": "embedding", "input_text": "x"}, [0.6, 0.8])
     parts = page.script(
-        "const whole = document.querySelector('.stack').offsetWidth;"
-        "return [...document.querySelectorAll('.stack span')].map((part) => part.offsetWidth / whole)"
+        "const width = document.querySelector('.stack').offsetWidth;"
+        "return [...document.querySelectorAll('.stack span')].map((part) => part.offsetWidth / width)"
     )
     assert parts == pytest.approx([1 / 5.5, 4 / 5.5], abs=0.02)
     assert "2 numbers, length 1.0000" in page.text(".drawing")

@@ -39,7 +39,7 @@ def test_a_model_that_says_nothing_is_pooled_as_gte_is(tmp_path: Path) -> None:
         ({"pooling_mode": ["cls"]}, "cls"),
     ],
 )
-def test_what_it_says_is_done(tmp_path: Path, config: object, pooling: str) -> None:
+def test_the_configured_pooling_is_used(tmp_path: Path, config: object, pooling: str) -> None:
     assert read_pooling(folder_with(tmp_path, config)) == pooling
 
 

@@ -71,8 +71,10 @@ def sentences() -> list[str]:
     modules = (collections, datetime, logging, random, shutil, socket, statistics, subprocess, tarfile, threading)
     things = [thing for module in modules for _, thing in inspect.getmembers(module)]
     members = [part for thing in things if inspect.isclass(thing) for _, part in inspect.getmembers(thing)]
-    said = [inspect.getdoc(part) or "" for part in things + members if inspect.isroutine(part) or inspect.isclass(part)]
-    found = dict.fromkeys(" ".join(text.partition("\n\n")[0].split()) for text in said)
+    texts = [
+        inspect.getdoc(part) or "" for part in things + members if inspect.isroutine(part) or inspect.isclass(part)
+    ]
+    found = dict.fromkeys(" ".join(text.partition("\n\n")[0].split()) for text in texts)
     return [text for text in found if 4 <= text.count(" ") < 60 and text.isascii() and text.endswith(".")]
 
 
@@ -116,7 +118,7 @@ def test_the_others_are_made_from_fp32_and_keep_its_revision(home: Path) -> None
     assert (fast.folder / "1_Pooling/config.json").is_file()
 
 
-def test_what_was_rounded_is_not_passed_off_as_fp32(home: Path) -> None:
+def test_rounded_weights_are_not_passed_off_as_fp32(home: Path) -> None:
     fast = prepare(MINILM, "MiniLM", home, precision="int8")
     with pytest.raises(ModelFilesError, match="prepared as int8 and can't be turned into fp32: set GTE_PRECISION=int8"):
         prepare(fast.folder, "x", home)
@@ -171,7 +173,7 @@ def test_int8_is_right_or_refused_on_a_cpu_whose_sums_have_16_bits() -> None:
         "    print('right' if (torch._int_mm(x, x.t()) == 256 * 127 ** 2).all() else 'wrong')"
     )
     # oneDNN's own switch: it then takes the code it has for older CPUs.
-    said = [
+    outcomes = [
         subprocess.run(
             [sys.executable, "-c", script],
             env=dict(os.environ, ONEDNN_MAX_CPU_ISA=isa),
@@ -179,8 +181,8 @@ def test_int8_is_right_or_refused_on_a_cpu_whose_sums_have_16_bits() -> None:
         ).stdout.strip()
         for isa in ("SSE41", "AVX2", "AVX512_CORE", "ALL")
     ]  # fmt: skip
-    print(said)
-    assert set(said) <= {"right", "refused"}
+    print(outcomes)
+    assert set(outcomes) <= {"right", "refused"}
 
 
 def test_bf16_is_refused_where_the_cpu_has_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -122,7 +122,7 @@ def test_a_pickle_that_runs_code_is_refused(source: Path, tmp_path: Path) -> Non
     assert not (tmp_path / "ran").exists()
 
 
-def test_what_an_interrupted_preparation_left_is_removed(source: Path, tmp_path: Path) -> None:
+def test_leftovers_of_an_interrupted_preparation_are_removed(source: Path, tmp_path: Path) -> None:
     (tmp_path / "home" / "unfinished-abc").mkdir(parents=True)
     prepared = prepare(source, "x", tmp_path / "home")
     assert [entry.name for entry in (tmp_path / "home").glob("[!.]*")] == [prepared.revision]
@@ -176,12 +176,12 @@ def test_a_prepared_folder_with_half_its_weights_does_not_count(lexical: Prepare
     assert read_prepared(copy) is None
 
 
-def test_a_full_disk_is_said_in_one_line(source: Path, small_disk: Path) -> None:
+def test_a_full_disk_is_reported_in_one_line(source: Path, small_disk: Path) -> None:
     with pytest.raises(StorageError, match=r"MiB free.*need"):
         prepare(source, "x", small_disk / "home")
 
 
-def test_a_folder_that_may_not_be_written_is_said(source: Path, tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_reported(source: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="can't be written"):
         prepare(source, "x", tmp_path / "file" / "home")

@@ -255,7 +255,7 @@ def test_a_deadline_is_kept_and_counted(new_service: Callable[..., Service]) -> 
     assert service.predict("embedding", "天气").json["elapsed_ms"] < 500
 
 
-def test_a_full_queue_is_said_at_once(new_service: Callable[..., Service]) -> None:
+def test_a_full_queue_refuses_at_once(new_service: Callable[..., Service]) -> None:
     service = start_ready(
         new_service, GTE_WORKERS="1", GTE_QUEUE_TEXTS="10", GTE_MAX_TEXTS="20000", GTE_MAX_BODY_BYTES="10000000"
     )

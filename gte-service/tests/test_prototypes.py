@@ -124,7 +124,7 @@ def test_a_file_that_is_missing_or_damaged_is_told_of(tmp_path: Path) -> None:
         read_prototypes(tmp_path / "half.safetensors", TASKS)
 
 
-def test_a_full_disk_is_told_of_and_leaves_no_half_file(encoder: Encoder, small_disk: Path) -> None:
+def test_a_full_disk_is_reported_and_leaves_no_half_file(encoder: Encoder, small_disk: Path) -> None:
     filler = small_disk / "filler"
     try:
         with pytest.raises(OSError, match="No space"), filler.open("wb") as file:

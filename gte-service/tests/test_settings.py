@@ -44,7 +44,7 @@ def test_the_cpus_decide_how_they_are_used(cpus: float, workers: int, torch_thre
     assert chosen.batch_tokens == 256 * torch_threads
 
 
-def test_what_is_set_decides_the_rest() -> None:
+def test_set_values_decide_the_others() -> None:
     chosen = read_settings({"GTE_TORCH_THREADS": "4"}, 16)
     assert (chosen.workers, chosen.torch_threads, chosen.computations) == (5, 4, 4)
     assert read_settings({"GTE_WORKERS": "7"}, 16).workers == 7

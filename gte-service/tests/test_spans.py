@@ -20,7 +20,7 @@ def random_texts(count: int) -> list[str]:
     return ["".join(draw.choices(ALPHABET, k=draw.randint(0, 40))) for _ in range(count)]
 
 
-def test_words_are_the_whole_text_each_at_its_place() -> None:
+def test_words_cover_the_text_each_at_its_place() -> None:
     for text in random_texts(2000):
         words = words_of(text)
         assert "".join(word.text for word in words) == readable(text)
@@ -58,7 +58,7 @@ def test_of_overlapping_candidates_the_surer_one_stays_then_the_longer() -> None
         ("1月3日于杭州病逝", ["1", "月", "3", "日", "于", "杭州", "病逝"]),
     ],
 )
-def test_names_that_the_dictionary_lacks_are_whole(text: str, words: list[str]) -> None:
+def test_names_that_the_dictionary_lacks_are_complete(text: str, words: list[str]) -> None:
     assert [word.text for word in words_of(text)] == words
 
 
@@ -96,7 +96,7 @@ def test_sentences_end_where_they_end(text: str, sentences: list[str]) -> None:
         ("北京市海淀区人民法院", {"北京市海淀区人民法院": "organization"}),
     ],
 )
-def test_the_form_of_a_part_says_what_it_may_be(text: str, found: dict[str, str]) -> None:
+def test_the_form_of_a_span_gives_its_possible_types(text: str, found: dict[str, str]) -> None:
     likeliest = {text[it.start : it.end]: max(it.prior, key=lambda kind: it.prior[kind]) for it in candidates_of(text)}
     assert likeliest == found
 

@@ -73,12 +73,12 @@ def test_full_width_letters_and_digits_are_read_as_half_width(service: Service) 
         ("她毕业于东北大学", ("东北大学", "organization")),
     ],
 )
-def test_an_entity_is_found_whole(service: Service, text: str, wanted: tuple[str, str]) -> None:
+def test_an_entity_is_found_completely(service: Service, text: str, wanted: tuple[str, str]) -> None:
     assert wanted in typed(result(service, "ner", text)["entities"])
 
 
 @pytest.mark.parametrize("text", ["有一家公司和几个人", "一位老师走了", "我觉得很好", "。", "🙂"])
-def test_what_names_nothing_has_no_entities(service: Service, text: str) -> None:
+def test_a_text_without_names_has_no_entities(service: Service, text: str) -> None:
     assert result(service, "ner", text)["entities"] == []
 
 
@@ -89,7 +89,7 @@ def test_only_what_the_model_has_read_is_answered(service: Service) -> None:
     assert typed(result(service, "ner", "好" * 507 + "奥运会")["entities"]) == [("奥运会", "event")]
 
 
-def test_types_of_ones_own(service: Service) -> None:
+def test_a_clients_own_types(service: Service) -> None:
     types = [{"label": "水果", "examples": ["苹果", "香蕉"]}, {"label": "工具", "description": "锤子和螺丝刀"}]
     entities = result(service, "ner", "桌上有香蕉和锤子", types=types)["entities"]
     assert {("香蕉", "水果"), ("锤子", "工具")} <= set(typed(entities))
@@ -118,7 +118,7 @@ def test_a_relation_has_a_direction(service: Service) -> None:
     assert triples("张三昨天在北京买了一本书") == set()
 
 
-def test_relations_of_ones_own(service: Service) -> None:
+def test_a_clients_own_relations(service: Service) -> None:
     found = result(service, "relation", "腾讯投资了京东", types=["投资", "诉讼"])["relations"]
     assert [(it["subject"]["text"], it["relation"], it["object"]["text"]) for it in found] == [("腾讯", "投资", "京东")]
 
@@ -129,13 +129,13 @@ def test_an_event_in_the_passive_turns_its_roles(service: Service) -> None:
     assert {(it["role"], it["text"]) for it in event["arguments"]} == {("object", "动视暴雪公司"), ("subject", "微软")}
 
 
-def test_events_of_ones_own(service: Service) -> None:
+def test_a_clients_own_events(service: Service) -> None:
     events = result(service, "event", "公司昨天裁员了", types=["裁员", "融资"])["events"]
     assert [(event["type"], event["trigger"]["text"]) for event in events] == [("裁员", "裁员")]
     assert ("time", "昨天") in {(it["role"], it["text"]) for it in events[0]["arguments"]}
 
 
-def test_what_happens_nowhere_is_no_event(service: Service) -> None:
+def test_a_text_without_an_event_has_no_events(service: Service) -> None:
     assert result(service, "event", "老师介绍作业的要求", types=["裁员", "融资"])["events"] == []
     assert result(service, "event", "今天天气很好")["events"] == []
 
@@ -187,7 +187,7 @@ def test_labels_are_ranked_with_scores_that_add_up_to_1(service: Service) -> Non
     assert len(result(service, "classification", "好")["ranking"]) == 12
 
 
-def test_labels_of_ones_own(service: Service) -> None:
+def test_a_clients_own_labels(service: Service) -> None:
     labels = [
         {"label": "退款", "examples": ["我要退款", "钱什么时候退回来"]},
         {"label": "物流", "description": "快递到哪里了，什么时候送到"},
@@ -212,7 +212,7 @@ def test_labels_of_ones_own(service: Service) -> None:
         (["体育", {"label": "x", "examples": [1]}], "labels[1].examples[0]", "must be a string"),
     ],
 )
-def test_bad_labels_are_told_what_is_wrong(service: Service, labels: object, field: str, words: str) -> None:
+def test_the_error_of_bad_labels_names_the_problem(service: Service, labels: object, field: str, words: str) -> None:
     answer = service.predict("classification", "x", labels=labels)
     assert answer.status == 400, answer.text
     assert answer.json["error"]["field"] == field
@@ -240,7 +240,7 @@ def test_too_many_labels_are_refused(service: Service) -> None:
         ({"context": "a", "question": "b", "input_text": "a|b"}, "input_text", "not both"),
     ],
 )
-def test_a_question_in_a_wrong_form_is_told_what_is_wrong(
+def test_the_error_of_a_question_in_a_wrong_form_names_the_problem(
     service: Service, body: dict[str, object], field: str, words: str
 ) -> None:
     answer = service.ask("/predict", {"task_type": "qa", **body})

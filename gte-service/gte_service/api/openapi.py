@@ -234,10 +234,7 @@ def _readyz() -> dict[str, Any]:
         return object_of(
             {
                 "status": {"enum": list(states)},
-                "detail": {
-                    "type": "string",
-                    "description": "The current step, or the problem and its remedy.",
-                },
+                "detail": {"type": "string", "description": "The current step, or the problem and its remedy."},
                 "model": {"type": "string"},
                 "revision": {"type": "string", "description": "The revision of the weights; empty until known."},
                 "demo": {"type": "boolean", "description": "Whether it is the demo model."},
@@ -331,15 +328,8 @@ def _error() -> Schema:
             "error": object_of(
                 {
                     "code": {"type": "string", "description": "Identifies the kind of error for programs."},
-                    "message": {
-                        "type": "string",
-                        "minLength": 1,
-                        "description": "The problem and its remedy.",
-                    },
-                    "field": {
-                        "type": ["string", "null"],
-                        "description": "The wrong field, if it is one.",
-                    },
+                    "message": {"type": "string", "minLength": 1, "description": "The problem and its remedy."},
+                    "field": {"type": ["string", "null"], "description": "The wrong field, if it is one."},
                     "request_id": {"type": "string", "minLength": 1},
                 }
             )
