@@ -12,7 +12,6 @@ from tools.launcher import cleanup, model_choice
 from tools.launcher.compose import Compose, names
 from tools.launcher.console import show, show_banner
 from tools.launcher.container_engine import require_engine
-from tools.launcher.errors import NotRunningError
 from tools.launcher.images import left_out_services, prepare_images
 from tools.launcher.readiness import ask_model
 from tools.launcher.settings import folder_overrides, read_settings
@@ -37,8 +36,8 @@ def open_run(root: Path, environ: Mapping[str, str], *, may_install: bool = Fals
     """Make sure that a container engine answers, then read the settings of a checkout with its Compose.
 
     Raises:
-        EngineError: no engine answers, and `may_install` is false or doesn't help.
-        SettingsError: Compose can't read .env.
+        ToolError: no engine answers, and `may_install` is false or doesn't help.
+        UsageError: Compose can't read .env.
     """
     require_engine(root, environ, may_install=may_install)
     settings = read_settings(root, environ)
@@ -155,4 +154,4 @@ def _require_running(compose: Compose, name: str) -> None:
     container = containers(compose).get(name)
     if container is None or container.state != "running":
         state = container.description if container else "it has no container"
-        raise NotRunningError(f"{name} does not run ({state}). Start the stack first: make up, or make demo")
+        raise cli.ToolError(f"{name} does not run ({state}). Start the stack first: make up, or make demo")

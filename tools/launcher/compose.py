@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tools.launcher.errors import EngineError, SettingsError
+from tools import cli
 
 
 def docker(*arguments: str, timeout_seconds: float | None = None) -> subprocess.CompletedProcess[str]:
@@ -124,7 +124,7 @@ class Compose:
         """Run and keep the output.
 
         Raises:
-            EngineError: it has not ended after `timeout` seconds.
+            ToolError: it has not ended after `timeout` seconds.
         """
         command = self.command(*arguments, profile=profile)
         given: dict[str, Any] = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
@@ -134,7 +134,7 @@ class Compose:
                 timeout=timeout, check=False, **given,
             )  # fmt: skip
         except subprocess.TimeoutExpired as error:
-            raise EngineError(
+            raise cli.ToolError(
                 f"`{' '.join(command)}` has not ended after {timeout:.0f} s: is the engine overloaded? Try again."
             ) from error
 
@@ -142,11 +142,11 @@ class Compose:
         """Read compose.yaml with the settings of this run.
 
         Raises:
-            SettingsError: Compose refuses the file or a setting.
+            UsageError: Compose refuses the file or a setting.
         """
         shown = self.capture("config", "--format", "json", profile="*")
         if shown.returncode != 0:
-            raise SettingsError(
+            raise cli.UsageError(
                 "Docker Compose refuses compose.yaml with the settings of .env and of the environment:\n"
                 f"{shown.stderr.strip()}\nCorrect the setting that it names; .env.example explains each."
             )

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tools import cli
 from tools.launcher import cleanup
 from tools.launcher.compose import Compose
-from tools.launcher.errors import SettingsError
 from tools.launcher.tests.conftest import needs_engine
 
 SERVICES = "services:\n  one:\n    image: launcher-test/none:1\n    profiles: [never]\nvolumes:\n  data: {}\n"
@@ -50,7 +50,7 @@ def test_it_removes_the_volumes_after_naming_them(
 @needs_engine
 def test_it_removes_nothing_where_nobody_can_answer(compose: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("yes\n"))
-    with pytest.raises(SettingsError, match="make clean CONFIRM=yes"):
+    with pytest.raises(cli.UsageError, match="make clean CONFIRM=yes"):
         cleanup.clean(compose, compose.read(), {})
     assert volumes(compose)
 

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tools import ROOT
+from tools import ROOT, cli
 from tools.launcher.cleanup import remove_containers
 from tools.launcher.compose import Compose, Service, names
-from tools.launcher.errors import ImageError
 from tools.launcher.images import Needed, is_present, is_standin, left_out_services, needed_images, prepare_images
 from tools.launcher.offline import NO_STANDIN, STANDIN_LABEL
 from tools.launcher.tests.conftest import needs_engine
@@ -119,7 +118,7 @@ def test_the_stack_goes_on_without_grafana_only(
 @needs_engine
 def test_an_image_that_is_needed_ends_the_run_with_what_to_do(unreachable: Callable[..., Compose]) -> None:
     compose = unreachable("grafana", "other")
-    with pytest.raises(ImageError, match=r"127\.0\.0\.1:9/other/other:1 \(for other\)") as raised:
+    with pytest.raises(cli.ToolError, match=r"127\.0\.0\.1:9/other/other:1 \(for other\)") as raised:
         prepare_images(compose, compose.read(), [""], {})
     assert "IMAGE_REGISTRY" in str(raised.value)
 

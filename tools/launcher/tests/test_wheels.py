@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tools import ROOT
+from tools import ROOT, cli
 from tools.launcher.compose import Compose, Service
-from tools.launcher.errors import SettingsError
 from tools.launcher.tests.conftest import needs_docker
 from tools.launcher.wheels import find_links_folders, has_torch, wheels_override
 
@@ -97,7 +96,7 @@ def test_a_wheel_of_another_version_is_named_before_a_build(tmp_path: Path, whee
     if not settings:
         (tmp_path / "offline").mkdir()
         wheels.rename(tmp_path / "offline/wheels")
-    with pytest.raises(SettingsError, match=r"holds torch-2\.12\.1\+cpu-.*built with torch 2\.13\.0\+cpu"):
+    with pytest.raises(cli.UsageError, match=r"holds torch-2\.12\.1\+cpu-.*built with torch 2\.13\.0\+cpu"):
         wheels_override(BUILD, {"WHEELS_DIR": str(wheels)} if settings else {}, tmp_path)
 
 
