@@ -35,10 +35,6 @@ def test_paths_and_file_addresses_are_folders_and_others_are_not() -> None:
     assert find_links_folders(links) == [Path("/wheels"), Path("/more wheels"), Path.home() / "own"]
 
 
-def test_no_find_links_are_no_folders() -> None:
-    assert find_links_folders("") == []
-
-
 def test_only_a_cpu_wheel_of_torch_counts(tmp_path: Path, wheels: Path) -> None:
     assert has_torch(wheels)
     assert not has_torch(tmp_path)
