@@ -1,4 +1,4 @@
-"""Takes the stack down: without its data, or with it."""
+"""Removes containers of services that are left out, and the stack with its data."""
 
 from __future__ import annotations
 
@@ -9,11 +9,6 @@ from tools import cli
 from tools.launcher.compose import Compose, Service, Stack, docker, names
 from tools.launcher.console import show
 from tools.launcher.images import is_present
-
-
-def down(compose: Compose) -> int:
-    """Stop and remove the containers and the network; data stays."""
-    return compose.run("down", "--remove-orphans", profile="*")
 
 
 def remove_containers(compose: Compose, services: Sequence[Service]) -> None:

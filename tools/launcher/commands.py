@@ -89,7 +89,7 @@ def load(run: Run, arguments: Sequence[str]) -> int:
 
 def down(run: Run) -> int:
     """Stop and remove the containers; data stays."""
-    return cleanup.down(run.compose)
+    return run.compose.run("down", "--remove-orphans", profile="*")
 
 
 def clean(run: Run) -> int:

@@ -79,7 +79,7 @@ def require_engine(root: Path, environ: Mapping[str, str], *, may_install: bool)
 
     Args:
         root: the project's folder.
-        environ: for DOCKER_HOST, INSTALL, CI, and a Debian mirror.
+        environ: DOCKER_HOST, INSTALL, CI and DEBIAN_MIRROR are read from it.
         may_install: whether an engine may be installed or started where none answers.
 
     Raises:
@@ -97,7 +97,7 @@ def require_engine(root: Path, environ: Mapping[str, str], *, may_install: bool)
     _require_plugins()
 
 
-def announce_engine(environ: Mapping[str, str], *, can_interrupt: bool, pause_seconds: float = PAUSE_SECONDS) -> None:
+def announce_engine(environ: Mapping[str, str], *, can_interrupt: bool) -> None:
     """Print what an installation changes, and give a person at a terminal the time to stop it.
 
     Nobody is waited for under CI, off a terminal, or with INSTALL=yes in the environment.
@@ -109,8 +109,8 @@ def announce_engine(environ: Mapping[str, str], *, can_interrupt: bool, pause_se
         "  a dockerd that keeps running; its log is /var/log/dockerd.log"
     )
     if can_interrupt and "CI" not in environ and environ.get("INSTALL") != "yes":
-        show(f"It begins in {pause_seconds:.0f} seconds. Ctrl-C stops it; `make up INSTALL=yes` doesn't wait.")
-        time.sleep(pause_seconds)
+        show(f"It begins in {PAUSE_SECONDS:.0f} seconds. Ctrl-C stops it; `make up INSTALL=yes` doesn't wait.")
+        time.sleep(PAUSE_SECONDS)
 
 
 def advise(host: Host, answer: Answer, docker_host: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -154,14 +153,10 @@ def _build(compose: Compose, services: Sequence[Service]) -> None:
     if sys.stdout.isatty():
         status = compose.run("build", *names(services), profile="*")
     else:
-        built = subprocess.run(
-            compose.command("--progress", "plain", "build", *names(services), profile="*"),
-            cwd=compose.root, env=compose.environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, encoding="utf-8", errors="replace", check=False,
-        )  # fmt: skip
+        built = compose.capture("--progress", "plain", "build", *names(services), profile="*", timeout=None)
         status = built.returncode
         if status != 0:
-            show("\n".join(built.stdout.splitlines()[-_LOG_LINES:]))
+            show("\n".join((built.stdout + built.stderr).splitlines()[-_LOG_LINES:]))
     if status != 0:
         raise cli.ToolError(
             "Our images could not be built; the lines above say why. Where a download failed: PIP_INDEX_URL,\n"

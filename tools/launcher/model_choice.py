@@ -20,17 +20,11 @@ _PROBE_STATUS_UNREACHABLE = 3
 
 @dataclass(frozen=True)
 class Choice:
-    """The model to start with.
+    """The model to start with."""
 
-    Attributes:
-        description: which model it is, and from where.
-        settings: what Compose must be told for it.
-        fallback: why it is the demo model though another was wanted, "" otherwise.
-    """
-
-    description: str
-    settings: Mapping[str, str] = field(default_factory=dict)
-    fallback: str = ""
+    description: str  # which model it is, and from where
+    settings: Mapping[str, str] = field(default_factory=dict)  # over those of .env
+    fallback: str = ""  # why it is the demo model though another was wanted
 
 
 def demo() -> Choice:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tools import cli
-from tools.launcher import cleanup
+from tools.launcher import cleanup, commands
 from tools.launcher.compose import Compose
 from tools.launcher.tests.conftest import needs_engine
 
@@ -27,11 +27,8 @@ def compose(project: Callable[[str], Compose]) -> Iterator[Compose]:
     """A project that has a volume and nothing else."""
     made = project(SERVICES)
     name = made.overrides["COMPOSE_PROJECT_NAME"]
-    labels = {"project": name, "volume": "data"}
-    command = ["docker", "volume", "create"]
-    for key, value in labels.items():
-        command += ["--label", f"com.docker.compose.{key}={value}"]
-    subprocess.run([*command, f"{name}_data"], capture_output=True, check=True)
+    labels = [f"--label=com.docker.compose.{label}" for label in (f"project={name}", "volume=data")]
+    subprocess.run(["docker", "volume", "create", *labels, f"{name}_data"], capture_output=True, check=True)
     yield made
     subprocess.run(["docker", "volume", "rm", f"{name}_data"], capture_output=True, check=False)
 
@@ -69,5 +66,5 @@ def test_it_does_as_the_person_answers(
 
 @needs_engine
 def test_down_keeps_the_volumes(compose: Compose) -> None:
-    assert cleanup.down(compose) == 0
+    assert commands.down(commands.Run(compose, {})) == 0
     assert volumes(compose)
