@@ -138,7 +138,12 @@ def _start(run: Run, *, demo: bool) -> int:
 def _run_check(run: Run, check: str, arguments: Sequence[str]) -> int:
     """Run the one-shot container of a check on our terminal; returns its exit status."""
     stack = run.compose.read()
-    _require_running(run.compose, model_choice.SERVICE)
+    service = containers(run.compose).get(model_choice.SERVICE)
+    if service is None or service.state != "running":
+        state = service.description if service else "it has no container"
+        raise cli.ToolError(
+            f"{model_choice.SERVICE} does not run ({state}). Start the stack first: make up, or make demo"
+        )
     prepare_images(run.compose, stack, (check,), run.settings)
     left_out = left_out_services(run.compose, stack)
     compose = run.compose.with_settings({"SMOKE_LEFT_OUT": ",".join(names(left_out))})
@@ -148,10 +153,3 @@ def _run_check(run: Run, check: str, arguments: Sequence[str]) -> int:
     if check == SMOKE_TEST:
         print_left_out(left_out)
     return result
-
-
-def _require_running(compose: Compose, name: str) -> None:
-    container = containers(compose).get(name)
-    if container is None or container.state != "running":
-        state = container.description if container else "it has no container"
-        raise cli.ToolError(f"{name} does not run ({state}). Start the stack first: make up, or make demo")

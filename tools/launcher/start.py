@@ -7,6 +7,7 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from tools import cli
@@ -98,7 +99,9 @@ def _follow(compose: Compose, stack: Stack, wanted: Sequence[str], process: subp
     """Print each change of a service's state and of the model's, until the process ends."""
     shown: dict[str, str] = {}
     while True:
-        ended = _ended(process)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_POLL_SECONDS)
+        ended = process.returncode is not None
         states = {name: item.description for name, item in containers(compose).items() if name in wanted}
         model = ask_model(stack)
         if model.line:
@@ -109,14 +112,6 @@ def _follow(compose: Compose, stack: Stack, wanted: Sequence[str], process: subp
             shown[name] = state
         if ended:
             return
-
-
-def _ended(process: subprocess.Popen[bytes]) -> bool:
-    try:
-        process.wait(_POLL_SECONDS)
-    except subprocess.TimeoutExpired:
-        return False
-    return True
 
 
 def _explain(compose: Compose, wanted: Sequence[str], printed: str) -> str:
