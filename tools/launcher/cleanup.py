@@ -1,4 +1,4 @@
-"""Takes the stack down: without its data, or with it."""
+"""Removes containers of services that are left out, and the stack with its data."""
 
 from __future__ import annotations
 
@@ -8,13 +8,7 @@ from collections.abc import Mapping, Sequence
 from tools import cli
 from tools.launcher.compose import Compose, Service, Stack, docker, names
 from tools.launcher.console import show
-from tools.launcher.errors import EngineError, SettingsError
 from tools.launcher.images import is_present
-
-
-def down(compose: Compose) -> int:
-    """Stop and remove the containers and the network; data stays."""
-    return compose.run("down", "--remove-orphans", profile="*")
 
 
 def remove_containers(compose: Compose, services: Sequence[Service]) -> None:
@@ -30,8 +24,8 @@ def clean(compose: Compose, stack: Stack, settings: Mapping[str, str]) -> int:
         the exit status: 1 if the user did not agree, or something could not be removed.
 
     Raises:
-        SettingsError: nobody can be asked, and neither CONFIRM=yes nor CI is set.
-        EngineError: the volumes can't be listed.
+        UsageError: nobody can be asked, and neither CONFIRM=yes nor CI is set.
+        ToolError: the volumes can't be listed.
     """
     images = [service.image for service in stack.services.values() if service.built and is_present(service.image)]
     show(f"This removes, of the project {stack.project}:\n  all its containers and its network")
@@ -56,7 +50,7 @@ def _agreed(settings: Mapping[str, str]) -> bool:
     if "CI" in settings or settings.get("CONFIRM") == "yes":
         return True
     if not sys.stdin.isatty():
-        raise SettingsError(
+        raise cli.UsageError(
             "This command asks before it removes data, and there is no terminal to ask on. To remove the data without "
             "being asked: make clean CONFIRM=yes"
         )
@@ -67,5 +61,5 @@ def _agreed(settings: Mapping[str, str]) -> bool:
 def _volumes(project: str) -> list[str]:
     listed = docker("volume", "ls", "--quiet", "--filter", f"label=com.docker.compose.project={project}")
     if listed.returncode != 0:
-        raise EngineError(f"Docker can't list the volumes:\n{listed.stderr.strip()}")
+        raise cli.ToolError(f"Docker can't list the volumes:\n{listed.stderr.strip()}")
     return listed.stdout.split()

@@ -12,7 +12,6 @@ from tools.launcher import cleanup, model_choice
 from tools.launcher.compose import Compose, names
 from tools.launcher.console import show, show_banner
 from tools.launcher.container_engine import require_engine
-from tools.launcher.errors import NotRunningError
 from tools.launcher.images import left_out_services, prepare_images
 from tools.launcher.readiness import ask_model
 from tools.launcher.settings import folder_overrides, read_settings
@@ -37,8 +36,8 @@ def open_run(root: Path, environ: Mapping[str, str], *, may_install: bool = Fals
     """Make sure that a container engine answers, then read the settings of a checkout with its Compose.
 
     Raises:
-        EngineError: no engine answers, and `may_install` is false or doesn't help.
-        SettingsError: Compose can't read .env.
+        ToolError: no engine answers, and `may_install` is false or doesn't help.
+        UsageError: Compose can't read .env.
     """
     require_engine(root, environ, may_install=may_install)
     settings = read_settings(root, environ)
@@ -90,7 +89,7 @@ def load(run: Run, arguments: Sequence[str]) -> int:
 
 def down(run: Run) -> int:
     """Stop and remove the containers; data stays."""
-    return cleanup.down(run.compose)
+    return run.compose.run("down", "--remove-orphans", profile="*")
 
 
 def clean(run: Run) -> int:
@@ -139,7 +138,12 @@ def _start(run: Run, *, demo: bool) -> int:
 def _run_check(run: Run, check: str, arguments: Sequence[str]) -> int:
     """Run the one-shot container of a check on our terminal; returns its exit status."""
     stack = run.compose.read()
-    _require_running(run.compose, model_choice.SERVICE)
+    service = containers(run.compose).get(model_choice.SERVICE)
+    if service is None or service.state != "running":
+        state = service.description if service else "it has no container"
+        raise cli.ToolError(
+            f"{model_choice.SERVICE} does not run ({state}). Start the stack first: make up, or make demo"
+        )
     prepare_images(run.compose, stack, (check,), run.settings)
     left_out = left_out_services(run.compose, stack)
     compose = run.compose.with_settings({"SMOKE_LEFT_OUT": ",".join(names(left_out))})
@@ -149,10 +153,3 @@ def _run_check(run: Run, check: str, arguments: Sequence[str]) -> int:
     if check == SMOKE_TEST:
         print_left_out(left_out)
     return result
-
-
-def _require_running(compose: Compose, name: str) -> None:
-    container = containers(compose).get(name)
-    if container is None or container.state != "running":
-        state = container.description if container else "it has no container"
-        raise NotRunningError(f"{name} does not run ({state}). Start the stack first: make up, or make demo")

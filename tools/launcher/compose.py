@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tools.launcher.errors import EngineError, SettingsError
+from tools import cli
 
 
 def docker(*arguments: str, timeout_seconds: float | None = None) -> subprocess.CompletedProcess[str]:
@@ -42,29 +42,21 @@ class Port:
 
 @dataclass(frozen=True)
 class Service:
-    """One service of compose.yaml, with all settings filled in.
-
-    Attributes:
-        name: its name in compose.yaml.
-        image: the image's name with registry and tag.
-        built: whether we build the image.
-        base_image: the image that ours is built on, "" if it is not built.
-        build_args: build arguments by name.
-        build_contexts: folders that the build may read beside its own, by name.
-        environment: variables of the container.
-        ports: published ports.
-        profiles: it starts only when one of these is asked for; empty for the stack's own services.
-    """
+    """One service of compose.yaml, with all settings filled in."""
 
     name: str
-    image: str
-    built: bool = False
-    base_image: str = ""
+    image: str  # with registry and tag
+    built: bool = False  # whether we build the image
     build_args: Mapping[str, str] = field(default_factory=dict)
-    build_contexts: Mapping[str, str] = field(default_factory=dict)
+    build_contexts: Mapping[str, str] = field(default_factory=dict)  # folders beside the build's own, by name
     environment: Mapping[str, str] = field(default_factory=dict)
     ports: tuple[Port, ...] = ()
-    profiles: frozenset[str] = frozenset()
+    profiles: frozenset[str] = frozenset()  # it starts with one of these only; empty for the stack's own services
+
+    @property
+    def base_image(self) -> str:
+        """The image that ours is built on, "" if there is none."""
+        return self.build_args.get("PYTHON_IMAGE", "")
 
     def address(self, target: int) -> str:
         """host:port at which the container's port is published, "" if it is not."""
@@ -89,15 +81,10 @@ class Stack:
 
 @dataclass(frozen=True)
 class Compose:
-    """`docker compose` for one checkout.
+    """`docker compose` for one checkout."""
 
-    Attributes:
-        root: the folder of compose.yaml.
-        overrides: settings that go over those of .env and of the environment.
-    """
-
-    root: Path
-    overrides: Mapping[str, str] = field(default_factory=dict)
+    root: Path  # the folder of compose.yaml
+    overrides: Mapping[str, str] = field(default_factory=dict)  # settings over those of .env and of the environment
 
     def with_settings(self, settings: Mapping[str, str]) -> Compose:
         """The same with further settings."""
@@ -119,12 +106,12 @@ class Compose:
         ).returncode
 
     def capture(
-        self, *arguments: str, profile: str = "", stdin: str | None = None, timeout: float = 120.0
+        self, *arguments: str, profile: str = "", stdin: str | None = None, timeout: float | None = 120.0
     ) -> subprocess.CompletedProcess[str]:
         """Run and keep the output.
 
         Raises:
-            EngineError: it has not ended after `timeout` seconds.
+            ToolError: it has not ended after `timeout` seconds.
         """
         command = self.command(*arguments, profile=profile)
         given: dict[str, Any] = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
@@ -134,7 +121,7 @@ class Compose:
                 timeout=timeout, check=False, **given,
             )  # fmt: skip
         except subprocess.TimeoutExpired as error:
-            raise EngineError(
+            raise cli.ToolError(
                 f"`{' '.join(command)}` has not ended after {timeout:.0f} s: is the engine overloaded? Try again."
             ) from error
 
@@ -142,11 +129,11 @@ class Compose:
         """Read compose.yaml with the settings of this run.
 
         Raises:
-            SettingsError: Compose refuses the file or a setting.
+            UsageError: Compose refuses the file or a setting.
         """
         shown = self.capture("config", "--format", "json", profile="*")
         if shown.returncode != 0:
-            raise SettingsError(
+            raise cli.UsageError(
                 "Docker Compose refuses compose.yaml with the settings of .env and of the environment:\n"
                 f"{shown.stderr.strip()}\nCorrect the setting that it names; .env.example explains each."
             )
@@ -168,13 +155,11 @@ def names(services: Sequence[Service]) -> list[str]:
 
 def _parse_service(name: str, service: Mapping[str, Any]) -> Service:
     build = service.get("build") or {}
-    arguments = {key: str(value or "") for key, value in (build.get("args") or {}).items()}
     return Service(
         name=name,
         image=service["image"],
         built=bool(build),
-        base_image=arguments.get("PYTHON_IMAGE", ""),
-        build_args=arguments,
+        build_args={key: str(value or "") for key, value in (build.get("args") or {}).items()},
         build_contexts=build.get("additional_contexts") or {},
         environment={key: str(value or "") for key, value in (service.get("environment") or {}).items()},
         ports=tuple(

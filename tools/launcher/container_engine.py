@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools import cli
 from tools.launcher.compose import docker
 from tools.launcher.console import show
-from tools.launcher.errors import EngineError
 from tools.launcher.offline import run_offline
 
 COMPOSE_NEEDED = (2, 24)
@@ -79,25 +79,25 @@ def require_engine(root: Path, environ: Mapping[str, str], *, may_install: bool)
 
     Args:
         root: the project's folder.
-        environ: for DOCKER_HOST, INSTALL, CI, and a Debian mirror.
+        environ: DOCKER_HOST, INSTALL, CI and DEBIAN_MIRROR are read from it.
         may_install: whether an engine may be installed or started where none answers.
 
     Raises:
-        EngineError: there is no usable engine; the message says what to do.
+        ToolError: there is no usable engine; the message says what to do.
     """
     host, answer = this_host(), ask_engine()
     if not answer.version:
         advice = advise(host, answer, environ.get("DOCKER_HOST", ""))
         if advice or not may_install:
-            raise EngineError(f"No container engine answers: {answer.error}.\n{advice or 'Start it with: make up'}")
+            raise cli.ToolError(f"No container engine answers: {answer.error}.\n{advice or 'Start it with: make up'}")
         show("No container engine answers. This is Debian and you are root, so one is installed and started now:")
         announce_engine(environ, can_interrupt=sys.stdin.isatty() and sys.stdout.isatty())
         if run_offline(root, environ, "engine.sh") != 0:
-            raise EngineError("offline/engine.sh could not install or start an engine; its lines above say why.")
+            raise cli.ToolError("offline/engine.sh could not install or start an engine; its lines above say why.")
     _require_plugins()
 
 
-def announce_engine(environ: Mapping[str, str], *, can_interrupt: bool, pause_seconds: float = PAUSE_SECONDS) -> None:
+def announce_engine(environ: Mapping[str, str], *, can_interrupt: bool) -> None:
     """Print what an installation changes, and give a person at a terminal the time to stop it.
 
     Nobody is waited for under CI, off a terminal, or with INSTALL=yes in the environment.
@@ -109,8 +109,8 @@ def announce_engine(environ: Mapping[str, str], *, can_interrupt: bool, pause_se
         "  a dockerd that keeps running; its log is /var/log/dockerd.log"
     )
     if can_interrupt and "CI" not in environ and environ.get("INSTALL") != "yes":
-        show(f"It begins in {pause_seconds:.0f} seconds. Ctrl-C stops it; `make up INSTALL=yes` doesn't wait.")
-        time.sleep(pause_seconds)
+        show(f"It begins in {PAUSE_SECONDS:.0f} seconds. Ctrl-C stops it; `make up INSTALL=yes` doesn't wait.")
+        time.sleep(PAUSE_SECONDS)
 
 
 def advise(host: Host, answer: Answer, docker_host: str) -> str:
@@ -157,13 +157,13 @@ def _require_plugins() -> None:
     needed = ".".join(map(str, COMPOSE_NEEDED))
     compose = docker("compose", "version", "--short").stdout.strip()
     if parse_version(compose) < COMPOSE_NEEDED:
-        raise EngineError(
+        raise cli.ToolError(
             f"Docker Compose {needed} or newer is needed, and `docker compose` is {compose or 'missing'}.\n"
             "Install the package docker-compose-plugin (docker-compose-v2 on Ubuntu), or update Docker Desktop:\n"
             f"{_INSTALL_PAGE}"
         )
     if docker("buildx", "version").returncode != 0:
-        raise EngineError(
+        raise cli.ToolError(
             "Docker Buildx builds our images, and `docker buildx` is missing. Install the package\n"
             f"docker-buildx-plugin (docker-buildx on Ubuntu), or update Docker Desktop: {_INSTALL_PAGE}"
         )

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from tools import cli
 from tools.launcher.compose import Compose, Service, Stack, docker, names
 from tools.launcher.console import show
 from tools.launcher.container_engine import this_host
-from tools.launcher.errors import ImageError
 from tools.launcher.offline import NO_STANDIN, STANDIN_LABEL, run_offline
 from tools.launcher.pull import ANSWER_SECONDS, pull
 from tools.launcher.wheels import wheels_override
@@ -54,8 +53,8 @@ def prepare_images(
         The services whose image is here now: all, except those of MAY_BE_LEFT_OUT whose image can't be had.
 
     Raises:
-        ImageError: an image that is needed can't be had; the message says what to do.
-        SettingsError: WHEELS_DIR holds PyTorch in another version than the build needs.
+        ToolError: an image that is needed can't be had; the message says what to do.
+        UsageError: WHEELS_DIR holds PyTorch in another version than the build needs.
     """
     services = [service for profile in profiles for service in stack.active(profile)]
     # Before anything is fetched: the folder with a wrong wheel would end the build after minutes.
@@ -105,7 +104,7 @@ def _bring_in(compose: Compose, needed: Sequence[Needed], settings: Mapping[str,
     missing = [(item, reason) for item, reason in missing if not is_present(item.image)]
     for item, reason in missing:
         if not item.optional:
-            raise ImageError(
+            raise cli.ToolError(
                 f"The image {item.image} (for {', '.join(item.services)}) is not on this host, and can't be pulled:\n"
                 f"{reason}.\n"
                 "Set IMAGE_REGISTRY in .env to a mirror that this host reaches (.env.example names one), or bring the\n"
@@ -139,7 +138,7 @@ def _pull_missing(needed: Sequence[Needed]) -> list[tuple[Needed, str]]:
 def _build_standins(compose: Compose, images: Sequence[str], settings: Mapping[str, str]) -> None:
     """Have offline/ make the images from Debian packages; it makes none where it lacks a recipe for one of them."""
     if run_offline(compose.root, settings, "standins.sh", *images) not in {0, NO_STANDIN}:
-        raise ImageError(
+        raise cli.ToolError(
             f"offline/standins.sh could not build stand-ins for {', '.join(images)}; its lines above say why. Or set\n"
             "IMAGE_REGISTRY in .env to a registry that this host reaches."
         )
@@ -154,16 +153,12 @@ def _build(compose: Compose, services: Sequence[Service]) -> None:
     if sys.stdout.isatty():
         status = compose.run("build", *names(services), profile="*")
     else:
-        built = subprocess.run(
-            compose.command("--progress", "plain", "build", *names(services), profile="*"),
-            cwd=compose.root, env=compose.environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, encoding="utf-8", errors="replace", check=False,
-        )  # fmt: skip
+        built = compose.capture("--progress", "plain", "build", *names(services), profile="*", timeout=None)
         status = built.returncode
         if status != 0:
-            show("\n".join(built.stdout.splitlines()[-_LOG_LINES:]))
+            show("\n".join((built.stdout + built.stderr).splitlines()[-_LOG_LINES:]))
     if status != 0:
-        raise ImageError(
+        raise cli.ToolError(
             "Our images could not be built; the lines above say why. Where a download failed: PIP_INDEX_URL,\n"
             "DEBIAN_MIRROR, TORCH_INDEX_URL and WHEELS_DIR in .env name other places to fetch from (.env.example\n"
             "explains them)."

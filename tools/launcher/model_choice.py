@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tools import cli
 from tools.launcher.compose import Compose, Service, Stack
-from tools.launcher.errors import ModelError, SettingsError
 
 DEMO_MODEL = "builtin:lexical"
 SERVICE = "gte-service"
@@ -20,17 +20,11 @@ _PROBE_STATUS_UNREACHABLE = 3
 
 @dataclass(frozen=True)
 class Choice:
-    """The model to start with.
+    """The model to start with."""
 
-    Attributes:
-        description: which model it is, and from where.
-        settings: what Compose must be told for it.
-        fallback: why it is the demo model though another was wanted, "" otherwise.
-    """
-
-    description: str
-    settings: Mapping[str, str] = field(default_factory=dict)
-    fallback: str = ""
+    description: str  # which model it is, and from where
+    settings: Mapping[str, str] = field(default_factory=dict)  # over those of .env
+    fallback: str = ""  # why it is the demo model though another was wanted
 
 
 def demo() -> Choice:
@@ -44,7 +38,7 @@ def choose(compose: Compose, stack: Stack, settings: Mapping[str, str]) -> Choic
     The service's own image answers the last two questions, on the service's own network.
 
     Raises:
-        ModelError: it doesn't answer them.
+        ToolError: it doesn't answer them.
     """
     service = stack.services[SERVICE]
     model = service.environment["GTE_MODEL"]
@@ -64,17 +58,17 @@ def check_folder(folder: Path) -> None:
     """Make sure that a folder holds a model as ModelScope publishes it.
 
     Raises:
-        SettingsError: something is missing; the message names it.
+        UsageError: something is missing; the message names it.
     """
     if not folder.is_dir():
-        raise SettingsError(
+        raise cli.UsageError(
             f"GTE_MODEL_DIR names {folder}, which is no folder. Correct it in .env, or remove the line."
         )
     missing = [name for name in _CONFIG if not _has_content(folder / name)]
     if not any(_has_content(folder / name) for name in _WEIGHTS):
         missing.append(" or ".join(_WEIGHTS))
     if missing:
-        raise SettingsError(
+        raise cli.UsageError(
             f"GTE_MODEL_DIR names {folder}, where {', '.join(missing)} is missing or empty.\n"
             "Copy the whole model there, for example with:\n"
             "modelscope download --model iic/nlp_gte_sentence-embedding_chinese-large --local_dir DIR"
@@ -95,7 +89,7 @@ def is_prepared(compose: Compose) -> bool:
     asked = compose.capture("run", "--rm", "--no-deps", "-T", SERVICE, "gte-service", "model-present")
     if asked.returncode in {0, 1}:
         return asked.returncode == 0
-    raise ModelError(
+    raise cli.ToolError(
         f"The service's image can't list the models that it keeps:\n{_last_lines(asked.stdout + asked.stderr)}"
     )
 
@@ -107,7 +101,7 @@ def unreachable(compose: Compose, url: str) -> str:
     )
     if asked.returncode in {0, _PROBE_STATUS_UNREACHABLE}:
         return "" if asked.returncode == 0 else str(json.loads(asked.stdout)["reason"])
-    raise ModelError(f"The service's image can't ask ModelScope:\n{_last_lines(asked.stdout + asked.stderr)}")
+    raise cli.ToolError(f"The service's image can't ask ModelScope:\n{_last_lines(asked.stdout + asked.stderr)}")
 
 
 def _has_content(path: Path) -> bool:

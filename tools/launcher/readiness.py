@@ -13,21 +13,13 @@ _API_PORT = 5000
 
 @dataclass(frozen=True)
 class ModelState:
-    """The model's state, as /readyz gives it.
+    """The model's state, as /readyz gives it."""
 
-    Attributes:
-        status: `ready`, or a stage on the way there; "" where the service gives no answer.
-        detail: the same for people.
-        model: the model's name.
-        revision: the hash of its weights.
-        demo: whether it is the demo model.
-    """
-
-    status: str = ""
-    detail: str = ""
-    model: str = ""
-    revision: str = ""
-    demo: bool = False
+    status: str = ""  # `ready`, or a stage on the way there; "" where the service gives no answer
+    detail: str = ""  # the same for people
+    model: str = ""  # its name
+    revision: str = ""  # the hash of its weights
+    demo: bool = False  # whether it is the demo model
 
     @property
     def line(self) -> str:

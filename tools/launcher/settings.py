@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from tools.launcher.errors import EngineError, SettingsError
+from tools import cli
 
 _FOLDERS = ("GTE_MODEL_DIR", "WHEELS_DIR")
 # A service that takes its environment from .env. `config --environment` would say the same, but only since Compose
@@ -25,8 +25,8 @@ def read_settings(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
     """The values of .env in `root`, with those of the environment over them; an empty value counts as not set.
 
     Raises:
-        EngineError: there is no `docker` program.
-        SettingsError: Compose can't read .env.
+        ToolError: there is no `docker` program.
+        UsageError: Compose can't read .env.
     """
     command = ["docker", "compose", "--file", "-", "config", "--format", "json"]
     try:
@@ -35,9 +35,9 @@ def read_settings(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
             errors="replace", check=False,
         )  # fmt: skip
     except FileNotFoundError as error:
-        raise EngineError("Docker Compose reads .env, and there is no `docker` program on the PATH.") from error
+        raise cli.ToolError("Docker Compose reads .env, and there is no `docker` program on the PATH.") from error
     if shown.returncode != 0:
-        raise SettingsError(
+        raise cli.UsageError(
             f"Docker Compose can't use the settings of {root / '.env'}:\n{shown.stderr.strip()}\n"
             "Correct that line; .env.example shows how each setting is written."
         )

@@ -7,11 +7,12 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
+from tools import cli
 from tools.launcher.compose import Compose, Service, Stack, names
 from tools.launcher.console import show
-from tools.launcher.errors import EngineError, StackError
 from tools.launcher.readiness import ask_model
 
 _POLL_SECONDS = 1.0
@@ -19,6 +20,12 @@ _LOG_LINES = "25"
 _PORT_TAKEN = re.compile(r"port is already allocated|address already in use|Ports are not available", re.IGNORECASE)
 
 _PROGRESS = re.compile(r"\s*(Container|Network|Volume|Image) \S+ +[A-Z][a-z]+\s*$")
+
+
+class StackError(cli.ToolError):
+    """Services did not become healthy."""
+
+    status = cli.FAILED
 
 
 @dataclass(frozen=True)
@@ -48,11 +55,11 @@ def containers(compose: Compose) -> dict[str, Container]:
     """The containers of the project by service; services without one are missing.
 
     Raises:
-        EngineError: Docker can't list them.
+        ToolError: Docker can't list them.
     """
     shown = compose.capture("ps", "--all", "--format", "json", profile="*")
     if shown.returncode != 0:
-        raise EngineError(f"Docker can't list the containers of the stack:\n{shown.stderr.strip()}")
+        raise cli.ToolError(f"Docker can't list the containers of the stack:\n{shown.stderr.strip()}")
     return worst_containers([json.loads(line) for line in shown.stdout.splitlines()])
 
 
@@ -92,7 +99,9 @@ def _follow(compose: Compose, stack: Stack, wanted: Sequence[str], process: subp
     """Print each change of a service's state and of the model's, until the process ends."""
     shown: dict[str, str] = {}
     while True:
-        ended = _ended(process)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_POLL_SECONDS)
+        ended = process.returncode is not None
         states = {name: item.description for name, item in containers(compose).items() if name in wanted}
         model = ask_model(stack)
         if model.line:
@@ -103,14 +112,6 @@ def _follow(compose: Compose, stack: Stack, wanted: Sequence[str], process: subp
             shown[name] = state
         if ended:
             return
-
-
-def _ended(process: subprocess.Popen[bytes]) -> bool:
-    try:
-        process.wait(_POLL_SECONDS)
-    except subprocess.TimeoutExpired:
-        return False
-    return True
 
 
 def _explain(compose: Compose, wanted: Sequence[str], printed: str) -> str:

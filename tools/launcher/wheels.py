@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from tools import cli
 from tools.launcher.compose import Service
 from tools.launcher.console import show
-from tools.launcher.errors import SettingsError
 
 ANY_CPU_VERSION = "*+cpu"
 _OWN_FOLDER = "offline/wheels"
@@ -26,7 +26,7 @@ def wheels_override(services: Sequence[Service], settings: Mapping[str, str], ro
     """WHEELS_DIR for a build of these services: from pip's own settings, if it is not set and a wheel lies there.
 
     Raises:
-        SettingsError: the folder that the build would use holds PyTorch in another version only.
+        UsageError: the folder that the build would use holds PyTorch in another version only.
     """
     builds = [service for service in services if "wheels" in service.build_contexts]
     if not builds:
@@ -51,11 +51,11 @@ def check_wheels(folder: Path, version: str) -> None:
     """Make sure that a build with this folder can install PyTorch: with any wheel of it there, no index is asked.
 
     Raises:
-        SettingsError: the folder holds PyTorch, though not in this version.
+        UsageError: the folder holds PyTorch, though not in this version.
     """
     found = sorted(wheel.name for wheel in folder.glob("torch-*.whl"))
     if found and not has_torch(folder, version):
-        raise SettingsError(
+        raise cli.UsageError(
             f"The folder of wheels {folder} (WHEELS_DIR) holds {', '.join(found)}, and the service is built with "
             f"torch {version}.\nPut the wheel of that version there, or take the other away: then the build asks "
             "TORCH_INDEX_URL."

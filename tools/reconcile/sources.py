@@ -53,18 +53,11 @@ class Line(NamedTuple):
 
 @dataclass
 class Scrape:
-    """The counters of one replica as Prometheus read them at one moment.
-
-    Attributes:
-        time: in seconds since 1970.
-        instance: host:port of the replica.
-        start: when its counters were 0, in seconds since 1970; None if the exporter doesn't say.
-        counts: values by counter.
-    """
+    """The counters of one replica as Prometheus read them at one moment; times in seconds since 1970."""
 
     time: float
-    instance: str
-    start: float | None = None
+    instance: str  # host:port of the replica
+    start: float | None = None  # when its counters were 0; None if the exporter doesn't say
     counts: dict[Key, int] = field(default_factory=dict)
 
 
@@ -129,8 +122,6 @@ def seconds_of(text: str) -> float:
 
 
 def _parse(text: str) -> Iterator[Line]:
-    if not text.startswith("{"):
-        return
     try:
         entry = json.loads(text)
         yield Line(seconds_of(entry["time"]), entry["task_type"], entry["status"], entry["reason"] or "")

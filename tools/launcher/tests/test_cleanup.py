@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tools.launcher import cleanup
+from tools import cli
+from tools.launcher import cleanup, commands
 from tools.launcher.compose import Compose
-from tools.launcher.errors import SettingsError
 from tools.launcher.tests.conftest import needs_engine
 
 SERVICES = "services:\n  one:\n    image: launcher-test/none:1\n    profiles: [never]\nvolumes:\n  data: {}\n"
@@ -27,11 +27,8 @@ def compose(project: Callable[[str], Compose]) -> Iterator[Compose]:
     """A project that has a volume and nothing else."""
     made = project(SERVICES)
     name = made.overrides["COMPOSE_PROJECT_NAME"]
-    labels = {"project": name, "volume": "data"}
-    command = ["docker", "volume", "create"]
-    for key, value in labels.items():
-        command += ["--label", f"com.docker.compose.{key}={value}"]
-    subprocess.run([*command, f"{name}_data"], capture_output=True, check=True)
+    labels = [f"--label=com.docker.compose.{label}" for label in (f"project={name}", "volume=data")]
+    subprocess.run(["docker", "volume", "create", *labels, f"{name}_data"], capture_output=True, check=True)
     yield made
     subprocess.run(["docker", "volume", "rm", f"{name}_data"], capture_output=True, check=False)
 
@@ -50,7 +47,7 @@ def test_it_removes_the_volumes_after_naming_them(
 @needs_engine
 def test_it_removes_nothing_where_nobody_can_answer(compose: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("yes\n"))
-    with pytest.raises(SettingsError, match="make clean CONFIRM=yes"):
+    with pytest.raises(cli.UsageError, match="make clean CONFIRM=yes"):
         cleanup.clean(compose, compose.read(), {})
     assert volumes(compose)
 
@@ -69,5 +66,5 @@ def test_it_does_as_the_person_answers(
 
 @needs_engine
 def test_down_keeps_the_volumes(compose: Compose) -> None:
-    assert cleanup.down(compose) == 0
+    assert commands.down(commands.Run(compose, {})) == 0
     assert volumes(compose)

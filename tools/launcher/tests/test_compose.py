@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tools import ROOT
+from tools import ROOT, cli
 from tools.launcher.compose import Compose, Port, Stack, names, parse_stack
-from tools.launcher.errors import EngineError, SettingsError
 from tools.launcher.tests.conftest import needs_docker
 
 SETTINGS = {
@@ -60,13 +59,13 @@ def test_settings_reach_the_service(stack: Stack) -> None:
 
 @needs_docker
 def test_a_setting_that_compose_refuses_is_shown_in_its_words() -> None:
-    with pytest.raises(SettingsError, match="Invalid hostPort: many"):
+    with pytest.raises(cli.UsageError, match="Invalid hostPort: many"):
         Compose(ROOT, {"GTE_PORT": "many"}).read()
 
 
 @needs_docker
 def test_a_program_that_hangs_is_given_up() -> None:
-    with pytest.raises(EngineError, match="has not ended after 0 s"):
+    with pytest.raises(cli.ToolError, match="has not ended after 0 s"):
         Compose(ROOT).capture("config", timeout=0.001)
 
 

@@ -54,11 +54,6 @@ def test_a_version_is_read(text: str, version: tuple[int, ...]) -> None:
     assert parse_version(text) == version
 
 
-def test_versions_are_compared_as_numbers() -> None:
-    assert parse_version("2.9.0") < parse_version("2.24.0")
-    assert parse_version("") < parse_version("2.24.0")
-
-
 def test_a_person_at_a_terminal_has_time_to_stop_an_installation(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -24,10 +24,6 @@ def test_the_state_is_read_ready_or_not(serve: Serve, status: int) -> None:
     assert state.line == "downloading 43 % of a/b"
 
 
-def test_ready_is_one_word() -> None:
-    assert ModelState("ready", "the model has answered").line == "ready"
-
-
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{}", b"\xff"])
 def test_another_body_counts_as_no_answer(serve: Serve, body: bytes) -> None:
     assert ask_model(stack_at(serve(200, "application/json", body))) == ModelState()

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from tools import cli
-from tools.launcher.errors import EngineError, SettingsError
 from tools.launcher.settings import folder_overrides, read_settings
 from tools.launcher.tests.conftest import needs_docker
 
@@ -62,14 +61,14 @@ def test_there_need_be_no_file(tmp_path: Path) -> None:
 
 @needs_docker
 def test_a_file_that_compose_cannot_read_is_refused_in_its_words(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"\.env: line [0-9]+: unterminated quoted value") as raised:
+    with pytest.raises(cli.UsageError, match=r"\.env: line [0-9]+: unterminated quoted value") as raised:
         read(tmp_path, 'A=1\nB="never closed\n')
     assert ".env.example" in str(raised.value)
     assert raised.value.status == cli.WRONG_USAGE
 
 
 def test_without_docker_the_reason_is_given(tmp_path: Path) -> None:
-    with pytest.raises(EngineError, match="no `docker` program"):
+    with pytest.raises(cli.ToolError, match="no `docker` program"):
         read_settings(tmp_path, {"PATH": str(tmp_path)})
 
 

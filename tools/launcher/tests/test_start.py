@@ -8,9 +8,8 @@ import pytest
 
 from tools import ROOT
 from tools.launcher.compose import Compose
-from tools.launcher.errors import StackError
 from tools.launcher.images import is_present
-from tools.launcher.start import Container, containers, start, worst_containers
+from tools.launcher.start import Container, StackError, containers, start, worst_containers
 from tools.launcher.tests.conftest import needs_engine
 
 HEALTHY = {"Service": "a", "State": "running", "Health": "healthy"}

@@ -69,8 +69,3 @@ def test_what_is_left_out_is_named_with_its_image(capsys: pytest.CaptureFixture[
     printed = capsys.readouterr().out
     assert "!!  LEFT OUT: grafana" in printed
     assert "grafana:1" in printed
-
-
-def test_nothing_left_out_is_not_mentioned(capsys: pytest.CaptureFixture[str]) -> None:
-    print_left_out([])
-    assert capsys.readouterr().out == ""

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tools import ROOT
+from tools import ROOT, cli
 from tools.launcher.compose import Compose, Service
-from tools.launcher.errors import SettingsError
 from tools.launcher.tests.conftest import needs_docker
 from tools.launcher.wheels import find_links_folders, has_torch, wheels_override
 
@@ -34,10 +33,6 @@ def wheels(tmp_path: Path) -> Path:
 def test_paths_and_file_addresses_are_folders_and_others_are_not() -> None:
     links = "/wheels\nfile:///more%20wheels https://mirror.example/wheels\n~/own"
     assert find_links_folders(links) == [Path("/wheels"), Path("/more wheels"), Path.home() / "own"]
-
-
-def test_no_find_links_are_no_folders() -> None:
-    assert find_links_folders("") == []
 
 
 def test_only_a_cpu_wheel_of_torch_counts(tmp_path: Path, wheels: Path) -> None:
@@ -97,7 +92,7 @@ def test_a_wheel_of_another_version_is_named_before_a_build(tmp_path: Path, whee
     if not settings:
         (tmp_path / "offline").mkdir()
         wheels.rename(tmp_path / "offline/wheels")
-    with pytest.raises(SettingsError, match=r"holds torch-2\.12\.1\+cpu-.*built with torch 2\.13\.0\+cpu"):
+    with pytest.raises(cli.UsageError, match=r"holds torch-2\.12\.1\+cpu-.*built with torch 2\.13\.0\+cpu"):
         wheels_override(BUILD, {"WHEELS_DIR": str(wheels)} if settings else {}, tmp_path)
 
 
