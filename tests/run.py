@@ -214,7 +214,7 @@ class TestRun:
 
 @dataclass(frozen=True)
 class Part:
-    """What one target of the Makefile runs.
+    """The steps behind one target of the Makefile.
 
     Attributes:
         steps: what is run, in order.

@@ -220,7 +220,7 @@ class TaskMonitor:
 
 
 def request_in_flight() -> RequestInFlight:
-    """What is known of the request in flight."""
+    """The record of the request in flight."""
     measured: RequestInFlight = _request().environ[_REQUEST_IN_FLIGHT]
     return measured
 

@@ -100,7 +100,7 @@ def test_gets_an_alert_that_is_posted_to_alertmanager(
     assert summary == SUMMARY, f"the alert's summary came as {summary!r} instead of {SUMMARY!r}"
     assert severity == "info", f"the alert's severity came as {severity!r} instead of 'info'"
     begins = datetime.fromisoformat(alert["startsAt"])
-    assert begins <= datetime.now(UTC), f"the alert is said to begin at {begins}, which is still to come"
+    assert begins <= datetime.now(UTC), f"the alert begins at {begins}, which is in the future"
     # Ended at once: nobody should be troubled longer, and group_interval passes while other checks are made.
     post_alert(alertmanager, run, datetime.now(UTC))
 

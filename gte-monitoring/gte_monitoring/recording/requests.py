@@ -1,4 +1,4 @@
-"""What is known of a request: while it is handled, when it has been counted, and how its task ended."""
+"""A request while it is handled, a request that has been counted, and the outcome of a task."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Outcome(NamedTuple):
 
 @dataclass(slots=True)
 class RequestInFlight:
-    """What is known of a request that is being handled.
+    """A request that is being handled.
 
     Attributes:
         begun: `time.perf_counter()` at its arrival.

@@ -169,7 +169,7 @@ _ALERTS = [
     ("answers_a_scrape", "GET /inbox/metrics", no_line("alert_inbox_stored"), "alert_inbox_stored"),
     (FIRES, INBOX, put("notifications", value=[]), "with the status firing in the inbox"),
     (FIRES, INBOX, put("notifications", 0, "alerts", 0, "annotations", "summary", value="????"), "????"),
-    (FIRES, INBOX, put("notifications", 0, "alerts", 0, "startsAt", value="2999-01-01T00:00:00Z"), "still to come"),
+    (FIRES, INBOX, put("notifications", 0, "alerts", 0, "startsAt", value="2999-01-01T00:00:00Z"), "in the future"),
     (FIRES, "POST /alertmanager/api/v2/alerts", status(400), "status 400"),
     (SHOWN, "GET /inbox/", text("SmokeTest", "X"), "SmokeTest-"),
     (SHOWN, "GET /inbox/", text("烟雾", "??"), "烟雾"),
