@@ -226,7 +226,9 @@ def test_no_answered_request_is_lost_when_the_container_is_killed_under_load_and
     assert len(cut) < 2 * len(clients) + 1
     assert len(answered) > 200
     try:
-        wait_for(lambda: counted(stack) - before == finished, "all of them in Prometheus", 30)
+        # A kill between the count and its line leaves a request that is counted, and neither logged nor answered.
+        most = len(answered) + len(cut)
+        wait_for(lambda: finished <= counted(stack) - before <= most, "all of them in Prometheus", 30)
     finally:
         print(f"{len(answered)} answered, {finished} counted and logged, {counted(stack) - before:.0f} in Prometheus")
 
