@@ -223,11 +223,13 @@ def test_no_answered_request_is_lost_when_the_container_is_killed_under_load_and
     # A request whose connection was cut may have been counted in its last microseconds; the log says so.
     log = stack.must("docker", "compose", "logs", "--no-log-prefix", "--since", "10m", "gte-service")
     finished = len(answered) + sum(f'"{identity}"' in log for identity in cut)
-    assert len(cut) < 2 * len(clients) + 1
+    # A client that was cut may reach a worker whose own kill is still on its way, and be cut again.
+    assert len(cut) <= 2 * 2 * len(clients)
     assert len(answered) > 200
     try:
-        # A kill between the count and its line leaves a request that is counted, and neither logged nor answered.
-        most = len(answered) + len(cut)
+        # A kill between the count and its line leaves a request that is counted, and neither logged nor answered:
+        # at most one for each client and kill.
+        most = min(len(answered) + len(cut), finished + 2 * len(clients))
         wait_for(lambda: finished <= counted(stack) - before <= most, "all of them in Prometheus", 30)
     finally:
         print(f"{len(answered)} answered, {finished} counted and logged, {counted(stack) - before:.0f} in Prometheus")
