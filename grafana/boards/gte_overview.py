@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from grafana.boards.model import PROMETHEUS, Json, Panel, Query, dashboard
 from grafana.boards.panels import heatmap, lines, number, steps, table
 
-# The thresholds of GteTaskLatencyHigh and GteTaskErrorRateHigh in prometheus/rules.
+# The thresholds of GTE_TaskLatencyHigh and GTE_ErrorRateHigh in prometheus/rules.
 SLOW_SECONDS = 2
 FAILING_SHARE = 0.01
 
@@ -25,7 +25,7 @@ def _state() -> Sequence[Panel]:
     return [
         number(
             "Service",
-            "Replicas of gte-service that answer Prometheus. Worry at 0: GteServiceDown fires after 30 s.",
+            "Replicas of gte-service that answer Prometheus. Worry at 0: GTE_ServiceDown fires after 30 s.",
             "none",
             Query('count(up{job="gte-service"} == 1) or vector(0)', "replicas", now=True),
             thresholds=green_from_1,
@@ -105,7 +105,7 @@ def _tasks() -> Sequence[Panel]:
         lines(
             "P95 latency by task",
             "19 of 20 requests were faster than this. No line where there was no request. Worry above the line at 2 s: "
-            "after 2 minutes GteTaskLatencyHigh fires.",
+            "after 2 minutes GTE_TaskLatencyHigh fires.",
             "s",
             # NaN, which is no traffic, is not >= 0.
             Query(
@@ -117,7 +117,7 @@ def _tasks() -> Sequence[Panel]:
         lines(
             "Share of errors by task",
             "Requests that failed through our fault (5xx), among those that were valid. No line where there was none. "
-            "Worry above the line at 1 %: after 1 minute GteTaskErrorRateHigh fires.",
+            "Worry above the line at 1 %: after 1 minute GTE_ErrorRateHigh fires.",
             "percentunit",
             Query(f"{failing} / ({answerable} > 0)", "{{task_type}}"),
             worry_from=FAILING_SHARE,

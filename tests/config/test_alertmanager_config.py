@@ -85,25 +85,25 @@ def test_a_service_that_is_down_mutes_what_follows_from_it_and_nothing_else(
     alertmanager: Alertmanager,
 ) -> None:
     muted = {
-        "GteTaskLatencyHigh/",
-        "GteTaskErrorRateHigh/",
-        "GteTaskLatencyHigh/gte-service",
-        "GteModelNotReady/gte-service",
-        "GteNotAnswering/gte-service",
+        "GTE_TaskLatencyHigh/",
+        "GTE_ErrorRateHigh/",
+        "GTE_TaskLatencyHigh/gte-service",
+        "GTE_ModelNotReady/gte-service",
+        "GTE_NotAnswering/gte-service",
         "TargetDown/gte-service",
     }
     heard = {
-        "GteServiceDown/gte-service",
-        "GteTaskLatencyHigh/another-service",
+        "GTE_ServiceDown/gte-service",
+        "GTE_TaskLatencyHigh/another-service",
         "TargetDown/node-exporter",
         "HostDiskLow/node-exporter",
     }
-    for alert in sorted(muted | heard - {"GteServiceDown/gte-service"}):
+    for alert in sorted(muted | heard - {"GTE_ServiceDown/gte-service"}):
         name, job = alert.split("/")
         alertmanager.add(name, "severity=warning", *([f"job={job}"] if job else []))
-    everything_else = muted | heard - {"GteServiceDown/gte-service"}
+    everything_else = muted | heard - {"GTE_ServiceDown/gte-service"}
     wait_for("all alerts are active", lambda: alertmanager.names("--active") == everything_else)
-    alertmanager.add("GteServiceDown", "severity=critical", "job=gte-service")
+    alertmanager.add("GTE_ServiceDown", "severity=critical", "job=gte-service")
     wait_for("the service's own alerts are muted", lambda: alertmanager.names("--inhibited") == muted)
     assert alertmanager.names("--active") == heard
 

@@ -84,7 +84,7 @@ WRONG_PROGRAMS = {
 def test_there_is_something_to_check() -> None:
     assert {"README.md", "README.zh-CN.md", "docs/metrics.md", "gte-service/README.md"} <= set(documents())
     assert {path.split("/")[0] for path in programs()} == {"loadtest", "tests", "tools"}
-    assert queries((ROOT / "docs" / "runbooks" / "GteTaskLatencyHigh.md").read_text())
+    assert queries((ROOT / "docs" / "runbooks" / "GTE_TaskLatencyHigh.md").read_text())
     assert queries((ROOT / "docs" / "metrics.md").read_text())
 
 

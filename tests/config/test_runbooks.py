@@ -34,5 +34,5 @@ def test_every_runbook_belongs_to_an_alert() -> None:
 def test_runbook_names_only_settings_and_pages_that_exist(alert: str) -> None:
     text = (PAGES / f"{alert}.md").read_text()
     compose = (ROOT / "compose.yaml").read_text()
-    assert [name for name in re.findall(r"\b(?:GTE|PROMETHEUS)_[A-Z_]+", text) if f"{{{name}" not in compose] == []
+    assert [name for name in re.findall(r"\b(?:GTE|PROMETHEUS)_[A-Z_]+\b", text) if f"{{{name}" not in compose] == []
     assert [link for link in re.findall(r"\]\(([^)]+)\)", text) if not (PAGES / link).is_file()] == []

@@ -157,4 +157,4 @@ def test_the_log_holds_no_warning(scraped: Stack) -> None:
 def test_the_target_of_a_killed_container_goes_and_the_alert_comes(scraped: Stack) -> None:
     docker("kill", *scraped.replicas)
     wait_for("no replica is up", lambda: not scraped.samples('up{job="gte-service"} == 1'), seconds=30)
-    wait_for("GteServiceDown waits for its 30 s", lambda: scraped.samples('ALERTS{alertname="GteServiceDown"}'))
+    wait_for("GTE_ServiceDown waits for its 30 s", lambda: scraped.samples('ALERTS{alertname="GTE_ServiceDown"}'))

@@ -253,25 +253,25 @@ def counted(stack: Stack) -> float:
 def test_a_killed_service_brings_an_alert_to_the_inbox_and_its_return_the_all_clear(stack: Stack) -> None:
     stack.must("docker", "compose", "kill", "gte-service")
     killed = time.monotonic()
-    firing = wait_for(lambda: stack.notifications("GteServiceDown"), "the alert in the inbox", ALERT_SECONDS)[0]
+    firing = wait_for(lambda: stack.notifications("GTE_ServiceDown"), "the alert in the inbox", ALERT_SECONDS)[0]
     print(f"the alert came {time.monotonic() - killed:.0f} s after the kill")
     assert firing["status"] == "firing"
     assert firing["alerts"][0]["labels"]["severity"] == "critical"
     assert firing["alerts"][0]["annotations"]["summary"]
-    assert "GteServiceDown" in stack.get("ALERT_INBOX_PORT", "/")
+    assert "GTE_ServiceDown" in stack.get("ALERT_INBOX_PORT", "/")
     stack.must("docker", "compose", "up", "-d", "--wait", "--no-deps", "--no-build", "gte-service")
     wait_for(
-        lambda: stack.notifications("GteServiceDown")[0]["status"] == "resolved", "the all-clear", 2 * ALERT_SECONDS
+        lambda: stack.notifications("GTE_ServiceDown")[0]["status"] == "resolved", "the all-clear", 2 * ALERT_SECONDS
     )
 
 
 def test_data_survives_down_and_up(stack: Stack) -> None:
-    before = [entry["id"] for entry in stack.notifications("GteServiceDown")]
+    before = [entry["id"] for entry in stack.notifications("GTE_ServiceDown")]
     revision = json.loads(stack.get("GTE_PORT", "/readyz"))["revision"]
     stack.must(*MAKE, "down")
     assert running(stack) == []
     stack.must(*MAKE, "demo")
-    assert [entry["id"] for entry in stack.notifications("GteServiceDown")][-len(before) :] == before
+    assert [entry["id"] for entry in stack.notifications("GTE_ServiceDown")][-len(before) :] == before
     assert json.loads(stack.get("GTE_PORT", "/readyz"))["revision"] == revision
     assert stack.query("count(count_over_time(gte_model_ready[10m] offset 1m))"), "Prometheus lost its history"
 

@@ -28,7 +28,7 @@ def wait_until(condition: Callable[[], Any], what: str) -> Any:
     return value
 
 
-def alert(name: str = "GteTaskLatencyHigh", status: str = "firing", **changes: Json) -> Json:
+def alert(name: str = "GTE_TaskLatencyHigh", status: str = "firing", **changes: Json) -> Json:
     """Return one alert in Alertmanager's form."""
     return {
         "status": status,

@@ -85,7 +85,7 @@ def test_an_alert_is_shown_with_all_that_a_person_on_call_needs(stopped_inbox: R
     text = " ".join(shown.text.split())
     for expected in (
         "Firing",
-        "GteTaskLatencyHigh",
+        "GTE_TaskLatencyHigh",
         "warning",
         "embedding is slow",
         "More than 2 s.",
@@ -208,8 +208,8 @@ def test_only_web_addresses_become_links(inbox: RunningInbox, address: str) -> N
 
 
 def test_a_runbook_that_is_a_file_of_the_project_is_named(inbox: RunningInbox) -> None:
-    inbox.post(notification(alert(annotations={"runbook": "docs/runbooks/GteServiceDown.md"})))
-    assert "Runbook: docs/runbooks/GteServiceDown.md" in " ".join(page(inbox).text.split())
+    inbox.post(notification(alert(annotations={"runbook": "docs/runbooks/GTE_ServiceDown.md"})))
+    assert "Runbook: docs/runbooks/GTE_ServiceDown.md" in " ".join(page(inbox).text.split())
 
 
 def test_the_silence_link_names_every_label_and_quotes_what_needs_it() -> None:
