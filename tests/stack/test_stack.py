@@ -157,7 +157,9 @@ def test_a_restart_fails_no_request_in_flight(stack: Stack) -> None:
                 continue
             try:
                 connection.request("POST", "/predict", body, {"Connection": "close"})
-                outcomes.append(connection.getresponse().status)
+                status = connection.getresponse().status
+                outcomes.append(status)
+                time.sleep(0.05 if status == 503 else 0)  # the model is being loaded, and needs the CPUs
             except (OSError, http.client.HTTPException) as error:
                 outcomes.append(repr(error))
             finally:
@@ -202,6 +204,8 @@ def test_no_answered_request_is_lost_when_the_container_is_killed_under_load_and
                 if connection.getresponse().status == 200:
                     with lock:
                         answered.append(identity)
+                else:
+                    time.sleep(0.05)  # the model is being loaded, and needs the CPUs
             except (OSError, http.client.HTTPException):
                 with lock:
                     cut.append(identity)
