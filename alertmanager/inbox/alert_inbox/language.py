@@ -13,6 +13,8 @@ class Words:
     """The language, as HTML and HTTP name it."""
     annotation_ending: str
     """The suffix that a rule gives to the name of an annotation in this language."""
+    runbook_ending: str
+    """What a runbook's file has between the alert's name and `.md` in this language."""
     title: str
     subtitle: str
     all: str
@@ -24,6 +26,8 @@ class Words:
     times_in: str
     updated: str
     stale: str
+    silent: str
+    never_heard: str
     arrived: str
     only_name: str
     clear: str
@@ -43,6 +47,11 @@ class Words:
     still_firing: str
     source: str
     runbook: str
+    runbooks: str
+    no_runbook: str
+    no_runbooks: str
+    runbook_untranslated: str
+    dashboard: str
     silence: str
     older: str
     newest: str
@@ -61,6 +70,7 @@ class Words:
 ENGLISH = Words(
     tag="en",
     annotation_ending="",
+    runbook_ending="",
     title="Alert inbox",
     subtitle="Every notification that Alertmanager sent, newest first.",
     all="All",
@@ -72,6 +82,8 @@ ENGLISH = Words(
     times_in="Times in {zone}.",
     updated="Updated at {time}.",
     stale="The inbox has not answered since {time}. This page may be out of date.",
+    silent="Monitoring has been silent since {time}. New alerts may not arrive: check Prometheus and Alertmanager.",
+    never_heard="Monitoring has never been heard. Alerts may not arrive: check Prometheus and Alertmanager.",
     arrived="New notifications: {count}",
     only_name="Only alert {name}",
     clear="Show all",
@@ -91,6 +103,11 @@ ENGLISH = Words(
     still_firing="not yet",
     source="Expression in Prometheus",
     runbook="Runbook",
+    runbooks="Runbooks",
+    no_runbook="There is no runbook named {name}. These are here:",
+    no_runbooks="No runbook is here: ALERT_INBOX_RUNBOOKS names no folder that holds any.",
+    runbook_untranslated="This runbook has not been translated into English.",
+    dashboard="Dashboard",
     silence="Silence",
     older="Older notifications",
     newest="Back to the newest",
@@ -109,6 +126,7 @@ ENGLISH = Words(
 CHINESE = Words(
     tag="zh",
     annotation_ending="_zh",
+    runbook_ending=".zh-CN",
     title="告警收件箱",
     subtitle="Alertmanager 发出的每一条通知，最新的在最前面。",
     all="全部",
@@ -120,6 +138,8 @@ CHINESE = Words(
     times_in="时间按 {zone} 显示。",
     updated="更新于 {time}。",
     stale="收件箱自 {time} 起没有响应，页面内容可能已过时。",
+    silent="自 {time} 起没有收到监控系统的心跳，新的告警可能无法送达：请检查 Prometheus 和 Alertmanager。",
+    never_heard="从未收到监控系统的心跳，告警可能无法送达：请检查 Prometheus 和 Alertmanager。",
     arrived="新通知：{count} 条",
     only_name="仅显示告警 {name}",
     clear="显示全部",
@@ -139,6 +159,11 @@ CHINESE = Words(
     still_firing="尚未结束",
     source="在 Prometheus 中查看表达式",
     runbook="处理手册",
+    runbooks="处理手册",
+    no_runbook="没有名为 {name} 的处理手册。现有的手册：",
+    no_runbooks="没有处理手册：ALERT_INBOX_RUNBOOKS 未指向含有手册的目录。",
+    runbook_untranslated="这份处理手册尚无中文版。",
+    dashboard="仪表盘",
     silence="静默",
     older="更早的通知",
     newest="回到最新",
@@ -154,8 +179,9 @@ CHINESE = Words(
     severities={"critical": "严重", "warning": "警告", "info": "提示"},
 )
 
-_LANGUAGES = {words.tag: words for words in (ENGLISH, CHINESE)}
-ANNOTATION_ENDINGS = tuple(words.annotation_ending for words in _LANGUAGES.values())
+WORDS = (ENGLISH, CHINESE)
+_LANGUAGES = {words.tag: words for words in WORDS}
+ANNOTATION_ENDINGS = tuple(words.annotation_ending for words in WORDS)
 
 
 def choose_words(accepted: LanguageAccept) -> Words:

@@ -9,12 +9,13 @@ from prometheus_client.registry import Collector
 
 from alert_inbox.errors import StoreError
 from alert_inbox.payload import STATUSES
+from alert_inbox.watchdog import WatchdogState
 
 
 class Metrics:
     """The inbox's metrics, in a registry of their own."""
 
-    def __init__(self, count_stored: Callable[[], int]) -> None:
+    def __init__(self, count_stored: Callable[[], int], watchdog: Callable[[], WatchdogState]) -> None:
         self._registry = CollectorRegistry()
         self.notifications = Counter(
             "alert_inbox_notifications",
@@ -34,6 +35,7 @@ class Metrics:
         for reason in ("invalid", "store"):
             self.refused.labels(reason)
         self._registry.register(_StoredCollector(count_stored))
+        self._registry.register(_WatchdogCollector(watchdog))
 
     def render(self, accept: str) -> tuple[bytes, str]:
         """Return the metrics in the format that the Accept header asks for, and its content type."""
@@ -53,3 +55,21 @@ class _StoredCollector(Collector):
         except StoreError:
             return
         yield family
+
+
+class _WatchdogCollector(Collector):
+    def __init__(self, watchdog: Callable[[], WatchdogState]) -> None:
+        self._watchdog = watchdog
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        state = self._watchdog()
+        yield GaugeMetricFamily(
+            "alert_inbox_watchdog_silent", "1 if the watchdog has stayed away for too long, else 0.", state.silent
+        )
+        # Absent before the first time.
+        if state.heard_at is not None:
+            yield GaugeMetricFamily(
+                "alert_inbox_watchdog_heard_timestamp_seconds",
+                "When the watchdog was heard last, in Unix time.",
+                state.heard_at.timestamp(),
+            )

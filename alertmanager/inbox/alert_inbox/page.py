@@ -9,7 +9,7 @@ from alert_inbox.payload import Document, parse_time
 from alert_inbox.store import Stored
 
 # The page shows these in places of their own, so the lists of labels and annotations leave them out.
-_OWN_PLACE = frozenset({"alertname", "severity", "runbook", "runbook_url"})
+_OWN_PLACE = frozenset({"alertname", "severity", "runbook", "runbook_url", "dashboard_url"})
 _TRANSLATED = ("summary", "description")
 
 
@@ -71,7 +71,7 @@ def view(stored: Stored, words: Words, alertmanager_url: str) -> NotificationVie
     return NotificationView(
         id=stored.id,
         firing=notification.status == "firing",
-        received=_moment(stored.received_at),
+        received=moment_of(stored.received_at),
         receiver=notification.receiver,
         group=sorted((notification.document.get("groupLabels") or {}).items()),
         count_text=_count(alerts, words),
@@ -97,6 +97,7 @@ def _alert(alert: Document, words: Words, alertmanager_url: str) -> AlertView:
     severity = labels.get("severity", "")
     links = [
         _link(words.runbook, annotations.get("runbook_url") or annotations.get("runbook", "")),
+        _link(words.dashboard, annotations.get("dashboard_url", "")),
         _link(words.source, alert.get("generatorURL") or ""),
         _link(words.silence, silence_link(alertmanager_url, labels) if firing else ""),
     ]
@@ -109,8 +110,8 @@ def _alert(alert: Document, words: Words, alertmanager_url: str) -> AlertView:
         description=_in_language(annotations, "description", words),
         labels=_rest(labels),
         annotations=_rest(annotations),
-        started=_moment(started),
-        ended=_moment(ended) if ended else None,
+        started=moment_of(started),
+        ended=moment_of(ended) if ended else None,
         lasted=_duration(ended - started, words) if ended else "",
         links=[link for link in links if link.address],
     )
@@ -130,7 +131,8 @@ def _link(label: str, address: str) -> Link:
     return Link(label, address, is_web_link(address))
 
 
-def _moment(moment: datetime) -> Moment:
+def moment_of(moment: datetime) -> Moment:
+    """Return a time for the page."""
     utc = moment.astimezone(UTC)
     return Moment(iso=utc.isoformat(timespec="milliseconds"), text=f"{utc:%Y-%m-%d %H:%M:%S}")
 

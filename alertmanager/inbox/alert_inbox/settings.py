@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from alert_inbox.errors import SettingsError
@@ -13,6 +14,10 @@ PORT = 5001
 _DEFAULT_MAX_NOTIFICATIONS = 10_000
 _LARGEST_MAX_NOTIFICATIONS = 1_000_000
 
+# Alertmanager sends the watchdog every minute, so this is one time missed.
+_DEFAULT_SILENCE_SECONDS = 120
+_LARGEST_SILENCE_SECONDS = 86_400
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -22,6 +27,10 @@ class Settings:
     max_notifications: int
     alertmanager_url: str
     """Alertmanager's address for a browser, without a slash at the end; if empty, the page has no links to it."""
+    runbooks: Path | None
+    """The folder of the runbooks; None: there are none."""
+    silence: timedelta
+    """How long the watchdog may stay away before monitoring counts as silent."""
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -32,8 +41,16 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     """
     return Settings(
         database=_database(environ.get("ALERT_INBOX_DATABASE") or "/data/inbox.sqlite3"),
-        max_notifications=_max_notifications(environ.get("ALERT_INBOX_MAX_NOTIFICATIONS") or ""),
+        max_notifications=_whole_number(
+            environ, "ALERT_INBOX_MAX_NOTIFICATIONS", _DEFAULT_MAX_NOTIFICATIONS, _LARGEST_MAX_NOTIFICATIONS
+        ),
         alertmanager_url=_alertmanager_url(environ.get("ALERT_INBOX_ALERTMANAGER_URL") or ""),
+        runbooks=_runbooks(environ.get("ALERT_INBOX_RUNBOOKS") or ""),
+        silence=timedelta(
+            seconds=_whole_number(
+                environ, "ALERT_INBOX_SILENCE_SECONDS", _DEFAULT_SILENCE_SECONDS, _LARGEST_SILENCE_SECONDS
+            )
+        ),
     )
 
 
@@ -50,15 +67,21 @@ def _database(value: str) -> Path:
     return path
 
 
-def _max_notifications(value: str) -> int:
-    if not value:
-        return _DEFAULT_MAX_NOTIFICATIONS
+def _whole_number(environ: Mapping[str, str], name: str, default: int, largest: int) -> int:
+    value = environ.get(name) or str(default)
     # isascii: int() would take digits of other scripts, which nobody means here.
-    if value.isascii() and value.isdigit() and 1 <= int(value[:20]) <= _LARGEST_MAX_NOTIFICATIONS:
+    if value.isascii() and value.isdigit() and 1 <= int(value[:20]) <= largest:
         return int(value)
-    raise SettingsError(
-        f"ALERT_INBOX_MAX_NOTIFICATIONS is {value!r}; give a whole number from 1 to {_LARGEST_MAX_NOTIFICATIONS}"
-    )
+    raise SettingsError(f"{name} is {value!r}; give a whole number from 1 to {largest}")
+
+
+def _runbooks(value: str) -> Path | None:
+    if not value:
+        return None
+    path = Path(value)
+    if not path.is_dir():
+        raise SettingsError(f"ALERT_INBOX_RUNBOOKS is {value!r}, which is no folder; create or mount it")
+    return path
 
 
 def _alertmanager_url(value: str) -> str:

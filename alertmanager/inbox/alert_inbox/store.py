@@ -50,6 +50,10 @@ CREATE TABLE alert_names (
 ) WITHOUT ROWID;
 CREATE INDEX alert_names_notification_id ON alert_names (notification_id);
 """
+# Added later. An older inbox passes over it, so the layout keeps its number, and going back to that inbox works.
+_WATCHDOG: Final = """
+CREATE TABLE IF NOT EXISTS watchdog (id INTEGER PRIMARY KEY CHECK (id = 1), heard_at TEXT NOT NULL)
+"""
 
 # Advice for an error, by the beginning of SQLite's name for it.
 _ADVICE: Final = {
@@ -115,6 +119,7 @@ class Store:
                 for statement in _SCHEMA.split(";"):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+            connection.execute(_WATCHDOG)
             self._prune(connection)
             connection.execute("COMMIT")
 
@@ -201,6 +206,17 @@ class Store:
         with self._connect("rw") as connection:
             stored: int = connection.execute("SELECT count(*) FROM notifications").fetchone()[0]
             return stored
+
+    def watchdog_heard_at(self) -> datetime | None:
+        """Return when the watchdog was heard last, in UTC; None: never."""
+        with self._connect("rw") as connection:
+            row = connection.execute("SELECT heard_at FROM watchdog").fetchone()
+            return datetime.fromisoformat(row[0]) if row else None
+
+    def set_watchdog_heard_at(self, moment: datetime) -> None:
+        """Store when the watchdog was heard, in UTC, in place of the time before."""
+        with self._connect("rw") as connection:
+            connection.execute("INSERT OR REPLACE INTO watchdog (id, heard_at) VALUES (1, ?)", (moment.isoformat(),))
 
     def _prune(self, connection: sqlite3.Connection) -> None:
         connection.execute(

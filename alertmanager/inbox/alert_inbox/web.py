@@ -9,11 +9,14 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from alert_inbox import payload
 from alert_inbox.errors import InvalidPayload, InvalidQuery, PayloadTooLarge, RequestError, StoreError
-from alert_inbox.language import choose_words
+from alert_inbox.language import Words, choose_words
 from alert_inbox.metrics import Metrics
-from alert_inbox.page import view
+from alert_inbox.page import moment_of, view
+from alert_inbox.payload import Notification
+from alert_inbox.runbooks import Runbooks
 from alert_inbox.settings import Settings
 from alert_inbox.store import Query, Store, Stored
+from alert_inbox.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
@@ -51,24 +54,13 @@ def create_app(settings: Settings) -> Flask:
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     store = Store(settings.database, settings.max_notifications)
     store.open()
-    metrics = Metrics(store.count)
+    watchdog = Watchdog(store, settings.silence)
+    runbooks = Runbooks(settings.runbooks)
+    metrics = Metrics(store.count, watchdog.state)
 
     @app.post("/alerts")
     def receive() -> Response:
-        body = b""
-        try:
-            body = _body()
-            if request.mimetype != "application/json":
-                # A page of another site can make a browser post any type but this one without asking us first.
-                raise InvalidPayload(
-                    f"the content type is {request.mimetype!r}; send application/json", "invalid_content_type"
-                )
-            notification = payload.parse(body)
-        except RequestError as error:
-            metrics.refused.labels("invalid").inc()
-            excerpt = body[:_LOGGED_BODY].decode("utf-8", "replace")
-            log.warning("refused a notification of %d bytes: %s; body: %r", len(body), error, excerpt)
-            raise
+        notification = _notification(metrics)
         try:
             stored, is_new = store.add(notification)
         except StoreError as error:
@@ -87,6 +79,14 @@ def create_app(settings: Settings) -> Flask:
         )
         return jsonify(id=stored.id, stored=is_new)
 
+    @app.post("/watchdog")
+    def hear() -> Response:
+        # Alertmanager may also tell its end, which is no sign of life.
+        heard = _notification(metrics).status == "firing"
+        if heard:
+            watchdog.hear()
+        return jsonify(heard=heard)
+
     @app.get("/api/notifications")
     def notifications() -> Response:
         found = store.find(_query(DEFAULT_LIMIT, "limit", "alertname", "status", "before"))
@@ -99,21 +99,32 @@ def create_app(settings: Settings) -> Flask:
         query = _query(PAGE_LIMIT, "alertname", "status", "before")
         words = choose_words(request.accept_languages)
         found = store.find(query)
-        response = make_response(
-            render_template(
-                "page.html",
-                words=words,
-                query=query,
-                settings=settings,
-                stored=store.count(),
-                notifications=[view(stored, words, settings.alertmanager_url) for stored in found.notifications],
-                next_before=found.next_before,
-            )
+        state = watchdog.state()
+        return _page(
+            "page.html",
+            words,
+            query=query,
+            settings=settings,
+            stored=store.count(),
+            silent=state.silent,
+            heard=moment_of(state.heard_at) if state.heard_at else None,
+            notifications=[view(stored, words, settings.alertmanager_url) for stored in found.notifications],
+            next_before=found.next_before,
         )
-        response.headers["Content-Language"] = words.tag
-        response.headers["Vary"] = "Accept-Language"
-        response.headers["Cache-Control"] = "no-store"
-        return response
+
+    @app.get("/runbooks/")
+    def list_runbooks() -> Response:
+        return _page("runbooks.html", choose_words(request.accept_languages), names=runbooks.names)
+
+    @app.get("/runbooks/<name>")
+    def show_runbook(name: str) -> Response:
+        words = choose_words(request.accept_languages)
+        runbook = runbooks.find(name, words)
+        if runbook is None:
+            response = _page("runbooks.html", words, names=runbooks.names, missing=name)
+            response.status_code = HTTPStatus.NOT_FOUND
+            return response
+        return _page("runbook.html", words, runbook=runbook)
 
     @app.get("/healthz")
     def health() -> Response:
@@ -153,6 +164,33 @@ def _answer_errors(app: Flask) -> None:
             if name.lower() not in ("content-type", "content-length"):
                 response.headers[name] = value
         return response
+
+
+def _page(template: str, words: Words, **shown: Any) -> Response:
+    """Return a page in the reader's language; nothing keeps it, because the next one may be another."""
+    response = make_response(render_template(template, words=words, **shown))
+    response.headers["Content-Language"] = words.tag
+    response.headers["Vary"] = "Accept-Language"
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _notification(metrics: Metrics) -> Notification:
+    """Return the notification in the request's body; one that is refused is counted and logged."""
+    body = b""
+    try:
+        body = _body()
+        if request.mimetype != "application/json":
+            # A page of another site can make a browser post any type but this one without asking us first.
+            raise InvalidPayload(
+                f"the content type is {request.mimetype!r}; send application/json", "invalid_content_type"
+            )
+        return payload.parse(body)
+    except RequestError as error:
+        metrics.refused.labels("invalid").inc()
+        excerpt = body[:_LOGGED_BODY].decode("utf-8", "replace")
+        log.warning("refused a notification of %d bytes: %s; body: %r", len(body), error, excerpt)
+        raise
 
 
 def _body() -> bytes:

@@ -78,6 +78,7 @@ def test_an_alert_is_shown_with_all_that_a_person_on_call_needs(stopped_inbox: R
         "description": "More than 2 s.",
         "summary_zh": "embedding 变慢",
         "runbook_url": "https://example.com/runbook",
+        "dashboard_url": "https://example.com/dashboard",
         "owner": "search team",
     }
     inbox.post(notification(alert(annotations=annotations), truncatedAlerts=7))
@@ -102,6 +103,7 @@ def test_an_alert_is_shown_with_all_that_a_person_on_call_needs(stopped_inbox: R
     links = shown.all("a", "href")
     assert "http://127.0.0.1:9091/graph?g0.expr=up" in links
     assert "https://example.com/runbook" in links
+    assert "https://example.com/dashboard" in links
     assert "http://127.0.0.1:9093/" in links
     assert silence_link("http://127.0.0.1:9093", alert()["labels"]) in links
     assert "2026-03-04T05:06:07.123+00:00" in shown.all("time", "datetime")
@@ -202,7 +204,7 @@ def test_only_web_addresses_become_links(inbox: RunningInbox, address: str) -> N
     inbox.post(notification(alert(generatorURL=address, annotations={"runbook_url": address})))
     shown = page(inbox)
     for href in shown.all("a", "href"):
-        assert href.startswith(("/?", "/#")) or href == "/"
+        assert href.startswith(("/?", "/#")) or href in ("/", "/runbooks/")
     # Shown all the same: a person can read where it was meant to lead.
     assert address.strip() in shown.text
 

@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def fails_to_start(*arguments: str, **environment: str) -> tuple[int, str]:
 def test_the_defaults_are_those_of_the_container() -> None:
     # Any existing folder will do for the database here; the container's own is /data.
     settings = read_settings({"ALERT_INBOX_DATABASE": "/inbox.sqlite3", "ALERT_INBOX_MAX_NOTIFICATIONS": ""})
-    assert settings == Settings(Path("/inbox.sqlite3"), 10_000, "")
+    assert settings == Settings(Path("/inbox.sqlite3"), 10_000, "", runbooks=None, silence=timedelta(minutes=2))
 
 
 @pytest.mark.parametrize(
@@ -45,6 +46,8 @@ def test_the_defaults_are_those_of_the_container() -> None:
         ("MAX_NOTIFICATIONS", "0", "give a whole number from 1 to 1000000"),
         ("MAX_NOTIFICATIONS", "many", "'many'; give a whole number"),
         ("MAX_NOTIFICATIONS", "9" * 5000, "give a whole number"),
+        ("SILENCE_SECONDS", "0", "give a whole number from 1 to 86400"),
+        ("RUNBOOKS", "/nowhere/at/all", "which is no folder; create or mount it"),
         ("ALERTMANAGER_URL", "alertmanager:9093", "for example http://127.0.0.1:9093"),
         ("ALERTMANAGER_URL", "javascript:alert(1)", "give the address a browser uses"),
     ],

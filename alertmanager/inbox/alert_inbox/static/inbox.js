@@ -91,6 +91,13 @@ function merge(fresh) {
   return added;
 }
 
+// Only when it changes: a screen reader reads an alarm whenever it appears.
+function takeOver(id, fresh) {
+  if (!byId(id).isEqualNode(fresh.getElementById(id))) {
+    byId(id).replaceWith(fresh.getElementById(id));
+  }
+}
+
 function announce(added) {
   if (!added) {
     return;
@@ -111,6 +118,7 @@ async function refresh() {
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     localise(fresh);
     const added = merge(fresh);
+    takeOver("silent", fresh);
     byId("stored").textContent = fresh.getElementById("stored").textContent;
     announce(added);
     lastAnswer = new Date();
