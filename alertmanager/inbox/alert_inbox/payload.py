@@ -10,6 +10,8 @@ from alert_inbox.errors import InvalidPayload
 
 VERSION = "4"
 STATUSES = ("firing", "resolved")
+# Alertmanager's word for the reason of a reminder.
+_REPEATED = "repeat interval elapsed"
 
 Document = dict[str, Any]
 T = TypeVar("T")
@@ -59,6 +61,19 @@ class Notification:
         """Every alert name that occurs."""
         return {alert["labels"].get("alertname", "") for alert in self.alerts}
 
+    @property
+    def is_reminder(self) -> bool:
+        """Whether Alertmanager says on purpose what it has said before (`repeat_interval`)."""
+        return self.document.get("notification_reason") == _REPEATED
+
+    def identity(self) -> str:
+        """Return what this notification tells, in one canonical form: two that tell the same are equal.
+
+        The texts of alerts are left out, because a figure in them changes from one delivery to the next.
+        """
+        told = sorted(json.dumps([a["labels"], a["status"], a["startsAt"]], sort_keys=True) for a in self.alerts)
+        return json.dumps([self.receiver, self.truncated_alerts, told])
+
     def to_json(self) -> str:
         """Return the document in one canonical form: equal documents give equal texts."""
         return json.dumps(self.document, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
@@ -84,6 +99,7 @@ def parse(body: bytes) -> Notification:
     for name in ("groupLabels", "commonLabels", "commonAnnotations"):
         _texts(document, "", name)
     _optional(document, "", "externalURL", str)
+    _optional(document, "", "notification_reason", str)
     truncated = _optional(document, "", "truncatedAlerts", int)
     if truncated is not None and not 0 <= truncated < 2**63:
         raise InvalidPayload(f"truncatedAlerts must be a count of alerts, got {_shown(truncated)}")

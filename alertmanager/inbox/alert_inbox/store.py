@@ -17,12 +17,15 @@ from alert_inbox.payload import Notification
 
 log = logging.getLogger(__name__)
 
-# Alertmanager sends a notification again when our answer got lost (a crash after the commit, a cut
-# connection), and its payload has no id. It tries again within about a second, and until we are back.
-# On purpose a group says the same thing again no sooner than its group_interval (alertmanager.yml: longer
-# than this window). So within ten seconds a payload equal to the latest of its group is that retry; later
-# it is a reminder, which people must see. Comparing with the latest alone keeps firing, resolved, firing
-# as three.
+# Alertmanager tells the same thing again when our answer got lost (a crash after the commit, a cut connection), within
+# about a second and until we are back; and when it was killed before it had written down that it has told: then once
+# Prometheus has sent the alerts anew, a minute later or whenever it is started again. Neither is news, and no payload
+# has an id. So one that tells what the latest of its group told is a repetition, unless Alertmanager calls it a
+# reminder, which people must see. Comparing with the latest alone keeps firing, resolved, firing as three.
+# An Alertmanager before 0.33 doesn't give its reason: there too, nothing is a reminder sooner than the shortest
+# repeat_interval of alertmanager.yml, 1 h.
+REPEAT_WINDOW: Final = timedelta(minutes=50)
+# A reminder can be delivered twice as well; no group sends two within this time (alertmanager.yml: group_interval).
 RETRY_WINDOW: Final = timedelta(seconds=10)
 
 # How long a statement waits for another program that holds the file (a backup), in seconds.
@@ -145,10 +148,11 @@ class Store:
         """Store a notification; it is on the disk when this returns.
 
         Returns:
-            The stored notification, and whether it is new: False for a retry of the group's latest one.
+            The stored notification, and whether it is new: False if it repeats the group's latest one.
         """
         payload = notification.to_json()
-        digest = hashlib.sha256(payload.encode()).digest()
+        digest = hashlib.sha256(notification.identity().encode()).digest()
+        window = RETRY_WINDOW if notification.is_reminder else REPEAT_WINDOW
         with self._connect("rw") as connection:
             connection.execute("BEGIN IMMEDIATE")
             # After the wait for the lock: times are in the order of the ids.
@@ -160,7 +164,7 @@ class Store:
             if latest is not None and latest[2] == digest:
                 received_at = datetime.fromisoformat(latest[1])
                 # A clock that was set back gives a negative age: then rather show it twice.
-                if timedelta(0) <= now - received_at < RETRY_WINDOW:
+                if timedelta(0) <= now - received_at < window:
                     return Stored(latest[0], received_at, notification), False
             cursor = connection.execute(
                 "INSERT INTO notifications (received_at, status, group_key, digest, payload) VALUES (?, ?, ?, ?, ?)",

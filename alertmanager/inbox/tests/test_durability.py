@@ -45,15 +45,37 @@ def test_a_delivery_that_is_repeated_after_a_crash_is_stored_once(inbox: Running
     assert inbox.post(notification()).json() == {"id": 1, "stored": False}
 
 
-@pytest.mark.parametrize(("age", "is_new"), [(9, False), (11, True), (-60, True)])
-def test_an_equal_notification_is_a_reminder_once_the_retry_window_is_over(
-    inbox: RunningInbox, age: int, is_new: bool
+@pytest.mark.parametrize(
+    ("reason", "age", "is_new"),
+    [
+        # A reminder, and its second delivery.
+        ("repeat interval elapsed", 11, True),
+        ("repeat interval elapsed", 9, False),
+        # An Alertmanager that was killed knows nothing of what it has told, and may be away for long.
+        ("first notification", 49 * 60, False),
+        ("all alerts resolved", 49 * 60, False),
+        # One before 0.33, which gives no reason.
+        (None, 49 * 60, False),
+        (None, 51 * 60, True),
+        # The clock was set back.
+        ("first notification", -60, True),
+    ],
+)
+def test_what_a_group_has_told_is_news_again_only_as_a_reminder(
+    inbox: RunningInbox, reason: str | None, age: int, is_new: bool
 ) -> None:
     inbox.post(notification())
     received_at = datetime.now(UTC) - timedelta(seconds=age)
     with closing(sqlite3.connect(inbox.database)) as connection, connection:
         connection.execute("UPDATE notifications SET received_at = ?", (received_at.isoformat(),))
-    assert inbox.post(notification()).json()["stored"] is is_new
+    assert inbox.post(notification(notification_reason=reason)).json()["stored"] is is_new
+
+
+def test_a_figure_in_a_text_that_has_changed_is_no_news_and_a_new_beginning_is(inbox: RunningInbox) -> None:
+    assert inbox.post(notification(alert(annotations={"summary": "P95 is 2.1 s"}))).json()["stored"]
+    assert not inbox.post(notification(alert(annotations={"summary": "P95 is 2.4 s"}))).json()["stored"]
+    assert inbox.post(notification(alert(startsAt="2026-03-04T06:00:00Z"))).json()["stored"]
+    assert inbox.post(notification(alert(labels={"alertname": "GTE_TaskLatencyHigh"}))).json()["stored"]
 
 
 def test_a_worker_that_is_killed_is_replaced(inbox: RunningInbox) -> None:
@@ -107,7 +129,7 @@ def test_the_oldest_go_when_the_bound_is_reached(stopped_inbox: RunningInbox) ->
 def test_an_answer_is_cut_before_it_outgrows_the_memory_and_says_so(inbox: RunningInbox) -> None:
     for number in range(6):
         long = {"description": f"{number}" * 300_000}
-        assert inbox.post(notification(alert(annotations=long))).status == 200
+        assert inbox.post(notification(alert(f"N{number}", annotations=long))).status == 200
     first = inbox.get("/api/notifications?limit=10").json()
     assert [stored["id"] for stored in first["notifications"]] == [6, 5, 4]
     rest = inbox.get(f"/api/notifications?limit=10&before={first['next_before']}").json()
