@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -60,10 +60,21 @@ needs_engine = pytest.mark.skipif(not engine_answers(), reason="no Docker engine
 
 
 @functools.cache
+def _services() -> dict[str, Any]:
+    services: dict[str, Any] = json.loads(docker("compose", "config", "--format", "json"))["services"]
+    return services
+
+
 def image_of(service: str) -> str:
     """The image that compose.yaml gives a service."""
-    image: str = json.loads(docker("compose", "config", "--format", "json"))["services"][service]["image"]
+    image: str = _services()[service]["image"]
     return image
+
+
+def command_of(service: str) -> list[str]:
+    """The command that compose.yaml gives a service."""
+    command: list[str] = _services()[service]["command"]
+    return command
 
 
 def unique(what: str) -> str:

@@ -29,7 +29,7 @@ def alert_name(run: Run) -> str:
 def post_alert(alertmanager: Service, run: Run, ends: datetime) -> None:
     """Tell Alertmanager of the alert of this run."""
     alert = {
-        "labels": {"alertname": alert_name(run), "severity": "info", "source": "smoke-test"},
+        "labels": {"alertname": alert_name(run), "severity": "warning", "source": "smoke-test"},
         "annotations": {"summary": SUMMARY},
         # Without a beginning Alertmanager takes the end for it, which lies in the future.
         "startsAt": datetime.fromtimestamp(run.began, UTC).isoformat(),
@@ -98,7 +98,7 @@ def test_gets_an_alert_that_is_posted_to_alertmanager(
     alert = deadline.until(lambda: notified(alert_inbox, run, "firing"))
     summary, severity = alert["annotations"]["summary"], alert["labels"]["severity"]
     assert summary == SUMMARY, f"the alert's summary came as {summary!r} instead of {SUMMARY!r}"
-    assert severity == "info", f"the alert's severity came as {severity!r} instead of 'info'"
+    assert severity == "warning", f"the alert's severity came as {severity!r} instead of 'warning'"
     begins = datetime.fromisoformat(alert["startsAt"])
     assert begins <= datetime.now(UTC), f"the alert begins at {begins}, which is in the future"
     # Ended at once: nobody should be troubled longer, and group_interval passes while other checks are made.
