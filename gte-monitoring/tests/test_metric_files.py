@@ -15,6 +15,7 @@ from gte_monitoring.exposition.slot_collector import SlotCollector
 from gte_monitoring.processes.worker_starts import read_worker_starts
 from gte_monitoring.recording.metric_files import DamagedFileError, read_metric_file
 from gte_monitoring.recording.recorder import MONITOR_PREFIX
+from gte_monitoring.recording.request_series import LABELS, REQUESTS
 
 FIRST_ENTRY = 8
 
@@ -123,6 +124,27 @@ def test_a_damaged_file_is_set_aside_and_counted_and_the_sum_stays(
     # A new worker in the slot begins with an empty file, and counts on top of what there was.
     write(path, one=10.0)
     assert samples(collector) == {"one_total": 16.0, "two_total": 2.0}
+
+
+def test_requests_that_an_earlier_version_counted_in_wider_buckets_stay_in_the_sum(tmp_path: Path) -> None:
+    bounds = ("0.005", "0.01", "0.025", "0.05", "0.075", "0.1", "0.2", "0.25", "0.5", "0.75", "1.0", "2.0", "2.5",
+              "5.0", "7.5", "10.0", "30.0", "+Inf")  # fmt: skip
+    labels = dict.fromkeys(LABELS, "") | {"task_type": "qa", "status": "success"}
+    file = MmapedDict(str(tmp_path / "counter_0.db"))  # type: ignore[no-untyped-call]
+    # And one that this version has counted, between two bounds of the earlier one.
+    for le in (*bounds, "1.5"):
+        key = mmap_key("gte_cell_requests", REQUESTS, [*LABELS, "le"], [*labels.values(), le], "Some help.")  # type: ignore[no-untyped-call]
+        file.write_value(key, 1.0, 0.0)  # type: ignore[no-untyped-call]
+    file.close()  # type: ignore[no-untyped-call]
+    families = {family.name: family.samples for family in SlotCollector(tmp_path, alone=True).collect()}
+    counts = {each.labels["le"]: each.value for each in families["gte_task_latency_seconds"] if "le" in each.labels}
+    # A request counts up to the bound it was counted under: never as quicker than it was.
+    assert counts == {
+        "0.005": 1, "0.01": 2, "0.025": 3, "0.05": 4, "0.1": 6, "0.2": 7, "0.35": 8, "0.5": 9, "0.75": 10, "1.0": 11,
+        "1.5": 12, "2.0": 13, "3.0": 14, "5.0": 15, "10.0": 17, "30.0": 18, "+Inf": 19,
+    }  # fmt: skip
+    (requests,) = (each.value for each in families["gte_task_requests"] if each.labels["status"] == "success")
+    assert requests == 19
 
 
 def test_what_a_lost_file_had_counted_is_carried_on(tmp_path: Path) -> None:
