@@ -70,6 +70,7 @@ class TaskMonitor:
         task_types: Iterable[str] = DEFAULT_TASK_TYPES,
         task_of: Callable[[Request], object] | None = task_in_body,
         outcome_of: Callable[[Response], Outcome | None] | None = None,
+        leave_out: Callable[[Request], bool] | None = None,
     ) -> None:
         """Measure `app`.
 
@@ -88,12 +89,15 @@ class TaskMonitor:
             task_of: says which task a request is; None if the app will say it by `task_is`.
             outcome_of: says from the response how a task ended; where it gives None, the HTTP status does: under 400
                 `success`, under 500 `invalid`, else `error`.
+            leave_out: says of a request that arrives whether it is left out: nothing of it is recorded, and
+                `on_counted` isn't called for it.
         """
         app.extensions[_EXTENSION] = self
         self._task_rules = {"/predict": ""} if task_rules is None else dict(task_rules)
         self._on_counted = on_counted
         self._task_of = task_of
         self._outcome_of = outcome_of
+        self._leave_out = leave_out
         self._logged: set[str] = set()
         self._shown = recorder is None and metrics_directory() is None
         if self._shown:
@@ -148,6 +152,7 @@ class TaskMonitor:
                 _METRICS_PATH,
             )
         measured = RequestInFlight(begun, rule in self._task_rules and request.method == "POST")
+        measured.left_out = bool(self._leave_out and self._call(self._leave_out, request))
         request.environ[_REQUEST_IN_FLIGHT] = measured
         if not measured.is_task:
             return
@@ -159,7 +164,7 @@ class TaskMonitor:
     def _finish(self, sender: Flask, response: Response | None) -> None:
         request = _request()
         measured = request.environ.get(_REQUEST_IN_FLIGHT)
-        if measured and not measured.done:
+        if measured and not measured.done and not measured.left_out:
             outcome = self._call(self._outcome_of, response) if self._outcome_of and response is not None else None
             self._count(request, measured, 500 if response is None else response.status_code, outcome)
 
@@ -207,6 +212,8 @@ class TaskMonitor:
     def _name(self, measured: RequestInFlight, task_type: object) -> None:
         self._leave(measured)
         measured.task_type = self.recorder.task_label(task_type)
+        if measured.left_out:
+            return
         self.recorder.task_started(measured.task_type)
         measured.active = True
 
@@ -216,7 +223,10 @@ class TaskMonitor:
             measured.active = False
 
     def _note_exception(self, sender: Flask, exception: BaseException) -> None:
-        self.recorder.http_exception(request.method)
+        request = _request()
+        measured = request.environ.get(_REQUEST_IN_FLIGHT)
+        if not measured or not measured.left_out:
+            self.recorder.http_exception(request.method)
 
 
 def request_in_flight() -> RequestInFlight:

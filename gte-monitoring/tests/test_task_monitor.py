@@ -9,7 +9,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from flask import Flask, Response
+from flask import Flask, Request, Response
 
 from gte_monitoring import FinishedRequest, Outcome, Recorder, TaskMonitor, request_in_flight
 from gte_monitoring.exposition.request_families import request_families
@@ -158,6 +158,71 @@ def test_a_request_that_can_not_be_recorded_leaves_the_gauge_and_is_answered(cap
     assert "a request was not counted: a defect of the recorder" in caplog.text
     active = watched.monitor.recorder.metric("gte_active_requests")
     assert {sample.value for family in active.collect() for sample in family.samples} == {0.0}
+
+
+class LeavingOut:
+    """An app that leaves out requests with a certain header, and what its monitor records, tells and is asked.
+
+    Attributes:
+        seen: task and value of gte_active_requests while a request was handled.
+    """
+
+    def __init__(self, fail: bool = False) -> None:
+        self.app, self.recorder = Flask("leaving out"), Recorder()
+        self.told: list[FinishedRequest] = []
+        self.seen: list[tuple[str, float]] = []
+
+        def leave_out(sent: Request) -> bool:
+            if fail:
+                raise LookupError("a defect of the callback")
+            return "X-Leave-Out" in sent.headers
+
+        rules = {"/predict": "", "/fixed": "qa"}
+        monitor = TaskMonitor(self.app, rules, self.recorder, self.told.append, leave_out=leave_out)
+
+        @self.app.post("/predict")
+        def predict() -> str:
+            monitor.phase("inference", 0.25)
+            monitor.volume(10, 1, 40)
+            active = self.recorder.metric("gte_active_requests").collect()
+            self.seen.append((request_in_flight().task_type, sum(each.value for each in active[0].samples)))
+            return "answer"
+
+        @self.app.post("/fixed")
+        def fixed() -> str:
+            raise ValueError("a defect")
+
+
+@pytest.mark.parametrize("path", ["/predict", "/fixed", "/nowhere"])
+def test_nothing_is_recorded_or_told_of_a_request_that_is_left_out(path: str) -> None:
+    measured = LeavingOut()
+    client = measured.app.test_client()
+    before = recorded(measured.recorder)
+    answer = client.post(path, json={"task_type": "ner"}, headers={"X-Leave-Out": "1"})
+    assert answer.status_code == {"/predict": 200, "/fixed": 500, "/nowhere": 404}[path]
+    assert (measured.told, recorded(measured.recorder)) == ([], before)
+    client.post(path, json={"task_type": "ner"})
+    assert len(measured.told) == 1
+    assert recorded(measured.recorder) != before
+    # The app knows the task of either; only the second was counted as active.
+    assert measured.seen == ([("ner", 0), ("ner", 1)] if path == "/predict" else [])
+
+
+def test_a_request_is_recorded_where_it_can_not_be_said_whether_it_is_left_out(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    measured = LeavingOut(fail=True)
+    assert measured.app.test_client().post("/predict", headers={"X-Leave-Out": "1"}).text == "answer"
+    assert len(measured.told) == 1
+    assert "a defect of the callback" in caplog.text
+
+
+def recorded(recorder: Recorder) -> set[tuple[str, ...]]:
+    """Every sample but the times at which series were made."""
+    samples = [sample for family in recorder.registry.collect() for sample in family.samples]
+    return {
+        (each.name, *each.labels.values(), str(each.value)) for each in samples if not each.name.endswith("_created")
+    }
 
 
 def test_the_request_in_flight_can_be_had_while_it_is_handled() -> None:

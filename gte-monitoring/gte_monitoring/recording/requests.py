@@ -43,6 +43,7 @@ class RequestInFlight:
     Attributes:
         begun: `time.perf_counter()` at its arrival.
         is_task: whether it is counted as a task.
+        left_out: whether nothing of it is recorded.
         task_type: label value of its task.
         reason: why it has no result, "" while nothing is wrong.
         active: whether it is counted in `gte_active_requests`.
@@ -55,6 +56,7 @@ class RequestInFlight:
 
     begun: float
     is_task: bool
+    left_out: bool = False
     task_type: str = UNKNOWN_TASK
     reason: str = ""
     active: bool = False
