@@ -133,7 +133,7 @@ def test_requests_that_an_earlier_version_counted_in_wider_buckets_stay_in_the_s
     file = MmapedDict(str(tmp_path / "counter_0.db"))  # type: ignore[no-untyped-call]
     # And one that this version has counted, between two bounds of the earlier one.
     for le in (*bounds, "1.5"):
-        key = mmap_key("gte_cell_requests", REQUESTS, [*LABELS, "le"], [*labels.values(), le], "Some help.")  # type: ignore[no-untyped-call]
+        key = mmap_key("gte_cell_requests", REQUESTS, [*LABELS, "le"], [*labels.values(), le], "Some help.")
         file.write_value(key, 1.0, 0.0)  # type: ignore[no-untyped-call]
     file.close()  # type: ignore[no-untyped-call]
     families = {family.name: family.samples for family in SlotCollector(tmp_path, alone=True).collect()}

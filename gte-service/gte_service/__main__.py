@@ -60,18 +60,29 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
 
 def _exporter(settings: Settings, options: argparse.Namespace) -> int:
     from gte_monitoring.exposition.exporter import run_exporter
-    from gte_service.contract import INFERENCE_METRICS
+    from gte_service.contract import INFERENCE_METRICS, TASK_TYPES
+    from gte_service.probe_secret import read_secret
+    from gte_service.serving.limit_collector import LimitCollector
     from gte_service.serving.logs import configure
     from gte_service.serving.model_collector import ModelCollector
+    from gte_service.serving.prober import Prober
 
     configure()
-    return run_exporter(
-        settings.metrics_dir,
-        settings.metrics_port,
-        others={"supervisor": os.getppid()},
-        more=[ModelCollector(settings.run_dir, settings.computations)],
-        metrics=INFERENCE_METRICS,
-    )
+    secret = read_secret(settings.run_dir)
+    prober = Prober(settings.run_dir, settings.port, secret, settings.probe_seconds, TASK_TYPES)
+    # An exporter that no supervisor has started has no service beside it.
+    if secret and settings.probe_seconds:
+        prober.start()
+    try:
+        return run_exporter(
+            settings.metrics_dir,
+            settings.metrics_port,
+            others={"supervisor": os.getppid()},
+            more=[ModelCollector(settings.run_dir, settings.computations), prober, LimitCollector(settings)],
+            metrics=INFERENCE_METRICS,
+        )
+    finally:
+        prober.stop()
 
 
 def _prepare(settings: Settings, options: argparse.Namespace) -> int:

@@ -12,6 +12,8 @@ from gte_service.tasks.types import TASK_TYPES
 __all__ = ["CONTRACT", "INFERENCE_METRICS", "TASK_TYPES"]
 
 _BATCH_TEXTS_BOUNDS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
+_TASK = Label("task_type", TASK_TYPES)
+_LIMITED = ("cpus", "memory_bytes", "threads", "queue_texts", "batch_tokens")
 _BATCH_TOKENS_BOUNDS = (16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0)
 
 # One entry a metric: name, kind and labels; help; Chinese help; who measures it, bounds.
@@ -55,6 +57,25 @@ INFERENCE_METRICS: tuple[Metric, ...] = (
            "Size of the model download in bytes; 0 when nothing is downloaded. "
            "Alert when it exceeds the free disk space.",
            "需下载的模型总字节数；不下载时为 0。超过磁盘剩余空间时应告警。", "exporter"),
+    Metric("gte_probe_success", "gauge", (_TASK,),
+           "1 when the service answered the last question that it asked itself for a task within 10 s, otherwise 0; "
+           "it asks one every 15 s, by POST /predict. There is no series until the model has been ready once. "
+           "Alert when it stays at 0: clients get no answer either, even if none asks now.",
+           "服务向自己提出的该任务的上一个问题在 10 秒内得到结果时为 1，否则为 0；每 15 秒通过 POST /predict 提问一次。"
+           "模型首次就绪之前没有该序列。持续为 0 时应告警：客户端同样得不到结果，即使此刻没有人请求。", "exporter"),
+    Metric("gte_probe_seconds", "gauge", (_TASK,),
+           "Seconds until that question was answered, or was given up. "
+           "Alert as for gte_task_latency_seconds; it says so for a task that nobody asks, too.",
+           "上述问题从提出到得到应答或放弃的秒数。告警条件同 gte_task_latency_seconds；没有人请求的任务也有该值。",
+           "exporter"),
+    Metric("gte_limit", "gauge", (Label("resource", _LIMITED),),
+           "What this replica may use at most: CPUs; bytes of memory (the container's limit, no series where it has "
+           "none below the machine's memory); requests in flight and texts in the queue, of all workers together; "
+           "tokens of one batch. Alert when the use comes near: gte_process_proportional_memory_bytes, "
+           "gte_active_requests or gte_queue_depth, each summed.",
+           "本副本的上限：CPU 数；内存字节数（容器的限制，没有低于机器内存的限制时无此序列）；"
+           "所有工作进程合计的处理中请求数与排队文本数；一个批次的 token 数。用量接近上限时应告警："
+           "gte_process_proportional_memory_bytes、gte_active_requests、gte_queue_depth 各自求和后比较。", "exporter"),
 )
 # fmt: on
 """What only a service that computes a model has."""

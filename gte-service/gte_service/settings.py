@@ -47,6 +47,7 @@ class Settings:
         queue_texts: texts that may wait in a worker; more are refused at once.
         deadline_seconds: longest time a request may take.
         hang_seconds: a computation that takes longer is taken to hang, and its worker is replaced.
+        probe_seconds: how often the service asks itself a question of each task; 0 is never.
         max_body_bytes: longest request body in bytes.
         max_texts: most texts in one request.
         api_keys: keys that clients may use; none means that no key is required. Not part of the repr.
@@ -74,6 +75,7 @@ class Settings:
     queue_texts: int
     deadline_seconds: int
     hang_seconds: int
+    probe_seconds: int
     max_body_bytes: int
     max_texts: int
     api_keys: tuple[str, ...] = field(repr=False)
@@ -143,6 +145,8 @@ def read_settings(environ: Mapping[str, str] = os.environ, cpus: float | None = 
         queue_texts=_integer(given, "GTE_QUEUE_TEXTS", 96, 1, 1 << 20),
         deadline_seconds=_integer(given, "GTE_DEADLINE_SECONDS", 30, 1, 3600),
         hang_seconds=_integer(given, "GTE_HANG_SECONDS", 60, 1, 3600),
+        # The alerts on gte_probe_success are made for 15.
+        probe_seconds=_integer(given, "GTE_PROBE_SECONDS", 15, 0, 3600),
         max_body_bytes=_integer(given, "GTE_MAX_BODY_BYTES", 1 << 20, 1 << 10, 1 << 30),
         max_texts=_integer(given, "GTE_MAX_TEXTS", 256, 1, 100_000),
         api_keys=_read_keys(given),

@@ -105,6 +105,8 @@ class Service:
             "GTE_LISTEN_PORT": str(self.port),
             "GTE_METRICS_LISTEN_PORT": str(self.metrics_port),
             "GTE_TORCH_THREADS": "1",
+            # Only where a test wants it: the service's own questions would share batches with the test's.
+            "GTE_PROBE_SECONDS": "0",
         }
         environ |= self.environ
         with self.log.open("ab") as log:

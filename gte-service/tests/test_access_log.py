@@ -133,7 +133,7 @@ def listed(service: Service) -> Counter[tuple[str, ...]]:
 def test_the_lines_of_a_busy_run_add_up_to_the_counters(new_service: Callable[..., Service]) -> None:
     service = new_service(
         GTE_WORKERS="2", GTE_QUEUE_TEXTS="8", GTE_BATCH_TOKENS="32", GTE_DEADLINE_SECONDS="1", GTE_MAX_TEXTS="9000",
-        GTE_MAX_BODY_BYTES="3000000",
+        GTE_MAX_BODY_BYTES="3000000", GTE_PROBE_SECONDS="1",
     )  # fmt: skip
     # Before the model is ready, too.
     wait_for(lambda: service.readiness()["status"] != "unreachable", "the port")

@@ -1,4 +1,7 @@
-"""Whatever happens to workers, every request that was answered is counted, once, and alike in all metrics."""
+"""Whatever happens to workers, every request that was answered is counted, once, and alike in all metrics.
+
+Meanwhile the service asks itself questions, which are not counted.
+"""
 
 from __future__ import annotations
 
@@ -89,7 +92,7 @@ class Clients:
 def start(new_service: Callable[..., Service], tmp_path: Path, **environ: str) -> Service:
     """A ready service with four workers whose access log goes into a file."""
     log = os.open(tmp_path / "access.log", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
-    service = new_service(stdout=log, GTE_WORKERS="4", **environ)
+    service = new_service(stdout=log, GTE_WORKERS="4", GTE_PROBE_SECONDS="1", **environ)
     os.close(log)
     service.wait_until("ready")
     wait_for(lambda: len(holders(service)) == 4, "four workers")
@@ -212,7 +215,7 @@ def test_the_answers_of_a_reload_and_of_recycling_all_arrive(
 def test_counts_go_on_when_the_whole_service_was_ended_and_is_started_again(
     new_service: Callable[..., Service], how: signal.Signals
 ) -> None:
-    service = new_service(GTE_WORKERS="2")
+    service = new_service(GTE_WORKERS="2", GTE_PROBE_SECONDS="1")
     service.wait_until("ready")
     for _ in range(20):
         assert service.predict("embedding", "天气").status == 200

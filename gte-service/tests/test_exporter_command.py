@@ -42,3 +42,5 @@ def test_a_signal_ends_it_in_order(tmp_path: Path, number: signal.Signals) -> No
     assert "gte_model_ready 0.0" in shown
     assert "gte_workers 0.0" in shown
     assert 'process="supervisor"' in shown
+    # Nobody has told it of a service beside it.
+    assert "gte_probe_success{" not in shown

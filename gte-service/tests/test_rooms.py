@@ -16,7 +16,7 @@ PACKAGE = Path(gte_service.__file__).parent
 MAY_IMPORT: dict[str, set[str]] = {
     "engine": {"errors"},
     "tasks": {"errors", "engine"},
-    "api": {"errors", "settings", "tasks", "engine", "serving.status"},
+    "api": {"errors", "settings", "probe_secret", "tasks", "engine", "serving.status"},
 }
 
 

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from flask import Flask, request
+from flask import Flask, Request, request
 
 from gte_service.errors import Unauthorized
 
 _GUARDED = ("/predict", "/v1/")
 
 
-def install(app: Flask, keys: Sequence[str]) -> None:
-    """Require one of `keys` in every request to a guarded address of `app`; without keys, none is required."""
+def install(app: Flask, keys: Sequence[str], needs_none: Callable[[Request], bool]) -> None:
+    """Require one of `keys` in every request to a guarded address of `app`; without keys, none is required.
+
+    Args:
+        app: the app.
+        keys: the keys that are known.
+        needs_none: says of a request without a key whether it is served all the same.
+    """
     known = [key.encode() for key in keys]
 
     def guard() -> None:
@@ -22,7 +28,7 @@ def install(app: Flask, keys: Sequence[str]) -> None:
             sent = _sent()
             # Every key is compared, even after a match, so that the time taken reveals nothing.
             matches = [hmac.compare_digest(candidate, key) for candidate in sent for key in known]
-            if not any(matches):
+            if not any(matches) and not needs_none(request):
                 problem = "the API key is not known here" if sent else "an API key is missing"
                 raise Unauthorized(
                     f"{problem}. Get one from the operator of this service and send it as Authorization: Bearer <key> "

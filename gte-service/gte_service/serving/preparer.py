@@ -14,6 +14,7 @@ from gte_service.engine.store.obtain import ModelSource, obtain
 from gte_service.engine.store.prepared import Prepared
 from gte_service.engine.store.superseded import remove_superseded
 from gte_service.errors import DownloadError, ModelError
+from gte_service.serving.questions import write_questions
 from gte_service.serving.status import ModelStatus, write_model_status
 from gte_service.settings import Settings
 from gte_service.tasks.prototypes.store import prototypes_file, remove_prototypes, write_prototypes
@@ -92,6 +93,7 @@ def run(settings: Settings, wait: Callable[[float], None] = time.sleep) -> None:
         wait: sleeps the seconds between two tries.
     """
     report = StatusReport(settings)
+    write_questions(settings.run_dir, {name: task.example for name, task in TASKS.items()})
     source = source_of(settings)
     logged = ""
     fruitless = 0

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 
 from gte_monitoring.processes.worker_starts import expect_workers
+from gte_service.probe_secret import make_secret
 from gte_service.serving.metrics_folder import claim
 from gte_service.settings import Settings
 
@@ -70,6 +71,7 @@ class Supervisor:
             the exit status: 0 after a signal.
         """
         wipe(self.settings.run_dir)
+        make_secret(self.settings.run_dir)
         folder = claim(self.settings.metrics_dir, self.settings.run_dir / "metrics")
         expect_workers(folder.path, self.settings.workers)
         self.environ["GTE_METRICS_DIR"] = str(folder.path)

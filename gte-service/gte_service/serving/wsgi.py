@@ -6,6 +6,7 @@ from flask import Flask
 
 from gte_monitoring.processes.slots import slot_of_this_process
 from gte_service.api.app import create_app
+from gte_service.probe_secret import read_secret
 from gte_service.serving.inference_recorder import InferenceRecorder
 from gte_service.serving.logs import configure
 from gte_service.serving.model_holder import ModelHolder
@@ -22,6 +23,6 @@ def make_app() -> Flask:
     settings, slot = read_settings(), slot_of_this_process()
     recorder = InferenceRecorder()
     holder = ModelHolder(settings, slot, recorder)
-    app = create_app(settings, slot, holder, recorder)
+    app = create_app(settings, slot, holder, recorder, read_secret(settings.run_dir))
     holder.start()
     return app
