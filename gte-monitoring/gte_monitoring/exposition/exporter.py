@@ -21,6 +21,7 @@ from prometheus_client.registry import Collector
 
 from gte_monitoring.contract import Metric
 from gte_monitoring.exposition.process_collector import ProcessCollector
+from gte_monitoring.exposition.replica_list import with_replica_list
 from gte_monitoring.exposition.slot_collector import SlotCollector
 
 # How long an exporter that is told to make way may take before it is killed.
@@ -72,7 +73,7 @@ def exposition(
 
 
 def serve(shown: Exposition, port: int, address: str = "0.0.0.0") -> tuple[WSGIServer, threading.Thread]:
-    """Serve the metrics on a port of their own, in a thread.
+    """Serve the metrics on a port of their own, in a thread, and the list of replicas beside them.
 
     Args:
         shown: what to serve.
@@ -90,6 +91,7 @@ def serve(shown: Exposition, port: int, address: str = "0.0.0.0") -> tuple[WSGIS
     gc.freeze()
     # It asks a registry for nothing but `collect` and `restricted_registry`.
     server, thread = start_http_server(port, addr=address, registry=shown)
+    server.set_app(with_replica_list(server.get_app(), server.server_port))
     _log.info("metrics on port %d", server.server_port)
     return server, thread
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import os
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -25,40 +27,69 @@ class MetricsFolder:
     lock: IO[str]
 
 
-def claim(home: Path, fallback: Path) -> MetricsFolder:
-    """Take the first `replica-<n>` in `home` that no live replica holds; a container that was killed finds its own.
+def claim(home: Path, fallback: Path, name: str | None = None) -> MetricsFolder:
+    """Take this replica's folder `replica-<n>` in `home`: its own again after a restart, and no live replica's.
+
+    A folder that nobody has put a name to, as those of earlier versions, becomes that of the first replica that comes.
 
     Args:
         home: where the folders of all replicas are, on a volume that outlives containers.
         fallback: taken where `home` can't be used; what is counted there ends with the container.
+        name: of this replica, the same after a restart; without one it takes the first folder that is free.
 
     Raises:
         OSError: the fallback can't be used either.
     """
     try:
-        return _claim(home)
+        return _claim(home, name)
     except OSError as error:
         _log.error(
             "%s can't hold the metric files (%s). They are in %s now: Prometheus will see counters begin anew when "
             "this container is started again.", home, error, fallback,
         )  # fmt: skip
-        return _claim(fallback)
+        return _claim(fallback, name)
 
 
-def _claim(home: Path) -> MetricsFolder:
-    for number in range(_MOST_REPLICAS):
-        path = home / f"replica-{number}"
-        path.mkdir(parents=True, exist_ok=True)
-        lock = (path / "replica.lock").open("a")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.close()
-            continue
-        if not any(path.glob("counter_*.db")):
-            _require_space(path)
-        return MetricsFolder(path, lock)
+def _claim(home: Path, name: str | None) -> MetricsFolder:
+    # Its own, then one without an owner, then any.
+    owners: list[str | None] = [name, "", None] if name else [None]
+    for owner in owners:
+        for number in range(_MOST_REPLICAS):
+            if claimed := _taken(home / f"replica-{number}", owner):
+                if name and owner != name:
+                    _put_name(claimed.lock, name)
+                return claimed
     raise OSError(f"all {_MOST_REPLICAS} folders are taken")
+
+
+def _put_name(lock: IO[str], name: str) -> None:
+    # On a full disk it goes without: what the folder holds is worth more than whose it is.
+    with suppress(OSError):
+        os.ftruncate(lock.fileno(), 0)
+        os.write(lock.fileno(), name.encode())
+
+
+def _taken(path: Path, owner: str | None) -> MetricsFolder | None:
+    """Take a folder that is free and has this owner; "" is nobody, None is anybody."""
+    file = path / "replica.lock"
+    if owner and not file.exists():
+        return None
+    path.mkdir(parents=True, exist_ok=True)
+    lock = file.open("a+", encoding="utf-8", errors="replace")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock.seek(0)
+        if owner is None or lock.read() == owner:
+            if not any(path.glob("counter_*.db")):
+                _require_space(path)
+            return MetricsFolder(path, lock)
+    except BlockingIOError:
+        pass
+    except BaseException:
+        lock.close()
+        raise
+    lock.close()
+    return None
 
 
 def _require_space(path: Path) -> None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
+from gte_monitoring.docker_dns import own_name
 from gte_monitoring.processes.worker_starts import expect_workers
 from gte_service.probe_secret import make_secret
 from gte_service.serving.metrics_folder import claim
@@ -72,7 +73,7 @@ class Supervisor:
         """
         wipe(self.settings.run_dir)
         make_secret(self.settings.run_dir)
-        folder = claim(self.settings.metrics_dir, self.settings.run_dir / "metrics")
+        folder = claim(self.settings.metrics_dir, self.settings.run_dir / "metrics", own_name())
         expect_workers(folder.path, self.settings.workers)
         self.environ["GTE_METRICS_DIR"] = str(folder.path)
         python = [sys.executable, "-m"]

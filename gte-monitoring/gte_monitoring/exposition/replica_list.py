@@ -1,0 +1,79 @@
+"""Tells Prometheus the replicas of a service by name (`http_sd_configs`): a name outlives the container's address."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from gte_monitoring.docker_dns import addresses_of, container_name, own_addresses
+
+PATH = "/replicas"
+# Prometheus gives up after its refresh interval, 5 s.
+_LOOKUP_SECONDS = 3.0
+_Start = Callable[[str, list[tuple[str, str]]], Any]
+_Application = Callable[[dict[str, Any], _Start], Iterable[bytes]]
+TargetGroup = dict[str, Any]
+
+
+def with_replica_list(metrics: _Application, port: int) -> _Application:
+    """Add `GET /replicas` to a WSGI application that serves the metrics of one replica.
+
+    It answers for the name by which it is asked: each replica that has this name is a target. A name that isn't this
+    machine's own gets 404, so nobody can have names looked up here.
+
+    Args:
+        metrics: answers every other path.
+        port: where every replica serves its metrics.
+    """
+
+    def application(environ: dict[str, Any], start: _Start) -> Iterable[bytes]:
+        if environ["PATH_INFO"] != PATH:
+            return metrics(environ, start)
+        service = re.sub(r"\.?(:\d+)?$", "", environ.get("HTTP_HOST", ""))
+        addresses = addresses_of(service)
+        if addresses.isdisjoint(own_addresses()):
+            start("404 Not Found", [("Content-Type", "text/plain; charset=utf-8")])
+            return [f"{service!r} is not a name of this machine in its network: ask by the service's name.\n".encode()]
+        start("200 OK", [("Content-Type", "application/json")])
+        return [json.dumps(targets(service, port, names_of(addresses))).encode()]
+
+    return application
+
+
+def names_of(addresses: Iterable[str]) -> dict[str, str | None]:
+    """The name of each container by its address; None where the DNS server knows none or is too slow."""
+    end = time.monotonic() + _LOOKUP_SECONDS
+    names: dict[str, str | None] = {}
+    for address in sorted(addresses):
+        remaining = end - time.monotonic()
+        names[address] = container_name(address, seconds=min(1.0, remaining)) if remaining > 0 else None
+    return names
+
+
+def targets(service: str, port: int, names: Mapping[str, str | None]) -> list[TargetGroup]:
+    """The replicas of a service, as Prometheus' HTTP service discovery reads them.
+
+    A container `project-service-2.network` is the instance `service-2`, and is scraped by its name, which Prometheus
+    looks up at each scrape: no target changes when containers change addresses. A replica whose name doesn't say
+    which one it is, or says the same as another's, is scraped by its address, which is its `instance` then.
+
+    Args:
+        service: its name.
+        port: where every replica serves its metrics.
+        names: the replicas' names by address.
+    """
+    numbered = re.compile(rf"(?:^|.*[-_]){re.escape(service)}[-_.](\d+)\.")
+    numbers = {address: found[1] for address, name in names.items() if name and (found := numbered.match(name))}
+    shared = {number for number, count in Counter(numbers.values()).items() if count > 1}
+    groups: list[TargetGroup] = []
+    for address, name in names.items():
+        if (number := numbers.get(address)) is None or number in shared:
+            groups.append({"targets": [f"{address}:{port}"]})
+        else:
+            # The dot: without it Prometheus also tries the name under the host's search domains.
+            groups.append({"targets": [f"{name}.:{port}"], "labels": {"instance": f"{service}-{number}"}})
+    return groups
