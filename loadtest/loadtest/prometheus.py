@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from loadtest.histogram import Histogram
 from tools.cli import ToolError, ask
 
-JOB = 'job="gte-service"'
-REQUESTS = f"gte_task_requests_total{{{JOB}}}"
+JOB = "gte-service"
 # The service may count a request a moment after it has answered it.
 COUNTED_LATE_SECONDS = 0.5
 POLL_SECONDS = 0.5
@@ -46,6 +46,18 @@ class Reading:
         return self.requests == other.requests and self.latency == other.latency
 
 
+class Replicas(NamedTuple):
+    """The replicas that Prometheus scrapes now; it shows a series for 5 minutes after its target has gone.
+
+    Attributes:
+        count: how many there are.
+        matchers: select the series of these, in PromQL.
+    """
+
+    count: int
+    matchers: str
+
+
 class Prometheus:
     """Prometheus' API at an address."""
 
@@ -64,17 +76,22 @@ class Prometheus:
             ToolError: Prometheus doesn't answer.
         """
         now = self.clock()
+        replicas = self._replicas()
         # The time stamp first: a scrape between the queries makes the rest younger than it says, never older.
-        scraped = self._one(f"min(timestamp({REQUESTS}))", now)
+        times = self._vector(f"min by (instance) (timestamp(gte_task_requests_total{{{replicas.matchers}}}))", now)
+        if len(times) != replicas.count or not times:
+            # Also right after a scrape that failed: the next one may succeed.
+            raise NotSettledError(f"Prometheus has scraped {len(times)} of the {replicas.count} replicas of {JOB}")
         latency: dict[str, dict[float, float]] = defaultdict(dict)
-        for labels, value in self._vector(f"sum by (task_type, le) (gte_task_latency_seconds_bucket{{{JOB}}})", now):
+        buckets = f"sum by (task_type, le) (gte_task_latency_seconds_bucket{{{replicas.matchers}}})"
+        for labels, value in self._vector(buckets, now):
             latency[labels["task_type"]][float(labels["le"])] = value
         return Reading(
-            scraped=scraped,
-            active=self._one(f"sum(gte_active_requests{{{JOB}}})", now),
-            requests=self._by(REQUESTS, "status", now),
-            errors=self._by(f"gte_task_errors_total{{{JOB}}}", "reason", now),
-            latency={task: Histogram(buckets) for task, buckets in latency.items()},
+            scraped=min(value for _, value in times),
+            active=self._one(f"sum(gte_active_requests{{{replicas.matchers}}})", now),
+            requests=self._by(f"gte_task_requests_total{{{replicas.matchers}}}", "status", now),
+            errors=self._by(f"gte_task_errors_total{{{replicas.matchers}}}", "reason", now),
+            latency={task: Histogram(counts) for task, counts in latency.items()},
         )
 
     def settled(self, moment: float, seconds: float) -> Reading:
@@ -114,7 +131,8 @@ class Prometheus:
             ToolError: Prometheus doesn't answer.
         """
         span = max(1, round(end - begin))
-        found = self._data("/api/v1/query", {"query": f"{REQUESTS}[{span}s]", "time": f"{end:.3f}"})
+        requests = f"gte_task_requests_total{{{self._replicas().matchers}}}[{span}s]"
+        found = self._data("/api/v1/query", {"query": requests, "time": f"{end:.3f}"})
         rates = []
         for series in found["result"]:
             samples = [(float(at), float(value)) for at, value in series["values"] if begin <= float(at) <= end]
@@ -123,6 +141,11 @@ class Prometheus:
             rates.append((samples[-1][1] - samples[0][1]) / (samples[-1][0] - samples[0][0]))
         return sum(rates) if rates else None
 
+    def _replicas(self) -> Replicas:
+        active = self._data("/api/v1/targets", {"state": "active"})["activeTargets"]
+        names = [target["labels"]["instance"] for target in active if target["labels"]["job"] == JOB]
+        return Replicas(len(names), f'job="{JOB}", instance=~`{"|".join(map(re.escape, names))}`')
+
     def _by(self, selector: str, label: str, now: float) -> dict[tuple[str, str], float]:
         samples = self._vector(f"sum by (task_type, {label}) ({selector})", now)
         return {(labels["task_type"], labels[label]): value for labels, value in samples}
@@ -130,7 +153,6 @@ class Prometheus:
     def _one(self, expression: str, now: float | None) -> float:
         samples = self._vector(expression, now)
         if len(samples) != 1:
-            # Also right after a scrape that failed: the next one may succeed.
             raise NotSettledError(
                 f"Prometheus has {len(samples)} series for {expression} instead of 1: does it scrape gte-service?"
             )
@@ -144,7 +166,7 @@ class Prometheus:
     def _data(self, path: str, asked: Mapping[str, str]) -> Any:
         status, answer = ask(f"{self._url}{path}?{urlencode(asked)}")
         if status != 200 or answer.get("status") != "success":
-            raise ToolError(f"Prometheus answers {asked['query']} with status {status}: {str(answer)[:200]}")
+            raise ToolError(f"Prometheus answers {asked} with status {status}: {str(answer)[:200]}")
         return answer["data"]
 
 

@@ -34,6 +34,7 @@ class FakeStack:
         ready: what /readyz answers.
         on_scrape: is called before each scrape.
         dead: whether Prometheus has lost its target.
+        former: series by instance that a query gets too unless it names the replicas: their targets have gone.
     """
 
     def __init__(self) -> None:
@@ -47,12 +48,13 @@ class FakeStack:
         self.ready: Reply = (200, READY)
         self.on_scrape: Callable[[], None] = lambda: None
         self.dead = False
+        self.former: Samples = []
         self.active = 0
         self._clock = 1000.0
         self._lock = threading.Lock()
         self._queries: dict[str, Callable[[], Samples]] = {
             "vector(time())": self._scrape,
-            "min(timestamp(": lambda: [] if self.dead else [({}, self._clock - 1)],
+            "min by (instance)": lambda: [] if self.dead else [({"instance": "gte-service-1"}, self._clock - 1)],
             "sum(gte_active_requests": lambda: [({}, self.active)],
             "sum by (task_type, le)": self._buckets,
             "sum by (task_type, status)": lambda: _by("status", self.requests),
@@ -101,7 +103,8 @@ class FakeStack:
         with self._lock:
             for start, answer in self._queries.items():
                 if asked["query"].startswith(start):
-                    return vector(answer())
+                    named = "instance=~`gte\\-service\\-1`" in asked["query"] or start == "vector(time())"
+                    return vector(answer() + ([] if named else self.former))
             end = float(asked["time"])
             values = [[end - 4, "10"], [end - 2, "30"]]
             return data({"resultType": "matrix", "result": [{"metric": {}, "values": values}]})
@@ -131,6 +134,9 @@ class FakeStack:
                 parts = urlsplit(self.path)
                 if parts.path == "/readyz":
                     self._reply(stack.ready)
+                elif parts.path == "/api/v1/targets":
+                    labels = [{"job": job, "instance": f"{job}-1"} for job in ("gte-service", "prometheus")]
+                    self._reply(data({"activeTargets": [{"labels": each} for each in labels]}))
                 else:
                     self._reply(stack.query(dict(parse_qsl(parts.query))))
 

@@ -278,7 +278,13 @@ def test_a_prometheus_that_lost_its_target_is_named(
 ) -> None:
     monkeypatch.setattr(loadtest.run, "REST_BEFORE_SECONDS", 0.1)
     stack.dead = True
-    assert "does it scrape gte-service?" in no_figures(stack, capsys, sends(1))
+    assert "scraped 0 of the 1 replicas of gte-service" in no_figures(stack, capsys, sends(1))
+
+
+def test_the_series_of_a_replica_that_is_no_target_any_more_do_not_count(stack: FakeStack) -> None:
+    labels = {"instance": "gte-service-2", "task_type": "qa", "status": "success", "reason": "internal", "le": "+Inf"}
+    stack.former = [(labels, 7.0)]
+    assert run(stack, sends(8)) == 0
 
 
 def test_a_prometheus_that_does_not_answer_is_named(stack: FakeStack, capsys: pytest.CaptureFixture[str]) -> None:

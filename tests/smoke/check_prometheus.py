@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -21,10 +22,12 @@ EVALUATED_SECONDS = 45.0
 COUNTED_SECONDS = 25.0 + PREDICTION_SECONDS
 # The service may count a request a moment after it has answered it.
 COUNTED_LATE_SECONDS = 0.5
-SCRAPED = 'gte_task_requests_total{job="gte-service"}'
+# Of the replicas that are scraped now: Prometheus shows a series for 5 minutes after its target has gone.
+SCRAPED = 'gte_task_requests_total{job="gte-service", instance=~`REPLICAS`}'
 COUNTERS = (
     "sum by (__name__, task_type, status, reason) "
-    '({__name__=~"gte_task_(requests_total|errors_total|latency_seconds_count)", job="gte-service"})'
+    '({__name__=~"gte_task_(requests_total|errors_total|latency_seconds_count)", job="gte-service", '
+    "instance=~`REPLICAS`})"
 )
 WATCHED = {"latency": "gte_task_latency_seconds", "errors": "gte_task_requests_total"}
 TARGETS_PAGE = "Status > Target health on Prometheus' page"
@@ -66,10 +69,14 @@ def read_counters(prometheus: Service, moment: float) -> Reading:
     all that has happened before.
     """
     now = clock(prometheus)
+    replicas = [target["labels"]["instance"] for target in targets(prometheus, jobs=["gte-service"])]
+    scraped, counters = (text.replace("REPLICAS", "|".join(map(re.escape, replicas))) for text in (SCRAPED, COUNTERS))
     # Time stamps first: a scrape between the two queries makes the values younger than it says, never older.
-    oldest = one_value(prometheus, f"min(timestamp({SCRAPED}))", now)
-    assert oldest > moment, f"the last scrape of {SCRAPED} was {moment - oldest:.1f} s too early; is its target up?"
-    return query(prometheus, COUNTERS, now)
+    times = query(prometheus, f"min by (instance) (timestamp({scraped}))", now)
+    assert len(times) == len(replicas), f"{len(times)} of the {len(replicas)} replicas of gte-service are scraped"
+    oldest = min(times.values(), default=0.0)
+    assert oldest > moment, f"the last scrape of {scraped} was {moment - oldest:.1f} s too early; is its target up?"
+    return query(prometheus, counters, now)
 
 
 def expect_rise(prometheus: Service, deadline: Deadline, request: Callable[[], object], expected: Reading) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import threading
 import time
 from collections import Counter
@@ -80,7 +81,10 @@ class FakeStack:
     def __init__(self) -> None:
         self.counters: Counter[str] = Counter()
         self.alerts: list[dict[str, Any]] = []
-        self.group_interval, self.scraped_ago = "30s", -1.0
+        self.group_interval = "30s"
+        # How many seconds ago each replica was scraped, and replicas that are no targets any more.
+        self.scraped_ago = {"gte-service-1": -1.0}
+        self.former_replicas: dict[str, float] = {}
         # What each request raises beside, or instead of, its own counters.
         self.count_as: Callable[[Counter[str]], Counter[str]] = lambda own: own
         self.keys_sent: dict[str, str | None] = {}
@@ -173,11 +177,19 @@ class FakeStack:
         self.counters += self.count_as(Counter(own))
 
     def _query(self, expression: str) -> Reply:
-        now, beginnings = time.time(), {"vector(time": 0.0, "min(timestamp": self.scraped_ago}
-        single = next((now - ago for start, ago in beginnings.items() if expression.startswith(start)), 1.0)
-        result = [{"metric": {}, "value": [now, str(single)]}]
-        if expression.startswith("sum by"):
-            result = [{"metric": labels(name), "value": [now, str(count)]} for name, count in self.counters.items()]
+        now = time.time()
+        result = [{"metric": {}, "value": [now, str(now if expression.startswith("vector(time") else 1.0)]}]
+        scrapes = self.scraped_ago | self.former_replicas
+        # A query that names replicas gets the series of these; any other one those of former replicas too.
+        named = re.search("instance=~`(.*)`", expression)
+        asked = {name: ago for name, ago in scrapes.items() if not named or re.fullmatch(named[1], name)}
+        if expression.startswith("min by"):
+            result = [{"metric": {"instance": name}, "value": [now, str(now - ago)]} for name, ago in asked.items()]
+        elif expression.startswith("sum by") and asked:
+            # Prometheus forgets them one day, between any two readings.
+            former = 5.0 * len(asked.keys() & self.former_replicas)
+            self.former_replicas.clear()
+            result = [{"metric": labels(name), "value": [now, str(count + former)]} for name, count in self.counters.items()]
         return 200, JSON, {"data": {"resultType": "vector", "result": result}}
 
     def _alertmanager(self) -> Any:
@@ -226,7 +238,7 @@ def labels(name: str) -> dict[str, str]:
 def targets() -> list[dict[str, Any]]:
     """The targets as Prometheus' API shows them, scraped this moment."""
     up = {"health": "up", "lastError": "", "lastScrape": datetime.now(UTC).isoformat()}
-    return [{"labels": {"job": job}, "scrapeUrl": f"http://{job}:1/metrics", **up} for job in JOBS]
+    return [{"labels": {"job": job, "instance": f"{job}-1"}, "scrapeUrl": f"http://{job}:1/metrics", **up} for job in JOBS]
 
 
 def vector(text: str) -> list[float]:

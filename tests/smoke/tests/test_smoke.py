@@ -110,9 +110,21 @@ def test_a_count_that_is_not_exact_fails(
 
 
 def test_counters_of_a_scrape_that_is_too_old_are_not_compared(smoke: Smoke, stack: FakeStack) -> None:
-    stack.scraped_ago = 60.0
+    stack.scraped_ago["gte-service-1"] = 60.0
     assert smoke(EMBEDDING, *SHORT) == 1
     assert "s too early" in smoke.failures()[words(EMBEDDING)]["reason"]
+
+
+def test_a_replica_that_was_not_scraped_yet_is_waited_for(smoke: Smoke, stack: FakeStack) -> None:
+    del stack.scraped_ago["gte-service-1"]
+    assert smoke(EMBEDDING, *SHORT) == 1
+    assert "0 of the 1 replicas of gte-service are scraped" in smoke.failures()[words(EMBEDDING)]["reason"]
+
+
+def test_the_series_of_a_replica_that_is_no_target_any_more_do_not_count(smoke: Smoke, stack: FakeStack) -> None:
+    stack.counters['seen{task_type="qa"}'] = 7
+    stack.former_replicas["gte-service-2"] = 60.0
+    assert smoke(EMBEDDING, *SHORT) == 0
 
 
 def test_an_end_that_would_be_told_too_late_is_left_out_and_the_alert_ended_all_the_same(

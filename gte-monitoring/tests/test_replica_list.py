@@ -1,0 +1,123 @@
+"""GET /replicas: the targets that Prometheus reads, by names where they are known, and for nobody else's name."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import free_port, wait_for
+from gte_monitoring.exposition import replica_list
+from gte_monitoring.exposition.replica_list import names_of, targets
+
+NETWORK = "shop_default"
+
+
+def test_each_replica_is_scraped_by_its_name_and_called_by_its_number() -> None:
+    names = {"10.0.0.2": f"shop-gte-service-1.{NETWORK}", "10.0.0.3": f"shop-gte-service-12.{NETWORK}"}
+    assert targets("gte-service", 9090, names) == [
+        {"targets": ["shop-gte-service-1.shop_default.:9090"], "labels": {"instance": "gte-service-1"}},
+        {"targets": ["shop-gte-service-12.shop_default.:9090"], "labels": {"instance": "gte-service-12"}},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "instance"),
+    [
+        ("gte-service-1.net", "gte-service-1"),
+        ("old_gte-service_2.old_default", "gte-service-2"),
+        ("gte-2-gte-service-3.net", "gte-service-3"),
+        ("stack_gte-service.4.k2v9x0a1b2c3.stack_default", "gte-service-4"),
+    ],
+)
+def test_the_number_is_found_however_compose_or_swarm_names_a_container(name: str, instance: str) -> None:
+    (group,) = targets("gte-service", 9090, {"10.0.0.2": name})
+    assert group["labels"] == {"instance": instance}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [None, "embedder.net", "ip-10-0-0-2.internal", "shop-gte-service-run-5f2a.net", "shop-gtexservice-1.net",
+     "shop-gte-service-1", "shop-other-gte-service-x-1.net"],
+)  # fmt: skip
+def test_a_replica_whose_name_says_no_number_is_scraped_by_its_address(name: str | None) -> None:
+    assert targets("gte-service", 9090, {"10.0.0.2": name}) == [{"targets": ["10.0.0.2:9090"]}]
+
+
+def test_replicas_whose_names_say_the_same_number_are_not_mixed_up() -> None:
+    names = {"10.0.0.2": "one-gte-service-1.net", "10.0.0.3": "two-gte-service-1.net", "10.0.0.4": "two-gte-service-2.net"}
+    assert [group["targets"][0] for group in targets("gte-service", 9090, names)] == [
+        "10.0.0.2:9090", "10.0.0.3:9090", "two-gte-service-2.net.:9090",
+    ]  # fmt: skip
+
+
+def test_a_slow_dns_server_costs_names_and_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(replica_list.time, "monotonic", lambda: now[0])
+
+    def slow(address: str, seconds: float) -> str | None:
+        now[0] += seconds
+        return None
+
+    monkeypatch.setattr(replica_list, "container_name", slow)
+    addresses = [f"10.0.0.{number}" for number in range(1, 10)]
+    assert names_of(addresses) == dict.fromkeys(addresses)
+    assert now[0] <= 3.0
+
+
+@pytest.fixture
+def port(tmp_path: Path) -> Iterator[int]:
+    """That of a running exporter."""
+    free = free_port()
+    process = subprocess.Popen([sys.executable, "-m", "gte_monitoring", str(tmp_path), "0.0.0.0", str(free)])
+    try:
+        wait_for(lambda: ask(free, "/metrics", "x")[0] == 200, "the metrics")
+        yield free
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+
+def ask(port: int, path: str, host: str) -> tuple[int, str, str]:
+    """Status, content type and text of an answer, as somebody gets it who reaches the exporter by that name."""
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers={"Host": host})
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status, answer.headers["Content-Type"], answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.headers["Content-Type"], error.read().decode()
+    except OSError:
+        return 0, "", ""
+
+
+def test_the_exporter_lists_the_replicas_of_the_name_it_is_asked_by(port: int) -> None:
+    name = socket.gethostname()
+    status, kind, text = ask(port, "/replicas", f"{name}.:{port}")
+    assert (status, kind) == (200, "application/json")
+    found: list[dict[str, Any]] = json.loads(text)
+    assert [group["targets"][0].rpartition(":")[2] for group in found] == [str(port)] * len(found)
+    assert found
+
+
+@pytest.mark.parametrize("host", ["no-such-name.invalid", "192.0.2.1:9090", "", "x" * 300, "[::1]:9090"])
+def test_it_looks_up_no_name_but_its_own(port: int, host: str) -> None:
+    status, kind, text = ask(port, "/replicas", host)
+    assert (status, kind) == (404, "text/plain; charset=utf-8")
+    assert "ask by the service's name" in text
+
+
+def test_the_metrics_are_where_they_were(port: int) -> None:
+    for path in ("/metrics", "/metrics?name[]=gte_workers", "/"):
+        status, kind, text = ask(port, path, "anything")
+        assert (status, kind.partition(";")[0]) == (200, "text/plain")
+        assert "gte_workers" in text
