@@ -1,0 +1,208 @@
+"""The rules for the objectives, as the text of a rule file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from tools.objectives.objectives import Objectives, seconds_of
+
+_FAILURES = "job_task_type:gte_task_failures"
+_SUCCESSES = "job_task_type:gte_task_successes"
+_SLOW = "job_task_type:gte_task_slow"
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+_UNITS_ZH = {"m": "分钟", "h": "小时", "d": "天"}
+_DASHBOARD = "/d/gte-overview?var-task_type={{ $labels.task_type }}"
+_HEAD = """\
+# Written by `python3 -m tools.objectives` from tools/objectives/objectives.toml: change it there.
+#
+# Requests are counted once a minute and added up over the windows: weighted by requests, a quiet night counts as little
+# as it was asked, and a counter that begins anew is no loss. While Prometheus itself is away nothing is counted.
+groups:
+  - name: gte-objectives
+    interval: 1m
+    rules:
+      # 65 s hold 13 scrapes, so that each minute begins with the last scrape of the one before: no request falls
+      # between two minutes.
+"""
+
+
+@dataclass(frozen=True)
+class _Budget:
+    """An error budget: what uses it up, and what its alert says.
+
+    Attributes:
+        name: in the name of the recorded series.
+        alert: its name.
+        allowed: share of bad requests that the objective leaves.
+        bad: recorded series of bad requests.
+        share: PromQL for the share of bad requests in a window; the second argument restricts the divisor.
+        texts: summary, summary_zh, objective, objective_zh.
+    """
+
+    name: str
+    alert: str
+    allowed: float
+    bad: str
+    share: Callable[[str, str], str]
+    texts: tuple[str, str, str, str]
+
+
+def rules(objectives: Objectives) -> str:
+    """The text of the rule file."""
+    period = objectives.period
+    budgets = _budgets(objectives)
+    windows = {duration for window in objectives.windows for duration in (window.short, window.long)} | {period}
+    sums = [
+        _record(f"{series}:increase{window}", f"sum_over_time({series}:increase1m[{window}])")
+        for window in sorted(windows, key=seconds_of)
+        for series in (_FAILURES, _SUCCESSES, _SLOW)
+    ]
+    left = [
+        _record(
+            f"job_task_type:gte_{budget.name}_budget_left:ratio{period}",
+            f"1 - {budget.share(period, ' > 0')} / {_number(budget.allowed)}",
+        )
+        for budget in budgets
+    ]
+    since = _record(
+        f"job_task_type:gte_budget_start_time_seconds:last{period}",
+        f"min_over_time(timestamp({_SUCCESSES}:increase1m)[{period}:5m])",
+        "  or",
+        f"timestamp({_SUCCESSES}:increase1m)",
+    )
+    return "".join(
+        (
+            _HEAD,
+            *_minute(objectives.seconds),
+            *sums,
+            f"\n      # What is left of the budget of {period}: 1 is all of it; below 0 the objective is missed.\n",
+            *left,
+            f"      # Since when the budgets count: for less than {period} while there are no older figures.\n",
+            since,
+            *(line for budget in budgets for line in _alerts(budget, objectives)),
+        )
+    )
+
+
+def _budgets(objectives: Objectives) -> tuple[_Budget, _Budget]:
+    period, period_zh = _spelled(objectives.period, _UNITS), _spelled(objectives.period, _UNITS_ZH)
+    answered, in_time = (f"{share * 100:g}" for share in (objectives.availability, objectives.latency))
+    seconds = f"{objectives.seconds:g}"
+    return (
+        _Budget(
+            "availability",
+            "GTE_AvailabilityBudget",
+            1 - objectives.availability,
+            _FAILURES,
+            _failure_share,
+            (
+                "fails too often: {{ $value | humanizePercentage }} of its requests",
+                "失败过多：{{ $value | humanizePercentage }} 的请求失败",
+                f"that {answered} % of its requests are answered over {period}",
+                f"{period_zh}内 {answered}% 的请求得到应答",
+            ),
+        ),
+        _Budget(
+            "latency",
+            "GTE_LatencyBudget",
+            1 - objectives.latency,
+            _SLOW,
+            _slow_share,
+            (
+                "is slow too often: {{ $value | humanizePercentage }} of its answers",
+                "变慢过多：{{ $value | humanizePercentage }} 的应答过慢",
+                f"that {in_time} % of its answers take at most {seconds} s over {period}",
+                f"{period_zh}内 {in_time}% 的应答耗时不超过 {seconds} 秒",
+            ),
+        ),
+    )
+
+
+def _minute(seconds: float) -> Iterator[str]:
+    bound = f'le=~"{seconds:g}(\\\\.0)?"' if seconds.is_integer() else f'le="{seconds:g}"'
+    yield _record(f"{_FAILURES}:increase1m", _sum('gte_task_requests_total{status="error"}'))
+    yield _record(f"{_SUCCESSES}:increase1m", _sum('gte_task_requests_total{status="success"}'))
+    yield '      # Slower than the objective allows. "2" or "2.0" is how an integer bound may be stored.\n'
+    yield _record(
+        f"{_SLOW}:increase1m",
+        _sum("gte_task_latency_seconds_count"),
+        "  -",
+        _sum(f"gte_task_latency_seconds_bucket{{{bound}}}"),
+    )
+
+
+def _sum(counter: str) -> str:
+    return f"sum by (job, task_type) (increase({counter}[65s]))"
+
+
+def _failure_share(window: str, condition: str) -> str:
+    failures, successes = f"{_FAILURES}:increase{window}", f"{_SUCCESSES}:increase{window}"
+    requests = f"({failures} + {successes})"
+    return f"{failures} / {f'({requests}{condition})' if condition else requests}"
+
+
+def _slow_share(window: str, condition: str) -> str:
+    # Requests that failed after a long time are slow too, so there can be more of them than answers.
+    successes = f"{_SUCCESSES}:increase{window}"
+    return f"clamp_max({_SLOW}:increase{window} / {f'({successes}{condition})' if condition else successes}, 1)"
+
+
+def _record(name: str, *lines: str) -> str:
+    return f"      - record: {name}\n        expr:{_expression(lines)}"
+
+
+def _alerts(budget: _Budget, objectives: Objectives) -> Iterator[str]:
+    summary, summary_zh, objective, objective_zh = budget.texts
+    left = (
+        f'{{{{- with printf "job_task_type:gte_{budget.name}_budget_left:ratio{objectives.period}'
+        '{job=%q,task_type=%q}" $labels.job $labels.task_type | query }}'
+    )
+    for severity in ("critical", "warning"):
+        windows = [window for window in objectives.windows if window.severity == severity]
+        lines: list[str] = []
+        for window in windows:
+            threshold = _number(window.factor * budget.allowed)
+            lines += [
+                *(["  or"] if lines else []),
+                "(",
+                f"  {budget.share(window.long, '')} > {threshold}",
+                "    and",
+                f"  {budget.share(window.short, '')} > {threshold}",
+                "    and",
+                f"  {budget.bad}:increase{window.long} >= {window.floor}",
+                ")",
+            ]
+        if lines:
+            yield f"""
+      - alert: {budget.alert}
+        expr:{_expression(lines)}\
+        keep_firing_for: 5m
+        labels:
+          severity: {severity}
+        annotations:
+          summary: "{{{{ $labels.task_type }}}} {summary}"
+          summary_zh: "{{{{ $labels.task_type }}}} {summary_zh}"
+          description: >-
+            At this rate {{{{ $labels.job }}}} misses the objective for {{{{ $labels.task_type }}}},
+            {objective}.
+            {left}
+            Left of the budget: {{{{ . | first | value | humanizePercentage }}}}.{{{{ end }}}}
+          description_zh: >-
+            照此速度，{{{{ $labels.job }}}} 的 {{{{ $labels.task_type }}}} 将无法达到目标：{objective_zh}。
+            {left}剩余错误预算：{{{{ . | first | value | humanizePercentage }}}}。{{{{ end }}}}
+          runbook_url: "{{{{ $externalLabels.inbox_url }}}}/runbooks/{budget.alert}"
+          dashboard_url: "{{{{ $externalLabels.grafana_url }}}}{_DASHBOARD}"
+"""
+
+
+def _expression(lines: Sequence[str]) -> str:
+    return f" {lines[0]}\n" if len(lines) == 1 else " |\n" + "".join(f"          {line}\n" for line in lines)
+
+
+def _spelled(duration: str, units: Mapping[str, str]) -> str:
+    return f"{duration[:-1]} {units[duration[-1]]}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.6g}"
