@@ -6,7 +6,7 @@ LAUNCHER = @$(PYTHON) -m tools.launcher
 TESTS = @$(PYTHON) -m tests.run
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo prepare down clean logs status smoke load evaluate reconcile bench bench-metrics test lint unit check lock test-full-size test-precision
+.PHONY: help up demo prepare down clean logs status smoke load evaluate reconcile bench bench-metrics test lint unit check lock test-full-size test-precision mutate-rules
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ test-full-size: ## run the full shape of GTE-large in four workers and print its
 
 test-precision: ## measure what int8 and bf16 lose on a small published model
 	$(TESTS) precision
+
+mutate-rules: ## change the alert rules one place at a time and count what their tests notice; options: make mutate-rules ARGS="--help"
+	@$(PYTHON) -m tools.mutate_rules $(ARGS)
 
 lock: ## resolve every requirements*.in into a lock with hashes; options: make lock ARGS="--help"
 	@$(PYTHON) -m tools.lock $(ARGS)
