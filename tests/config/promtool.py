@@ -38,28 +38,6 @@ def failures(tests: str) -> dict[str, str]:
     return {case.attrib["name"]: "\n".join(failure.text or "?" for failure in case.iter("failure")) for case in cases}
 
 
-def verdicts(variants: Path) -> dict[str, str]:
-    """Run all rule tests on variants of the rules, in one container because they are many.
-
-    Args:
-        variants: a folder of folders, each with `prometheus/rules` and `tests/config/rules` like the project.
-
-    Returns:
-        for each variant, by its folder's name: `passed`, `failed`, or `invalid` when promtool refuses the rules.
-    """
-    script = """
-        for variant in *; do
-          cd "/variants/$variant"
-          if ! promtool check rules --lint=none prometheus/rules/*.yml >/dev/null 2>&1; then echo "$variant invalid"
-          elif promtool test rules tests/config/rules/*.yml >/dev/null 2>&1; then echo "$variant passed"
-          else echo "$variant failed"
-          fi
-        done"""
-    output = docker(*_container("sh", "/variants", {variants: "/variants"}), "-c", script, seconds=600)
-    words = (line.rpartition(" ") for line in output.splitlines())
-    return {variant: verdict for variant, _, verdict in words}
-
-
 def _container(entrypoint: str, workdir: str, folders: Mapping[Path, str]) -> list[str]:
     return [
         "run", "--rm", "--network=none", "--read-only", "--tmpfs=/tmp", "--user=65534:65534",

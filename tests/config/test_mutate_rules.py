@@ -184,6 +184,14 @@ def test_too_few_caught_and_a_stale_entry_are_faults() -> None:
     assert verdict([result(CAUGHT)] * 20, accepted, [("Slow", "odd")]) == cli.FAILED
 
 
+def test_a_sample_may_hold_any_share_of_accepted_survivors_but_must_hold_something() -> None:
+    survivor = result(SURVIVED, "odd")
+    sample = command.Report([survivor], {("Slow", "odd"): "equivalent"}, [], total=20, seconds=1.0)
+    assert command.status(sample) == cli.OK
+    with pytest.raises(cli.ToolError, match="no mutant was tried"):
+        command.judge([], [], {}, 1.0)
+
+
 def test_every_accepted_survivor_has_a_reason(tmp_path: Path) -> None:
     assert all(read_accepted().values())
     path = tmp_path / "accepted.toml"
