@@ -12,7 +12,7 @@ from tests.config.containers import ROOT
 # Programs that ask for metrics of the service by name.
 _PROGRAMS = ("tests/smoke/*.py", "loadtest/loadtest/**/*.py", "tools/reconcile/*.py")
 _IMPORT = re.compile(r"^ *(?:from|import) (\w+)", re.M)
-_QUERY = re.compile(r"'query=([^']+)'|^```promql\n(.+?)^```", re.M | re.S)
+_QUERY = re.compile(r"promtool query instant \S+ '([^']+)'|'query=([^']+)'|^```promql\n(.+?)^```", re.M | re.S)
 
 
 @cache
@@ -46,7 +46,7 @@ def modules() -> frozenset[str]:
 
 
 def queries(document: str) -> list[str]:
-    """The PromQL in a document: of curl commands, and of blocks marked as `promql`, one expression a paragraph."""
+    """The PromQL in a document: of promtool, of curl, and of blocks marked as `promql`, one expression a paragraph."""
     return [part for found in _QUERY.findall(document) for part in re.split(r"\n{2,}", "".join(found).strip())]
 
 
