@@ -101,6 +101,9 @@ def test_document_names_only_metrics_labels_and_values_of_the_contract(document:
 def test_comments_annotations_and_test_series_of_rules_do_too(file: str, server: Server) -> None:
     # That rules don't care how a whole bound is written is itself tested.
     text = re.sub(r'\ble="(\d+)"', r'le="\1.0"', (ROOT / file).read_text())
+    # Tests tell several services apart, and an app of one's own has the job that its owner gives it.
+    if file in TESTS:
+        text = re.sub(r'\bjob="[^"]*"', 'job="gte-service"', text)
     assert text_faults(text, CONTRACT_SERIES | recorded_series(server), modules()) == []
 
 
