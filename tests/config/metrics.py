@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 
 from tests.config.containers import ROOT
 from tests.config.patterns import IntricateError, overlap, paths, written
 from tests.config.server import Server, groupings, made_labels, selectors
+from tests.config.vectors import Names, label_names
 from tools.metric_contract import CONTRACT, Label, bound_label
 
 # What a label of a series can be: of a recorded series, what any of its sources says; nothing where nobody knows.
@@ -98,19 +99,37 @@ def _matching_nothing(labels: tuple[Label, ...], pattern: str) -> Iterator[str]:
     yield from (repr(written(path)) for path in asked if not any(overlap(path, each) for each in possible))
 
 
+def label_names_of(server: Server) -> Callable[[str], Names]:
+    """Tells the names of the labels of a series of the contract or of the rules; None for those of other programs."""
+    series = CONTRACT_SERIES | recorded_series(server) | {"up": _target_labels()}
+    return lambda metric: frozenset(series[metric]) if metric in series else None
+
+
 @cache
 def recorded_series(server: Server) -> dict[str, Labels]:
-    """The labels of each series that the rules record, by name; a quantile uses up `le`."""
-    queries = {rule["name"]: server.parse(rule["query"]) for rule in server.recordings()}
+    """The labels of each series that the rules record, by name."""
+    rules = server.recordings()
+    parsed = {rule["name"]: server.parse(rule["query"]) for rule in rules}
 
+    @cache
     def labels_of(metric: str) -> Labels:
-        if metric not in queries:
+        if metric not in parsed:
             return CONTRACT_SERIES.get(metric, {})
-        sources = [labels_of(selector.metric) for selector in selectors(queries[metric]) if selector.metric != metric]
-        return {
+        sources = [labels_of(selector.metric) for selector in selectors(parsed[metric]) if selector.metric != metric]
+        names = label_names(parsed[metric], known_names)
+        labels = {
             name: tuple(dict.fromkeys(label for source in sources for label in source.get(name, ())))
-            for name in groupings(queries[metric])
-            if name != "le"
+            for name in (frozenset(groupings(parsed[metric])) - {"le"} if names is None else names)
         }
+        # Rules may record one series together, each with a value of its own in a label.
+        for rule in rules:
+            if rule["name"] == metric:
+                for name, value in rule.get("labels", {}).items():
+                    labels[name] = (*labels.get(name, ()), Label(name, (value,)))
+        return labels
 
-    return {name: labels_of(name) for name in queries}
+    def known_names(metric: str) -> Names:
+        known = metric in parsed or metric in CONTRACT_SERIES
+        return frozenset(labels_of(metric)) if known else None
+
+    return {name: labels_of(name) for name in parsed}

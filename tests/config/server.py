@@ -103,6 +103,13 @@ def selectors(expression: Any) -> Iterator[Selector]:
             yield Selector(node["name"], matchers, node.get("range", 0) / 1000)
 
 
+def subqueries(expression: Any) -> Iterator[tuple[float, float]]:
+    """The range and the resolution of every subquery of an expression, in seconds; 0 for the default resolution."""
+    for node in nodes(expression):
+        if node["type"] == "subquery":
+            yield node["range"] / 1000, node["step"] / 1000
+
+
 def groupings(expression: Any) -> Iterator[str]:
     """Every label that an aggregation or a binary operation of an expression goes by."""
     for node in nodes(expression):

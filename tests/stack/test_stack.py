@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from tests.report import LEFT_OUT
+from tests.stack.rule_selectors import selectors_without_series
 from tests.stack.running import PORTS, PROJECT, Stack, wait_for
 
 SERVICES = ("gte-service", "prometheus", "alertmanager", "alert-inbox", "node-exporter", "grafana")
@@ -104,6 +105,10 @@ def test_the_smoke_test_fails_and_names_what_to_look_at(stack: Stack) -> None:
 def test_the_load_test_agrees_with_prometheus(stack: Stack) -> None:
     output = stack.must(*MAKE, "load", "ARGS=--duration 8 --connections 4")
     assert re.search("(?i)p95", output), output
+
+
+def test_every_selector_of_the_rules_finds_series(stack: Stack) -> None:
+    wait_for(lambda: not selectors_without_series(stack), f"series of {selectors_without_series(stack)}", 60)
 
 
 def test_a_request_is_counted_in_prometheus_by_task(stack: Stack) -> None:

@@ -1,0 +1,45 @@
+"""Which series the rules ask for that the running stack does not have: a wrong name would stay silent for ever."""
+
+from __future__ import annotations
+
+import json
+import urllib.parse
+from collections.abc import Mapping
+from typing import Any
+
+from tests.config.server import Selector, selectors
+from tests.stack.running import Stack
+
+# Selectors that find nothing on a healthy stack, each with the reason. Written as `written` below does.
+EXCEPTIONS: Mapping[str, str] = {}
+
+
+def selectors_without_series(stack: Stack, exceptions: Mapping[str, str] = EXCEPTIONS) -> dict[str, str]:
+    """The selectors of the loaded rules that found no series in the last hour, each with the first rule that has it.
+
+    Args:
+        stack: with a Prometheus that has evaluated its rules.
+        exceptions: selectors that may find nothing. One that no rule has any more is reported too.
+    """
+    rules = [rule for group in _get(stack, "rules")["groups"] for rule in group["rules"]]
+    asked: dict[str, str] = {}
+    for rule in rules:
+        for selector in selectors(_get(stack, "parse_query", query=rule["query"])):
+            asked.setdefault(written(selector), rule["name"])
+    missing = {text: name for text, name in asked.items() if text not in exceptions and not _found(stack, text)}
+    return missing | {text: "an exception that no rule needs" for text in exceptions if text not in asked}
+
+
+def written(selector: Selector) -> str:
+    """A selector as PromQL, its matchers in the order of the rule: `up{job="gte-service"}`."""
+    matchers = ",".join(f"{name}{operator}{json.dumps(value)}" for name, operator, value in selector.matchers)
+    return f"{selector.metric}{{{matchers}}}" if matchers else selector.metric
+
+
+def _found(stack: Stack, selector: str) -> bool:
+    return bool(stack.query(f"count(last_over_time({selector}[1h])) > 0"))
+
+
+def _get(stack: Stack, path: str, **parameters: str) -> Any:
+    url = f"/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
+    return json.loads(stack.get("PROMETHEUS_PORT", url))["data"]
