@@ -6,7 +6,7 @@ LAUNCHER = @$(PYTHON) -m tools.launcher
 TESTS = @$(PYTHON) -m tests.run
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo prepare down clean logs status smoke load evaluate reconcile bench bench-metrics test lint unit check lock test-full-size test-precision mutate-rules
+.PHONY: help up demo prepare down clean logs status smoke load evaluate reconcile bench bench-metrics test lint unit check lock test-full-size test-precision mutate-rules rule-cost
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ test-precision: ## measure what int8 and bf16 lose on a small published model
 
 mutate-rules: ## change the alert rules one place at a time and count what their tests notice; options: make mutate-rules ARGS="--help"
 	@$(PYTHON) -m tools.mutate_rules $(ARGS)
+
+rule-cost: ## measure one evaluation of all rules with 8 tasks, 4 replicas and 7 days of data
+	$(TESTS) rule-cost
 
 lock: ## resolve every requirements*.in into a lock with hashes; options: make lock ARGS="--help"
 	@$(PYTHON) -m tools.lock $(ARGS)

@@ -73,6 +73,8 @@ TOOL_SUITES = (
 )
 LOADTEST = Suite("loadtest", "loadtest")
 CONFIGURATION = Suite("configuration", ".", ("tests/config",), at_once=True)
+# With its output: the figures are what one wants to see.
+RULE_COST = Suite("rule-cost", ".", ("-s", "tests/config/rule_cost.py"))
 STACK = Suite("stack", ".", ("tests/stack",))
 
 
@@ -163,6 +165,10 @@ class TestRun:
         """What int8 and bf16 lose on real weights."""
         self._in_dev(Suite("precision", "gte-service", ("-k", "on_real_weights", "-s")))
 
+    def rule_cost(self) -> None:
+        """What one evaluation of all rules costs."""
+        self._on_host(RULE_COST)
+
     def remove_traces(self) -> None:
         """Remove this run's containers, networks, volumes and image tags; layers stay as cache for the next run."""
         Example(self.environ).remove()
@@ -233,6 +239,7 @@ PARTS: Mapping[str, Part] = {
     "stack": Part((TestRun.stack,)),
     "full-size": Part((TestRun.full_size,)),
     "precision": Part((TestRun.precision,)),
+    "rule-cost": Part((TestRun.rule_cost,), images=False),
 }
 
 
