@@ -62,6 +62,14 @@ class Notification:
         return {alert["labels"].get("alertname", "") for alert in self.alerts}
 
     @property
+    def evaluated_at(self) -> datetime | None:
+        """When the rule of its firing alerts was evaluated last: their annotation, in Unix time; None without it."""
+        texts = [(alert.get("annotations") or {}).get("evaluated_at", "") for alert in self.alerts if _fires(alert)]
+        # No more digits than the years 1 to 9999 need.
+        times = [float(text) for text in texts if re.fullmatch(r"\d{1,11}(\.\d+)?", text, re.ASCII)]
+        return datetime.fromtimestamp(max(times), UTC) if times else None
+
+    @property
     def is_reminder(self) -> bool:
         """Whether Alertmanager says on purpose what it has said before (`repeat_interval`)."""
         return self.document.get("notification_reason") == _REPEATED
@@ -124,6 +132,10 @@ def parse_time(text: str) -> datetime:
         return moment.astimezone(UTC)
     except OverflowError as error:
         raise ValueError("outside the years 1 to 9999") from error
+
+
+def _fires(alert: Document) -> bool:
+    return bool(alert["status"] == "firing")
 
 
 def _load(body: bytes) -> Document:

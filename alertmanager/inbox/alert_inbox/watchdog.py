@@ -1,4 +1,8 @@
-"""Hears the watchdog, an alert that always fires, and tells since when it has been silent."""
+"""Hears the watchdog, an alert that always fires, and tells since when it has been silent.
+
+Alertmanager goes on sending an alert for four minutes after Prometheus has died. So the watchdog counts as heard when
+its rule was evaluated, which an annotation may say, and not when its message came.
+"""
 
 import logging
 import time
@@ -40,9 +44,16 @@ class Watchdog:
         # By a clock that nobody sets, once this process has heard it.
         self._heard: float | None = None
 
-    def hear(self) -> None:
-        """Note that the watchdog has been heard now."""
-        self._heard, self._heard_at = time.monotonic(), datetime.now(UTC)
+    def hear(self, evaluated_at: datetime | None = None) -> None:
+        """Note a sign of life.
+
+        Args:
+            evaluated_at: when the watchdog's rule was evaluated; None: now.
+        """
+        now = datetime.now(UTC)
+        # Another machine's clock may be ahead of ours.
+        self._heard_at = min(now, evaluated_at or now)
+        self._heard = time.monotonic() - (now - self._heard_at).total_seconds()
         try:
             self._store.set_watchdog_heard_at(self._heard_at)
         except StoreError as error:

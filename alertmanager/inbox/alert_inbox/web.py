@@ -81,10 +81,11 @@ def create_app(settings: Settings) -> Flask:
 
     @app.post("/watchdog")
     def hear() -> Response:
+        notification = _notification(metrics)
         # Alertmanager may also tell its end, which is no sign of life.
-        heard = _notification(metrics).status == "firing"
+        heard = notification.status == "firing"
         if heard:
-            watchdog.hear()
+            watchdog.hear(notification.evaluated_at)
         return jsonify(heard=heard)
 
     @app.get("/api/notifications")

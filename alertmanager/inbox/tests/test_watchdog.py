@@ -16,9 +16,9 @@ from alert_inbox.store import Store
 from alert_inbox.watchdog import Watchdog
 
 
-def bark(inbox: RunningInbox, status: str = "firing") -> Answer:
+def bark(inbox: RunningInbox, status: str = "firing", **annotations: str) -> Answer:
     """Send the watchdog as Alertmanager does."""
-    body = json.dumps(notification(alert("Watchdog", status))).encode()
+    body = json.dumps(notification(alert("Watchdog", status, annotations=annotations))).encode()
     return inbox.request("POST", "/watchdog", body, {"Content-Type": "application/json"})
 
 
@@ -53,6 +53,24 @@ def test_the_watchdog_is_heard_and_is_no_news(inbox: RunningInbox) -> None:
     assert inbox.stored() == []
     assert inbox.get("/healthz").json() == {"status": "ok", "stored_notifications": 0}
     assert 'alert_inbox_notifications_total{status="firing"} 0.0' in inbox.get("/metrics").text
+
+
+def test_a_message_that_only_repeats_an_old_evaluation_is_no_sign_of_life(inbox: RunningInbox) -> None:
+    old = time.time() - 119
+    assert bark(inbox, evaluated_at=f"{old:.0f}").status == 200
+    assert metric(inbox, "alert_inbox_watchdog_heard_timestamp_seconds") == float(f"{old:.0f}")
+    wait_until(lambda: is_silent(inbox), "the silence is noticed")
+    bark(inbox, evaluated_at=f"{time.time():.0f}")
+    assert not is_silent(inbox)
+
+
+@pytest.mark.parametrize("text", ["9" * 11, "", "soon", "1e300", "-5", "٣"])
+def test_a_time_that_is_none_or_lies_ahead_counts_as_now(inbox: RunningInbox, text: str) -> None:
+    before = time.time()
+    assert bark(inbox, evaluated_at=text).json() == {"heard": True}
+    heard = metric(inbox, "alert_inbox_watchdog_heard_timestamp_seconds")
+    assert heard is not None
+    assert before <= heard <= time.time()
 
 
 def test_its_end_is_no_sign_of_life(inbox: RunningInbox) -> None:
