@@ -249,25 +249,28 @@ def test_a_question_is_the_tasks_own_and_carries_the_secret(fake: FakeService, a
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "problem"),
+    ("answer", "problem"),
     [
-        (503, b'{"error": {"code": "overloaded"}}', "status 503"),
-        (302, b'{"result": 1}', "status 302"),
-        (201, b'{"result": 1}', "status 201"),
-        (200, b'{"answer": 1}', "no result"),
-        (200, b'{"result": null}', "no result"),
-        (200, b"[1]", "no result"),
-        (200, b"hello", "JSONDecodeError"),
-        (200, b"[" * 100_000, "RecursionError"),
-        (200, b"", "JSONDecodeError"),
-        (200, b'{"result": "' + b"x" * (2 << 20) + b'"}', "JSONDecodeError"),
+        ((503, b'{"error": {"code": "overloaded"}}'), "status 503"),
+        ((302, b'{"result": 1}'), "status 302"),
+        ((201, b'{"result": 1}'), "status 201"),
+        ((200, b'{"answer": 1}'), "no result"),
+        ((200, b'{"result": null}'), "no result"),
+        ((200, b"[1]"), "no result"),
+        ((200, b"hello"), "JSONDecodeError"),
+        ((200, b"[" * 100_000), "RecursionError"),
+        ((200, b""), "JSONDecodeError"),
+        ((200, b'{"result": "' + b"x" * (2 << 20) + b'"}'), "JSONDecodeError"),
     ],
 )
 def test_anything_but_a_result_is_a_failure_and_said_once(
-    fake: FakeService, ask_at: Callable[[int], Prober], caplog: pytest.LogCaptureFixture, status: int, body: bytes,
+    fake: FakeService,
+    ask_at: Callable[[int], Prober],
+    caplog: pytest.LogCaptureFixture,
+    answer: tuple[int, bytes],
     problem: str,
-) -> None:  # fmt: skip
-    fake.status, fake.pieces = status, (body,)
+) -> None:
+    fake.status, fake.pieces = answer[0], answer[1:]
     asking = ask_at(fake.port)
     wait_for(lambda: len(fake.asked) >= 3, "three questions")
     assert shown(asking)["gte_probe_success"] == 0

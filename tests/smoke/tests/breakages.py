@@ -70,6 +70,7 @@ LIST, SIMILAR = "answers_an_embedding_for_each_text_of_a_list", "scores_similar_
 RANKS, OPENAI = "ranks_candidates_the_best_first", "answers_openai_clients_at_v1"
 ENTITIES, REFUSES = "finds_person_place_and_event_in_a_sentence", "refuses_a_request[without a text]"
 TASKS = "has_the_series_of_the_contract_for_every_task"
+ASKED = "answers_its_own_question_of_every_task"
 OTHERS = "has_the_series_of_the_contract_for_model_workers_and_processes"
 FIRES, SHOWN = "gets_an_alert_that_is_posted_to_alertmanager", "shows_that_alert_on_its_page"
 QUERIES = "queries_prometheus_through_its_data_source"
@@ -126,6 +127,10 @@ _METRICS = [
     (TASKS, METRICS, text(r'(embedding",le="\+Inf"}) 3.0', r"\1 2.0"), "cumulative"),
     (TASKS, METRICS, text(r"(latency_seconds_count.*) 3.0", r"\1 4.0"), "its last bucket"),
     (TASKS, METRICS, text(r"(gte_active_requests.*) 1.0", r"\1 -1.0"), "-1"),
+    (ASKED, METRICS, no_line('gte_probe_success{task_type="ner"'), "0 samples of gte_probe_success"),
+    (ASKED, METRICS, no_line('gte_probe_seconds{task_type="qa"'), "0 samples of gte_probe_seconds"),
+    (ASKED, METRICS, text('(gte_probe_success{task_type="(?:qa|ner)"}) 1.0', r"\1 0.0"), "no answer for ner, qa"),
+    (OTHERS, METRICS, no_line('gte_limit{resource="threads"'), "0 samples of gte_limit"),
     (OTHERS, METRICS, no_line("gte_model_download_bytes"), "0 samples of gte_model_download_bytes"),
     (OTHERS, METRICS, text("(gte_queue_depth) 1.0", r"\1 1.0\n\1 2.0"), "2 samples of gte_queue_depth"),
     (OTHERS, METRICS, text("gte_workers 1.0", "gte_workers 0.0"), "gte_workers is 0"),
