@@ -1,0 +1,33 @@
+"""The baseline's rules on three days of simulated requests; `python3 -m tests.config.histories` is the long form."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+
+from tests.config.containers import needs_engine
+from tests.config.histories import DAY, Found, ask_the_rules
+
+pytestmark = needs_engine
+
+SEED = 1
+# On the third day: in the night, near the peak of the daily wave, and in between.
+INCIDENTS = tuple(2 * DAY + 60 * hour + 7 for hour in (6, 13, 20))
+
+
+@cache
+def found() -> dict[str, Found]:
+    return ask_the_rules(3, INCIDENTS, 0.3, SEED)
+
+
+@pytest.mark.parametrize("history", ["steady", "wave", "nightly", "sundays", "thin"])
+def test_a_p95_at_twice_its_median_is_found_within_20_minutes_and_little_else(history: str) -> None:
+    mine = found()[history]
+    assert mine.false_alarms <= 1
+    assert [minute for minute in mine.minutes if minute is None or minute > 20] == []
+
+
+def test_a_task_with_less_than_20_requests_in_five_minutes_is_never_reported() -> None:
+    mine = found()["too_thin"]
+    assert (mine.false_alarms, *mine.minutes) == (0, None, None, None)
