@@ -86,6 +86,12 @@ def test_an_alert_is_changed_in_expression_waits_and_severity(tmp_path: Path) ->
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("written", ["critical # get up", '"critical"', "'critical'  # get up"])
+def test_quotes_and_comments_around_a_value_stay(written: str, tmp_path: Path) -> None:
+    found = changed(FILE.replace("severity: critical", f"severity: {written}"), "Slow", tmp_path)
+    assert found["severity critical → warning"] == f"severity: {written.replace('critical', 'warning')}"
+
+
 def test_equal_changes_of_a_rule_are_told_apart(tmp_path: Path) -> None:
     content = FILE.replace("up == 1", "up == 1 or up == 1 or up == 1 or up == 1 or up == 1 or up == 1 or up == 1")
     found = changed(content, "Slow", tmp_path)
@@ -105,7 +111,7 @@ def test_rules_of_one_name_have_titles_of_their_own(tmp_path: Path) -> None:
     ("text", "replacement"),
     [
         ("        labels:\n          severity: critical", "        labels: {severity: critical}"),
-        ("for: 1m", "for: 1m # a minute"),
+        ("for: 1m", "for: [1m]"),
         ("max_over_time((", "nobody_knows_it(("),
         ("max_over_time((", "max_over_time(§"),
     ],

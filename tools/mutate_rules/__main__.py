@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import sys
@@ -200,7 +201,8 @@ def _try(work: list[Work], every: list[Mutant], options: Options) -> Report:
             cli.say(f"{len(results)}/{len(work)} {result.verdict}: {_title(result.mutant)}")
 
     with tempfile.TemporaryDirectory(prefix="gte-mutants-") as scratch:
-        try_all(_sample(work, options, begun), image, Path(scratch), report)
+        deadline = begun + options.seconds if options.seconds else math.inf
+        try_all(_sample(work, options, deadline), image, Path(scratch), report, deadline)
     order = {id(mutant): at for at, (mutant, _) in enumerate(work)}
     results.sort(key=lambda result: order[id(result.mutant)])
     return judge(results, every, accepted, time.monotonic() - begun)
@@ -228,14 +230,14 @@ def judge(
     return Report(results, accepted, stale, len(every), seconds)
 
 
-def _sample(work: list[Work], options: Options, begun: float) -> Iterator[Work]:
+def _sample(work: list[Work], options: Options, deadline: float) -> Iterator[Work]:
     if not options.seconds:
         yield from work
         return
     shuffled = list(work)
     random.Random(options.seed).shuffle(shuffled)  # noqa: S311 (an order, no secret)
     for each in shuffled:
-        if time.monotonic() - begun >= options.seconds:
+        if time.monotonic() >= deadline:
             return
         yield each
 

@@ -121,13 +121,17 @@ class _Reader:
         if _BLOCK.fullmatch(value) or not value:
             return self._deeper(at, len(key["indent"]))
         start = self._starts[at] + key.start("value")
+        if quoted := re.fullmatch(r"""("[^"]*"|'[^']*')\s+#.*""", value):
+            value = quoted[1]
         if len(value) > 1 and value[0] in "'\"" and value[-1] == value[0]:
             inner = value[1:-1]
             if value[0] in inner or (value[0] == '"' and "\\" in inner):
                 raise self._error(at, "a quote inside quotes; write the value as a block (`|`)")
             return Part(inner, start + 1)
+        # As in YAML, a blank and a # end what is not quoted.
+        value = re.split(r"\s+#", value)[0]
         if not _PLAIN.fullmatch(value) or self._deeper(at, len(key["indent"]), may_be_empty=True).text.strip():
-            raise self._error(at, "write this value in one line or as a block (`|`), without a comment")
+            raise self._error(at, "write this value in one line or as a block (`|`)")
         return Part(value, start)
 
     def _deeper(self, at: int, indent: int, *, may_be_empty: bool = False) -> Part:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
@@ -23,15 +24,20 @@ RULES = ROOT / "prometheus" / "rules"
 TESTS = ROOT / "tests" / "config" / "rules"
 CAUGHT, SURVIVED, REFUSED, UNTESTED = "caught", "survived", "refused", "untested"
 
-# A mutant that needs longer than this for one file has changed what is computed.
-_TEST_SECONDS = 120
-# Reads a line with a file of tests and an expression for the names of those to run, and answers with the verdict and
-# the first test that failed.
+# A mutant that needs longer than this for one file has changed what is computed: it is caught.
+_TEST_SECONDS = 600
+_LATE = "late"
+# Reads a line with a number of seconds, a file of tests and an expression for the names of those to run; answers with
+# the verdict and the first test that failed. 124 and 143 say that the time was up, with GNU's timeout and BusyBox's.
 _LOOP = f"""
 cd tests/config/rules
-while IFS='\t' read -r file names; do
-  if timeout {_TEST_SECONDS} promtool test rules --junit=/tmp/junit.xml --run "$names" "$file" >/tmp/log 2>&1; then
+while IFS='\t' read -r seconds file names; do
+  timeout "$seconds" promtool test rules --junit=/tmp/junit.xml --run "$names" "$file" >/tmp/log 2>&1
+  status=$?
+  if [ $status -eq 0 ]; then
     echo {SURVIVED}
+  elif [ $status -eq 124 ] || [ $status -eq 143 ]; then
+    echo {_LATE}
   elif grep -q 'could not parse expression' /tmp/log; then
     echo {REFUSED}
   else
@@ -67,7 +73,9 @@ class Result:
 Work = tuple[Mutant, Sequence[str]]
 
 
-def try_all(work: Iterable[Work], image: str, scratch: Path, report: Callable[[Result], None]) -> None:
+def try_all(
+    work: Iterable[Work], image: str, scratch: Path, report: Callable[[Result], None], deadline: float = math.inf
+) -> None:
     """Run the tests of each mutant, as many at a time as there are CPUs.
 
     Args:
@@ -75,6 +83,7 @@ def try_all(work: Iterable[Work], image: str, scratch: Path, report: Callable[[R
         image: of Prometheus.
         scratch: an empty folder for copies of rules and tests.
         report: is called with each result, by one thread at a time.
+        deadline: a time of `time.monotonic`; what isn't finished then is no result.
 
     Raises:
         TrialError: the tests can't be run, or fail without any change.
@@ -90,9 +99,9 @@ def try_all(work: Iterable[Work], image: str, scratch: Path, report: Callable[[R
     def run(number: int) -> None:
         with _Container(image, scratch / str(number)) as container:
             while job := take():
-                result = _judge(container, memory, *job)
-                with lock:
-                    report(result)
+                if result := _judge(container, memory, deadline, *job):
+                    with lock:
+                        report(result)
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         for done in [pool.submit(run, number) for number in range(os.cpu_count() or 1)]:
@@ -117,19 +126,29 @@ class _Memory:
         self.noticed[rule] = [test, *(each for each in before if each != test)]
 
 
-def _judge(container: _Container, memory: _Memory, mutant: Mutant, files: Sequence[str]) -> Result:
+def _judge(
+    container: _Container, memory: _Memory, deadline: float, mutant: Mutant, files: Sequence[str]
+) -> Result | None:
     begun = time.monotonic()
     verdict, by = SURVIVED if files else UNTESTED, ""
     with container.changed(mutant):
         for file, names in [*memory.likely(mutant.rule.title), *((file, "") for file in files)]:
-            verdict, name = container.run(file, names)
+            verdict, name = container.run(file, names, deadline)
             if verdict != SURVIVED:
                 by = file
                 break
-    if verdict == CAUGHT:
+    if verdict == CAUGHT and by not in memory.passing:
         # Tests that fail anyhow prove nothing.
-        if by not in memory.passing and container.run(by)[0] != SURVIVED:
+        unchanged, _ = container.run(by, "", deadline)
+        if unchanged == CAUGHT:
             raise TrialError(f"tests/config/rules/{by} fails on the rules as they are. Put that right first.")
+        if unchanged == _LATE:
+            verdict = _LATE
+    if verdict == _LATE:
+        if deadline < math.inf:
+            return None
+        verdict = CAUGHT
+    if verdict == CAUGHT:
         memory.passing.add(by)
         if name:
             memory.learn(mutant.rule.title, (by, name))
@@ -171,12 +190,13 @@ class _Container:
         finally:
             path.write_text(content, encoding="utf-8")
 
-    def run(self, file: str, names: str = "") -> tuple[str, str]:
+    def run(self, file: str, names: str, deadline: float) -> tuple[str, str]:
         """Run those tests of a file whose names match an expression; returns the verdict, and which failed first."""
+        seconds = math.ceil(min(_TEST_SECONDS, max(1.0, deadline - time.monotonic())))
         assert self._process.stdin  # noqa: S101 (PIPE)
         assert self._process.stdout  # noqa: S101 (PIPE)
         with suppress(BrokenPipeError):
-            self._process.stdin.write(f"{file}\t{names}\n")
+            self._process.stdin.write(f"{seconds}\t{file}\t{names}\n")
             self._process.stdin.flush()
         verdict, _, name = self._process.stdout.readline().strip().partition(" ")
         if not verdict:
