@@ -53,6 +53,11 @@ def asked_by_rules(server: Server) -> list[Selector]:
     return [selector for _, expression in parsed_rules(server) for selector in selectors(expression)]
 
 
+def is_operation(text: str) -> bool:
+    """Whether the end of a recorded name says what was done over which window: `p95_rate1m`."""
+    return re.fullmatch(rf"({'|'.join(OPERATIONS)})\d+[smhd]", text) is not None
+
+
 def alerts_named(name: str, server: Server) -> list[dict[str, Any]]:
     """The rules of an alert: one that is urgent in some cases only has two."""
     return [rule for rule in server.alerts() if rule["name"] == name]
@@ -154,7 +159,7 @@ def test_recorded_names_are_level_metric_operation(server: Server) -> None:
         level, metric, operation = name.split(":")
         assert level in {"_".join(order) for order in permutations(set(labels) - static)}, name
         assert metric.startswith("gte_"), name
-        assert re.fullmatch(rf"({'|'.join(OPERATIONS)})\d+[smhd]", operation), name
+        assert is_operation(operation), name
 
 
 class TestChecks:
@@ -190,6 +195,7 @@ class TestChecks:
             'up{job="a"} == 0 and on () up{job="b"} == 1',
             "sum by (job) (up) or on () vector(0)",
             "2 * up > up",
+            'absent(up{job="x"}) unless sum by (job) (up)',
             'label_replace(up, "task_type", "a", "", "") * on (task_type) max by (task_type) (gte_active_requests)',
         ],
     )
@@ -202,6 +208,11 @@ class TestChecks:
     )
     def test_how_far_an_expression_looks_back(self, expression: str, seconds: int, server: Server) -> None:
         assert reach_seconds(server.parse(expression)) == seconds
+
+    def test_operations_of_recorded_names(self) -> None:
+        right = ("rate1m", "p95_rate5m", "ratio_rate30s", "increase5m", "median_1d", "mad_p95_1d")
+        wrong = ("rate", "rate_1m", "ratio", "p95", "p95rate1m", "increase5", "irate1m", "1m")
+        assert [text for text in right + wrong if is_operation(text)] == list(right)
 
     def test_subqueries_add_up(self, server: Server) -> None:
         expression = "max_over_time(rate(up[5m] offset 2h)[7d:5m] offset 1d) or up offset 1w"
