@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from tools import ROOT, cli, reconcile
+from tools import ROOT, cli, prometheus, reconcile
 from tools.launcher.commands import open_run
 from tools.reconcile.comparison import Comparison, Row, compare
 from tools.reconcile.sources import (
@@ -25,7 +25,6 @@ from tools.reconcile.sources import (
 
 _DURATION = re.compile(r"(\d+)([smhd])")
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_PROMETHEUS_PORT = 9090
 # A line is written a moment after its request was counted: the newest scrapes wait for theirs.
 _SETTLED_SECONDS = 1.0
 # The engine stamps a line when it arrives, which on a busy machine is later than the time in it.
@@ -113,9 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Compare and print the report; returns the exit status."""
     options = read_options(arguments, time.time())
     compose = open_run(ROOT, os.environ).compose
-    address = compose.read().services["prometheus"].address(_PROMETHEUS_PORT)
-    if not address:
-        raise cli.ToolError("Prometheus publishes no port on this host. Restore its `ports` in compose.yaml.")
+    address = prometheus.address(compose)
     # Prometheus before the log: a request that is in a scrape has its line by then. The log's begin last: lines that
     # are rotated away meanwhile must not count as missing.
     until = min(options.until, time.time() - _SETTLED_SECONDS)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
-from urllib.parse import urlencode
+from typing import NamedTuple
 
-from tools import cli
+from tools import cli, prometheus
 from tools.launcher.compose import Compose
 
 SERVICE = "gte-service"
@@ -95,7 +94,7 @@ def read_scrapes(address: str, begin: float, end: float) -> list[Scrape]:
         step = min(_STEP_SECONDS, end - begin)
         # A range query leaves its first moment out in Prometheus 3: ask for a second more. Samples aren't added twice.
         query = {"query": f"{_SELECTOR}[{int(1000 * step) + 1000}ms]", "time": f"{begin + step:.3f}"}
-        for series in _query(address, query):
+        for series in prometheus.ask(address, query):
             labels = series["metric"]
             for time, value in series["values"]:
                 at = (float(time), labels.get("instance", ""))
@@ -155,24 +154,6 @@ def _first_line(compose: Compose, container: str) -> float:
             f"The log of {SERVICE} is empty or can't be read: {first.strip() or 'no line'}. Does the service start "
             "(make status)? Its log driver must be one that can be read, as json-file in compose.yaml is."
         ) from None
-
-
-def _query(address: str, query: Mapping[str, str]) -> Sequence[Any]:
-    try:
-        answer = cli.ask(f"http://{address}/api/v1/query?{urlencode(query)}")
-    except cli.NoAnswerError as error:
-        raise cli.ToolError(
-            f"Prometheus doesn't answer at {address} ({error.__cause__}). Does the stack run (make status)? The port "
-            "is PROMETHEUS_PORT, of .env or the environment."
-        ) from error
-    body = answer.body if isinstance(answer.body, dict) else {}
-    if body.get("status") != "success":
-        raise cli.ToolError(
-            f"{address} refuses a query: {body.get('error', f'HTTP {answer.status}')}. Is it Prometheus? The port is "
-            "PROMETHEUS_PORT, of .env or the environment. Its log: make logs SERVICE=prometheus"
-        )
-    series: Sequence[Any] = body["data"]["result"]
-    return series
 
 
 def _add(scrape: Scrape, labels: Mapping[str, str], value: float) -> None:
