@@ -6,7 +6,7 @@ LAUNCHER = @$(PYTHON) -m tools.launcher
 TESTS = @$(PYTHON) -m tests.run
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo prepare down clean logs status smoke load evaluate reconcile bench bench-metrics test lint unit check lock test-full-size test-precision mutate-rules rule-cost
+.PHONY: help up demo prepare down clean logs status smoke load evaluate reconcile baseline bench bench-metrics test lint unit check lock test-full-size test-precision mutate-rules rule-cost
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ evaluate: ## measure what each task gets right on labelled sets; options: make e
 
 reconcile: ## compare the access log with the counters in Prometheus; options: make reconcile ARGS="--help"
 	@$(PYTHON) -m tools.reconcile $(ARGS)
+
+baseline: ## suggest a limit for the P95 of each task from its history, and say why; options: make baseline ARGS="--help"
+	@$(PYTHON) -m tools.baseline $(ARGS)
 
 down: ## stop and remove the containers; data stays
 	$(LAUNCHER) down

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.config.containers import ROOT
 
 # Programs that ask for metrics of the service by name.
-_PROGRAMS = ("tests/smoke/*.py", "loadtest/loadtest/**/*.py", "tools/reconcile/*.py")
+_PROGRAMS = ("tests/smoke/*.py", "loadtest/loadtest/**/*.py", "tools/reconcile/*.py", "tools/baseline/*.py")
 _IMPORT = re.compile(r"^ *(?:from|import) (\w+)", re.M)
 _QUERY = re.compile(r"promtool query instant \S+ '([^']+)'|'query=([^']+)'|^```promql\n(.+?)^```", re.M | re.S)
 
