@@ -123,8 +123,8 @@ def _values(series: Sequence[Any]) -> Mapping[tuple[str, str], float]:
 
 def _rounded_up(seconds: float) -> float:
     """To two digits, never below."""
-    digits = 1 - math.floor(math.log10(seconds))
-    return math.ceil(round(seconds * 10**digits, 6)) / 10**digits
+    unit: float = 10.0 ** (math.floor(math.log10(seconds)) - 1)
+    return math.ceil(round(seconds / unit, 6)) * unit
 
 
 def _quoted(text: str) -> str:

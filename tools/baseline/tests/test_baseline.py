@@ -23,7 +23,7 @@ RECORDED = "job_task_type:gte_task_latency_seconds:"
 
 
 def suggestion(**changes: Any) -> Suggestion:
-    usual = {
+    usual: dict[str, Any] = {
         "job": "gte-service", "task": "ner", "minutes": 1440, "figures": 1440, "requests": 9000.0,
         "median": 0.4, "limit": 0.6, "now": 0.41,
     }  # fmt: skip
