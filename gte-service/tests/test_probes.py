@@ -9,6 +9,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -178,12 +179,12 @@ def test_before_the_model_is_ready_nothing_is_asked_and_nothing_shown(
 
 
 class FakeService:
-    """Answers POST /predict with the bytes that a test names, in pieces with a pause after each."""
+    """Answers POST /predict with the body that a test names, after blanks in drops until `whole` is set."""
 
     def __init__(self) -> None:
-        self.pieces: tuple[bytes, ...] = ()
-        self.status = 200
-        self.pause = 0.0
+        self.status, self.body = 200, b""
+        self.whole = threading.Event()
+        self.whole.set()
         self.asked: list[tuple[str, str | None, object]] = []
         fake = self
 
@@ -191,13 +192,13 @@ class FakeService:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 fake.asked.append((self.path, self.headers[HEADER], json.loads(body)))
-                pieces = fake.pieces
+                # Without a length: the answer ends with the connection.
                 self.send_response(fake.status)
-                self.send_header("Content-Length", str(sum(map(len, pieces)) or 1))
                 self.end_headers()
-                for piece in pieces:
-                    self.wfile.write(piece)
-                    time.sleep(fake.pause)
+                with suppress(OSError):
+                    while not fake.whole.wait(0.1):
+                        self.wfile.write(b" ")
+                    self.wfile.write(fake.body)
 
             def log_message(self, *_: object) -> None:
                 """Keep the output of the tests clean."""
@@ -215,6 +216,7 @@ class FakeService:
 def fake() -> Iterator[FakeService]:
     service = FakeService()
     yield service
+    service.whole.set()
     service.close()
 
 
@@ -242,7 +244,7 @@ def shown(of: Prober) -> dict[str, float]:
 
 
 def test_a_question_is_the_tasks_own_and_carries_the_secret(fake: FakeService, ask_at: Callable[[int], Prober]) -> None:
-    fake.pieces = (b'{"result": {"found": false}}',)
+    fake.body = b'{"result": {"found": false}}'
     asking = ask_at(fake.port)
     wait_for(lambda: shown(asking).get("gte_probe_success") == 1, "a success")
     assert fake.asked[0] == ("/predict", "the secret", {"task_type": "qa", "input_text": "张三"})
@@ -251,10 +253,10 @@ def test_a_question_is_the_tasks_own_and_carries_the_secret(fake: FakeService, a
 @pytest.mark.parametrize(
     ("answer", "problem"),
     [
-        ((503, b'{"error": {"code": "overloaded"}}'), "status 503"),
+        ((503, b'{"error": {"code": "overloaded"}}' + b" " * 1000 + b"."), "status 503"),
         ((302, b'{"result": 1}'), "status 302"),
         ((201, b'{"result": 1}'), "status 201"),
-        ((200, b'{"answer": 1}'), "no result"),
+        ((200, b'{"answer": "' + b"x" * 1000 + b'"}'), "no result"),
         ((200, b'{"result": null}'), "no result"),
         ((200, b"[1]"), "no result"),
         ((200, b"hello"), "JSONDecodeError"),
@@ -270,7 +272,7 @@ def test_anything_but_a_result_is_a_failure_and_said_once(
     answer: tuple[int, bytes],
     problem: str,
 ) -> None:
-    fake.status, fake.pieces = answer[0], answer[1:]
+    fake.status, fake.body = answer
     asking = ask_at(fake.port)
     wait_for(lambda: len(fake.asked) >= 3, "three questions")
     assert shown(asking)["gte_probe_success"] == 0
@@ -285,15 +287,21 @@ def test_a_refused_connection_is_a_failure(ask_at: Callable[[int], Prober]) -> N
 
 
 def test_an_answer_that_arrives_in_drops_is_overdue_before_it_ends(
-    fake: FakeService, ask_at: Callable[[int], Prober], monkeypatch: pytest.MonkeyPatch
+    fake: FakeService,
+    ask_at: Callable[[int], Prober],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(prober, "DEADLINE_SECONDS", 0.3)
-    fake.pieces, fake.pause = tuple(bytes([byte]) for byte in b'{"result": 1}'), 0.1
+    monkeypatch.setattr(prober, "DEADLINE_SECONDS", 0.5)
+    fake.body = b'{"result": 1}'
+    fake.whole.clear()
     asking = ask_at(fake.port)
     wait_for(lambda: shown(asking), "the question to be overdue")
     assert shown(asking)["gte_probe_success"] == 0
-    assert 0.3 < shown(asking)["gte_probe_seconds"] < 1.3
+    assert shown(asking)["gte_probe_seconds"] > 0.5
     assert len(fake.asked) == 1
-    wait_for(lambda: len(fake.asked) == 2, "another question")
-    # Late is late, although there was a result.
-    assert shown(asking)["gte_probe_success"] == 0
+    # Late is late, although there is a result; the next answer is in time.
+    fake.whole.set()
+    wait_for(lambda: shown(asking)["gte_probe_success"] == 1, "an answer in time")
+    complaints = [record.getMessage() for record in caplog.records if "the answer came after" in record.getMessage()]
+    assert len(complaints) == 1
