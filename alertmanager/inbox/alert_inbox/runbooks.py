@@ -5,14 +5,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from markdown_it import MarkdownIt
+from markdown_it.common.utils import escapeHtml
 from markdown_it.token import Token
 
 from alert_inbox.language import ENGLISH, WORDS, Words
 from alert_inbox.links import is_web_link
 
+_FILE = re.compile(r"(\w+)({})\.md".format("|".join(re.escape(words.runbook_ending) for words in WORDS)))
+
+
+def _code_block(_renderer: object, tokens: list[Token], index: int, *_: object) -> str:
+    """Render each line as an element: where a narrow screen wraps it, the rest is indented."""
+    lines = tokens[index].content.splitlines(keepends=True)
+    return f"<pre><code>{''.join(f'<span>{escapeHtml(line)}</span>' for line in lines)}</code></pre>\n"
+
+
 # Raw HTML stays text, and pictures are left out: the page's policy would load none.
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
-_FILE = re.compile(r"(\w+)({})\.md".format("|".join(re.escape(words.runbook_ending) for words in WORDS)))
+_MARKDOWN.add_render_rule("fence", _code_block)
 
 
 @dataclass(frozen=True)

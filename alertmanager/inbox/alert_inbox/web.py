@@ -108,6 +108,7 @@ def create_app(settings: Settings) -> Flask:
             settings=settings,
             stored=store.count(),
             silent=state.silent,
+            watchdog_runbook="Watchdog" in runbooks.names,
             heard=moment_of(state.heard_at) if state.heard_at else None,
             notifications=[view(stored, words, settings.alertmanager_url) for stored in found.notifications],
             next_before=found.next_before,

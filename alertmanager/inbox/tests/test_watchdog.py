@@ -104,6 +104,17 @@ def test_silence_is_shown_with_its_beginning_in_both_languages_and_ends_with_the
     assert "silent" not in page(impatient).text
 
 
+def test_silence_leads_to_its_runbook_where_there_is_one(stopped_inbox: RunningInbox, tmp_path: Path) -> None:
+    folder = tmp_path / "runbooks"
+    folder.mkdir()
+    (folder / "Watchdog.md").write_text("# Watchdog\n")
+    stopped_inbox.environment |= {"ALERT_INBOX_SILENCE_SECONDS": "1", "ALERT_INBOX_RUNBOOKS": str(folder)}
+    stopped_inbox.start()
+    assert "/runbooks/Watchdog" not in page(stopped_inbox).all("a", "href")
+    wait_until(lambda: is_silent(stopped_inbox), "the silence is noticed")
+    assert "/runbooks/Watchdog" in page(stopped_inbox).all("a", "href")
+
+
 def test_a_watchdog_that_was_never_heard_is_reported_without_a_time(impatient: RunningInbox) -> None:
     assert ENGLISH.never_heard not in page(impatient).text
     wait_until(lambda: is_silent(impatient), "the silence is noticed")
