@@ -15,8 +15,7 @@ from pathlib import Path
 _HOST = "127.0.0.11"
 _RESOLV_CONF = Path("/etc/resolv.conf")
 _HEADER = struct.Struct(">6H")
-_POINTER, _INTERNET, _RECURSION_DESIRED, _ANSWERS = 12, 1, 0x0100, 0x8000
-_ERROR_CODE = 0x000F
+_POINTER, _INTERNET, _RECURSION_DESIRED = 12, 1, 0x0100
 _LARGEST = 4096
 # A name that is compressed in more steps than it can have labels points to itself.
 _MOST_LABELS = 128
@@ -88,8 +87,9 @@ def _question(reversed_address: str) -> bytes:
 
 
 def _answered_name(answer: bytes, query: bytes) -> str | None:
-    number, flags, questions, answers, _, _ = _HEADER.unpack_from(answer)
-    if number != _HEADER.unpack_from(query)[0] or not flags & _ANSWERS or flags & _ERROR_CODE or questions != 1:
+    """The name that an answer gives; None if it gives none, or answers another query."""
+    number, _, _, answers, _, _ = _HEADER.unpack_from(answer)
+    if number != _HEADER.unpack_from(query)[0]:
         return None
     _, at = _read_name(answer, _HEADER.size)
     at += 4

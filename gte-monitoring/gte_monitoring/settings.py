@@ -9,6 +9,8 @@ from pathlib import Path
 
 # For an app that names no tasks: those of the tutorial app that examples/existing-app measures.
 DEFAULT_TASK_TYPES = ("embedding", "similarity", "sentiment", "classification", "qa", "ner", "relation", "event")
+# Nothing of the observability stack has this port on the host; OpenTelemetry uses it for metrics as well.
+DEFAULT_PORT = 9464
 
 
 class MonitoringSettingsError(Exception):
@@ -40,7 +42,7 @@ def read_monitoring_settings(environ: Mapping[str, str] = os.environ) -> Monitor
     Raises:
         MonitoringSettingsError: a value can't be used.
     """
-    port = environ.get("GTE_METRICS_LISTEN_PORT", "").strip() or "9090"
+    port = environ.get("GTE_METRICS_LISTEN_PORT", "").strip() or str(DEFAULT_PORT)
     if not port.isascii() or not port.isdecimal() or not 1 <= int(port) <= 65535:
         raise MonitoringSettingsError(f"GTE_METRICS_LISTEN_PORT={port!r} is not a whole number from 1 to 65535.")
     rules = _listed(environ, "GTE_TASK_RULES") or ("/predict",)
@@ -51,7 +53,7 @@ def read_monitoring_settings(environ: Mapping[str, str] = os.environ) -> Monitor
     directory = environ.get("GTE_METRICS_DIR", "").strip()
     return MonitoringSettings(
         directory=Path(directory) if directory else None,
-        address=environ.get("GTE_METRICS_ADDRESS", "").strip() or "0.0.0.0",
+        address=environ.get("GTE_METRICS_ADDRESS", "").strip() or "127.0.0.1",
         port=int(port),
         task_rules=rules,
         task_types=_listed(environ, "GTE_TASK_TYPES") or DEFAULT_TASK_TYPES,

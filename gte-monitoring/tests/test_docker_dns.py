@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import socket
 import struct
-import subprocess
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -47,11 +45,11 @@ def serve() -> Iterator[Callable[[Answer], Server]]:
                     server.sendto(reply, client)
 
         threading.Thread(target=run, daemon=True).start()
-        return server.getsockname()[:2]
+        return "127.0.0.1", int(server.getsockname()[1])
 
     yield start
     for each in sockets:
-        each.shutdown(socket.SHUT_RDWR) if each.fileno() < 0 else each.close()
+        each.close()
 
 
 def with_id_of(query: bytes, answer: bytes) -> bytes:
@@ -74,8 +72,8 @@ def test_a_compressed_name_and_another_record_before_it_are_read(serve: Callable
     def answer(query: bytes) -> bytes:
         pointer = struct.pack(">H", 0xC00C)
         other = pointer + struct.pack(">HHIH", 5, 1, 600, 2) + pointer
-        # `gte-service-2`, and then what stands in the question: 2.0.20.172.in-addr.arpa.
-        name = b"\x0dgte-service-2" + pointer
+        # `gte-service-2`, then what the name of the other record points to: 2.0.20.172.in-addr.arpa.
+        name = b"\x0dgte-service-2" + struct.pack(">H", 0xC000 + len(query))
         found = pointer + struct.pack(">HHIH", 12, 1, 600, len(name)) + name
         return query[:2] + struct.pack(">5H", 0x8180, 1, 2, 0, 0) + query[12:] + other + found
 
@@ -108,7 +106,7 @@ def test_a_server_that_does_not_answer_costs_no_more_than_it_may(serve: Callable
 
 def test_no_server_but_dockers_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[object] = []
-    monkeypatch.setattr(docker_dns.socket, "socket", lambda *given: asked.append(given))
+    monkeypatch.setattr(socket, "socket", lambda *given: asked.append(given))
     for text in ("nameserver 10.0.0.53\n", "# nameserver 127.0.0.11\nnameserver 127.0.0.110\n", ""):
         (tmp_path / "resolv.conf").write_text(text)
         monkeypatch.setattr(docker_dns, "_RESOLV_CONF", tmp_path / "resolv.conf")

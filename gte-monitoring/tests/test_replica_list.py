@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from conftest import free_port, wait_for
 from gte_monitoring.exposition import replica_list
+from gte_monitoring.exposition.exporter import exposition, serve
 from gte_monitoring.exposition.replica_list import names_of, targets
 
 NETWORK = "shop_default"
@@ -54,17 +54,29 @@ def test_a_replica_whose_name_says_no_number_is_scraped_by_its_address(name: str
 
 
 def test_replicas_whose_names_say_the_same_number_are_not_mixed_up() -> None:
-    names = {"10.0.0.2": "one-gte-service-1.net", "10.0.0.3": "two-gte-service-1.net", "10.0.0.4": "two-gte-service-2.net"}
+    names = {
+        "10.0.0.2": "one-gte-service-1.net",
+        "10.0.0.3": "two-gte-service-1.net",
+        "10.0.0.4": "two-gte-service-2.net",
+    }
     assert [group["targets"][0] for group in targets("gte-service", 9090, names)] == [
         "10.0.0.2:9090", "10.0.0.3:9090", "two-gte-service-2.net.:9090",
     ]  # fmt: skip
 
 
+def test_a_dot_in_a_services_name_stands_for_nothing_else() -> None:
+    names = {"10.0.0.2": "gte.service-1.net", "10.0.0.3": "gte-service-1.net"}
+    first, second = targets("gte.service", 9090, names)
+    assert first["labels"] == {"instance": "gte.service-1"}
+    assert "labels" not in second
+
+
 def test_a_slow_dns_server_costs_names_and_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr(replica_list.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
 
     def slow(address: str, seconds: float) -> str | None:
+        assert seconds > 0
         now[0] += seconds
         return None
 
@@ -100,13 +112,27 @@ def ask(port: int, path: str, host: str) -> tuple[int, str, str]:
         return 0, "", ""
 
 
-def test_the_exporter_lists_the_replicas_of_the_name_it_is_asked_by(port: int) -> None:
-    name = socket.gethostname()
-    status, kind, text = ask(port, "/replicas", f"{name}.:{port}")
-    assert (status, kind) == (200, "application/json")
-    found: list[dict[str, Any]] = json.loads(text)
-    assert [group["targets"][0].rpartition(":")[2] for group in found] == [str(port)] * len(found)
-    assert found
+def test_the_exporter_lists_the_replicas_of_the_name_it_is_asked_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = {"10.0.0.2": "shop-gte-service-1.net", "10.0.0.3": "shop-gte-service-2.net", "10.0.0.9": "shop-other-1.net"}
+    known = {"gte-service": {"10.0.0.2", "10.0.0.3"}, "other": {"10.0.0.9"}}
+    monkeypatch.setattr(replica_list, "addresses_of", lambda name: known.get(name, set()))
+    monkeypatch.setattr(replica_list, "own_addresses", lambda: {"10.0.0.3", "10.1.0.3"})
+    monkeypatch.setattr(replica_list, "container_name", lambda address, seconds: names[address])
+    server, thread = serve(exposition(tmp_path), 0, "127.0.0.1")
+    try:
+        for host in ("gte-service.:9090", "gte-service:9090", "gte-service"):
+            status, kind, text = ask(server.server_port, "/replicas", host)
+            assert (status, kind) == (200, "application/json")
+            assert json.loads(text) == targets(
+                "gte-service", server.server_port, {address: names[address] for address in ("10.0.0.2", "10.0.0.3")}
+            )
+        assert ask(server.server_port, "/replicas", "other:9090")[0] == 404
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 @pytest.mark.parametrize("host", ["no-such-name.invalid", "192.0.2.1:9090", "", "x" * 300, "[::1]:9090"])

@@ -13,7 +13,7 @@ import gte_monitoring
 
 PACKAGE = Path(gte_monitoring.__file__).parent
 # What any room may import: it imports nothing of the rooms itself.
-GROUND = {"contract", "disk_space", "private_parts", "settings"}
+GROUND = {"contract", "disk_space", "docker_dns", "private_parts", "settings"}
 MAY_IMPORT = {
     "processes": GROUND,
     "recording": GROUND | {"processes"},

@@ -21,6 +21,45 @@ def test_replicas_at_the_same_time_have_folders_of_their_own_and_find_them_again
         each.lock.close()
 
 
+def test_replicas_that_start_in_another_order_find_their_own_folders(tmp_path: Path) -> None:
+    folders = {}
+    for name in ("shop-gte-service-1", "shop-gte-service-2", "shop-gte-service-3"):
+        folders[name] = claim(tmp_path, tmp_path / "no", name)
+    assert len({folder.path for folder in folders.values()}) == 3
+    for folder in folders.values():
+        folder.lock.close()
+    again = {name: claim(tmp_path, tmp_path / "no", name) for name in reversed(folders)}
+    assert {name: folder.path for name, folder in again.items()} == {n: folder.path for n, folder in folders.items()}
+    for folder in again.values():
+        folder.lock.close()
+    # The second is down while a fourth comes: its counts wait for it.
+    claim(tmp_path, tmp_path / "no", "shop-gte-service-4").lock.close()
+    second = claim(tmp_path, tmp_path / "no", "shop-gte-service-2")
+    assert second.path == folders["shop-gte-service-2"].path
+    second.lock.close()
+
+
+def test_the_folder_of_an_earlier_version_becomes_that_of_the_first_replica_that_comes(tmp_path: Path) -> None:
+    old = claim(tmp_path, tmp_path / "no")
+    old.lock.close()
+    first = claim(tmp_path, tmp_path / "no", "shop-gte-service-1")
+    second = claim(tmp_path, tmp_path / "no", "shop-gte-service-2")
+    assert [first.path.name, second.path.name] == ["replica-0", "replica-1"]
+    for each in (first, second):
+        each.lock.close()
+    # Back to a version, or a network, without names: the counts go on.
+    nameless = claim(tmp_path, tmp_path / "no")
+    assert nameless.path == old.path
+    nameless.lock.close()
+
+
+def test_a_folder_whose_name_is_held_by_a_live_replica_is_left_to_that_one(tmp_path: Path) -> None:
+    one, other = (claim(tmp_path, tmp_path / "no", "shop-gte-service-1") for _ in range(2))
+    assert one.path != other.path
+    for each in (one, other):
+        each.lock.close()
+
+
 def test_two_services_on_one_volume_count_apart(new_service: Callable[..., Service], tmp_path: Path) -> None:
     metrics = str(tmp_path / "volume")
     one = new_service(GTE_WORKERS="1", GTE_METRICS_DIR=metrics)

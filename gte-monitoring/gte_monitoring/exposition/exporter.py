@@ -91,7 +91,8 @@ def serve(shown: Exposition, port: int, address: str = "0.0.0.0") -> tuple[WSGIS
     gc.freeze()
     # It asks a registry for nothing but `collect` and `restricted_registry`.
     server, thread = start_http_server(port, addr=address, registry=shown)
-    server.set_app(with_replica_list(server.get_app(), server.server_port))
+    if metrics := server.get_app():
+        server.set_app(with_replica_list(metrics, server.server_port))
     _log.info("metrics on port %d", server.server_port)
     return server, thread
 

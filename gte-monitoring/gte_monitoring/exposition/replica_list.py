@@ -6,20 +6,19 @@ import json
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from gte_monitoring.docker_dns import addresses_of, container_name, own_addresses
 
 PATH = "/replicas"
 # Prometheus gives up after its refresh interval, 5 s.
 _LOOKUP_SECONDS = 3.0
-_Start = Callable[[str, list[tuple[str, str]]], Any]
-_Application = Callable[[dict[str, Any], _Start], Iterable[bytes]]
 TargetGroup = dict[str, Any]
 
 
-def with_replica_list(metrics: _Application, port: int) -> _Application:
+def with_replica_list(metrics: WSGIApplication, port: int) -> WSGIApplication:
     """Add `GET /replicas` to a WSGI application that serves the metrics of one replica.
 
     It answers for the name by which it is asked: each replica that has this name is a target. A name that isn't this
@@ -30,7 +29,7 @@ def with_replica_list(metrics: _Application, port: int) -> _Application:
         port: where every replica serves its metrics.
     """
 
-    def application(environ: dict[str, Any], start: _Start) -> Iterable[bytes]:
+    def application(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
         if environ["PATH_INFO"] != PATH:
             return metrics(environ, start)
         service = re.sub(r"\.?(:\d+)?$", "", environ.get("HTTP_HOST", ""))

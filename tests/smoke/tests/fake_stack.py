@@ -189,7 +189,9 @@ class FakeStack:
             # Prometheus forgets them one day, between any two readings.
             former = 5.0 * len(asked.keys() & self.former_replicas)
             self.former_replicas.clear()
-            result = [{"metric": labels(name), "value": [now, str(count + former)]} for name, count in self.counters.items()]
+            result = [
+                {"metric": labels(name), "value": [now, str(count + former)]} for name, count in self.counters.items()
+            ]
         return 200, JSON, {"data": {"resultType": "vector", "result": result}}
 
     def _alertmanager(self) -> Any:
@@ -238,7 +240,9 @@ def labels(name: str) -> dict[str, str]:
 def targets() -> list[dict[str, Any]]:
     """The targets as Prometheus' API shows them, scraped this moment."""
     up = {"health": "up", "lastError": "", "lastScrape": datetime.now(UTC).isoformat()}
-    return [{"labels": {"job": job, "instance": f"{job}-1"}, "scrapeUrl": f"http://{job}:1/metrics", **up} for job in JOBS]
+    return [
+        {"labels": {"job": job, "instance": f"{job}-1"}, "scrapeUrl": f"http://{job}:1/metrics", **up} for job in JOBS
+    ]
 
 
 def vector(text: str) -> list[float]:
