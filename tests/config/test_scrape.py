@@ -11,11 +11,25 @@ from typing import Any
 
 import pytest
 
-from tests.config.containers import ROOT, docker, image_of, needs_engine, unique, wait_for
+from tests.config.containers import ROOT, docker, needs_engine, unique, wait_for
 from tests.config.server import Server, running_server, selectors
 
 pytestmark = needs_engine
 
+# An exporter with nothing but the list of replicas, which needs only the standard library, and one metric.
+REPLICA = """
+import os
+from wsgiref.simple_server import make_server
+from gte_monitoring.exposition.replica_list import with_replica_list
+
+def metrics(environ, start):
+    start("200 OK", [("Content-Type", "text/plain; version=0.0.4")])
+    return [f'served_by{{name="{os.uname().nodename}"}} 1\\n'.encode()]
+
+make_server("", 9090, with_replica_list(metrics, 9090)).serve_forever()
+"""
+PACKAGE = "gte-monitoring/gte_monitoring"
+MODULES = ("docker_dns.py", "exposition/replica_list.py")
 # Free ports, so that this passes beside a running stack.
 PORTS = {f"{service}_PORT": "0" for service in ("PROMETHEUS", "ALERTMANAGER", "NODE_EXPORTER")}
 
@@ -44,19 +58,31 @@ class Stack:
         result: list[dict[str, Any]] = self.prometheus.get("query", query=query)["result"]
         return result
 
+    def clock(self) -> float:
+        """The time now by Prometheus' clock."""
+        return float(self.samples("vector(time())")[0]["value"][1])
+
+
+def python_image() -> str:
+    """The image that ours are built on."""
+    config = json.loads(docker("compose", "config", "--format", "json"))
+    return str(config["services"]["gte-service"]["build"]["args"]["PYTHON_IMAGE"])
+
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     project = unique("scrape")
     compose = ("compose", f"--project-name={project}")
-    replicas = (f"{project}-replica-1", f"{project}-replica-2")
+    # As Compose names them.
+    replicas = tuple(f"{project}-gte-service-{number}" for number in (1, 2, 3))
     try:
         docker(*compose, "up", "--detach", "--wait", "prometheus", "alertmanager", "node-exporter", settings=PORTS)
-        for replica in replicas:
-            # Any exporter will do: what matters is that two addresses answer to one name.
+        for number, replica in enumerate(replicas, start=1):
             docker(
-                "run", "--detach", f"--name={replica}", f"--network={project}_default", "--network-alias=gte-service",
-                image_of("node-exporter"), "--web.listen-address=:9090",
+                "run", "--detach", f"--name={replica}", f"--hostname=gte-service-{number}",
+                f"--network={project}_default", "--network-alias=gte-service",
+                *(f"--volume={ROOT / PACKAGE / module}:/app/gte_monitoring/{module}:ro" for module in MODULES),
+                "--env=PYTHONPATH=/app", python_image(), "python", "-c", REPLICA,
             )  # fmt: skip
         yield Stack(compose, Server(docker(*compose, "ps", "--quiet", "prometheus").strip()), replicas)
     finally:
@@ -69,14 +95,14 @@ def stack() -> Iterator[Stack]:
 def scraped(stack: Stack) -> Stack:
     wait_for(
         "all targets have been scraped",
-        lambda: len(stack.targets()) >= 6 and "unknown" not in stack.targets().values() and stack.samples("node_load1"),
+        lambda: len(stack.targets()) >= 7 and "unknown" not in stack.targets().values() and stack.samples("node_load1"),
     )
     return stack
 
 
-def test_every_replica_is_a_target_of_its_own(scraped: Stack) -> None:
-    replicas = [health for (job, _), health in scraped.targets().items() if job == "gte-service"]
-    assert replicas == ["up", "up"]
+def test_every_replica_is_a_target_of_its_own_with_a_name(scraped: Stack) -> None:
+    replicas = {instance: health for (job, instance), health in scraped.targets().items() if job == "gte-service"}
+    assert replicas == {"gte-service-1": "up", "gte-service-2": "up", "gte-service-3": "up"}
 
 
 def test_targets_of_single_containers_have_names_that_outlive_them(scraped: Stack) -> None:
@@ -149,12 +175,41 @@ def test_the_log_holds_no_warning(scraped: Stack) -> None:
     lines = (log.stdout + log.stderr).splitlines()
     assert any("Server is ready" in line for line in lines)
     # Where the host has no DNS server at all, a name that is not there is an error rather than a "no".
-    bad = [line for line in lines if "level=INFO" not in line and "could not resolve" not in line]
+    # Prometheus may ask for the replicas before the first of them listens.
+    expected = ("could not resolve", "/replicas")
+    bad = [line for line in lines if "level=INFO" not in line and not any(part in line for part in expected)]
     assert bad == []
 
 
-# Last: it takes the replicas away.
-def test_the_target_of_a_killed_container_goes_and_the_alert_comes(scraped: Stack) -> None:
+# From here on replicas are stopped and started.
+def test_replicas_that_change_addresses_keep_their_names_and_never_answer_for_each_other(scraped: Stack) -> None:
+    before = addresses(scraped)
     docker("kill", *scraped.replicas)
-    wait_for("no replica is up", lambda: not scraped.samples('up{job="gte-service"} == 1'), seconds=30)
+    docker("start", *(scraped.replicas[number] for number in (1, 2, 0)))
+    assert addresses(scraped) != before
+    changed = scraped.clock()
+    fresh = f"min by (instance) (timestamp(served_by)) > {changed}"
+    wait_for("all three have been scraped again", lambda: len(scraped.samples(fresh)) == 3)
+    seen = scraped.samples('last_over_time(served_by{job="gte-service"}[10m])')
+    assert {(sample["metric"]["instance"], sample["metric"]["name"]) for sample in seen} == {
+        (name, name) for name in ("gte-service-1", "gte-service-2", "gte-service-3")
+    }
+    assert len(scraped.samples('up{job="gte-service"} == 1')) == 3
+
+
+def test_a_replica_that_dies_beside_others_is_a_target_no_more(scraped: Stack) -> None:
+    docker("kill", scraped.replicas[1])
+    wait_for("its target has gone", lambda: len(scraped.samples('up{job="gte-service"}')) == 2, seconds=30)
+    assert ("gte-service", "gte-service-2") not in scraped.targets()
+
+
+def test_the_target_of_the_last_replica_stays_when_it_dies_and_the_alert_comes(scraped: Stack) -> None:
+    docker("kill", scraped.replicas[0], scraped.replicas[2])
+    down = 'up{job="gte-service", instance="gte-service-1"} == 0'
+    wait_for("it is seen as down", lambda: scraped.samples(down), seconds=30)
     wait_for("GTE_ServiceDown waits for its 30 s", lambda: scraped.samples('ALERTS{alertname="GTE_ServiceDown"}'))
+
+
+def addresses(stack: Stack) -> list[str]:
+    template = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+    return [docker("inspect", "--format", template, replica).strip() for replica in stack.replicas]
