@@ -143,7 +143,7 @@ def test_a_taken_port_is_said_in_one_line_and_the_app_answers_all_the_same(start
         taken.listen()
         port = taken.getsockname()[1]
         app = start(*MEASURED, *BIND, "app:app", exported=False, GTE_METRICS_LISTEN_PORT=str(port))
-        wait_for(lambda: f"port {port} for /metrics can't be opened" in app.log, "the message")
+        wait_for(lambda: f":{port} for /metrics can't be opened" in app.log, "the message")
         assert app.predict("embedding", "天气") == 200
         # It does nothing but wait and try again.
         before = times_woken(app.exporter)

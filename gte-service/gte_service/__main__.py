@@ -77,6 +77,8 @@ def _exporter(settings: Settings, options: argparse.Namespace) -> int:
         return run_exporter(
             settings.metrics_dir,
             settings.metrics_port,
+            # Its container's network decides who reaches it.
+            "0.0.0.0",
             others={"supervisor": os.getppid()},
             more=[ModelCollector(settings.run_dir, settings.computations), prober, LimitCollector(settings)],
             metrics=INFERENCE_METRICS,

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from pathlib import Path
 
 from tests.stack import running
 from tests.stack.running import PORTS, Stack, free_ports
@@ -17,6 +19,8 @@ from tools.launcher.settings import read_settings
 
 FOLDER = ROOT / "examples" / "existing-app"
 PROJECT = f"{running.PROJECT}-example"
+# A container in the host's own network: for Prometheus' container it is an app on the host.
+HOST_APP = f"{PROJECT}-on-host"
 README = (FOLDER / "README.md").read_text(encoding="utf-8")
 
 
@@ -27,12 +31,23 @@ class Example(Stack):
         """Use the project's settings, from its .env too, as whoever names that file does."""
         own = {
             "COMPOSE_PROJECT_NAME": PROJECT,
-            "COMPOSE_FILE": str(FOLDER / "compose.yaml"),
+            "COMPOSE_FILE": os.pathsep.join([str(FOLDER / "compose.yaml"), self._own_targets()]),
             "IMAGE_TAG": f"{environ.get('IMAGE_TAG') or 'local'}-example",
             "BIND_ADDRESS": "127.0.0.1",
         }
         ports = {name: str(port) for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)}
         super().__init__({**environ, **read_settings(ROOT, environ), **own, **ports})
+
+    def _own_targets(self) -> str:
+        """A Compose file that puts a folder of this run in the place of prometheus/targets/ of the checkout."""
+        self.folder = tempfile.TemporaryDirectory(prefix="gte-test-targets-")
+        self.targets = Path(self.folder.name)
+        self.targets.chmod(0o755)
+        (self.targets / "targets").mkdir()
+        volume = f"{self.targets / 'targets'}:/etc/prometheus/targets:ro"
+        override = self.targets / "compose.yaml"
+        override.write_text(json.dumps({"services": {"prometheus": {"volumes": [volume]}}}))
+        return str(override)
 
     @property
     def image(self) -> str:
@@ -48,6 +63,7 @@ class Example(Stack):
 
     def remove(self) -> None:
         """Remove containers, network, volumes and the images that were built; nothing may be there."""
+        self.run("docker", "rm", "--force", HOST_APP)
         self.run("docker", "compose", "down", "--volumes", "--remove-orphans", "--timeout", "1")
         for name in ("existing-app", "alert-inbox"):
             self.run("docker", "image", "rm", f"gte-observability/{name}:{self.environ['IMAGE_TAG']}")

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import urllib.error
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.stack.running import ROOT, wait_for
-from tests.stack.running_example import FOLDER, PROJECT, README, Example
+from tests.stack.running import ROOT, free_ports, wait_for
+from tests.stack.running_example import FOLDER, HOST_APP, PROJECT, README, Example
 
 SENTENCE = "张三在北京参加了奥运会"
 PAIR = f"{SENTENCE}。李四在上海。|李四在哪里"
@@ -178,6 +180,70 @@ def answers(example: Example) -> bool:
         return bool(example.get("GTE_PORT", "/health"))
     except OSError:
         return False
+
+
+def start_on_host(example: Example, address: str, ports: tuple[int, int]) -> None:
+    """Start the app on the host, with its metrics at an address; "" is what it chooses itself."""
+    example.run("docker", "rm", "--force", HOST_APP)
+    example.must(
+        "docker", "run", "--detach", f"--name={HOST_APP}", "--network=host", "--env=GTE_METRICS_DIR=/metrics",
+        f"--env=GTE_METRICS_ADDRESS={address}", f"--env=GTE_METRICS_LISTEN_PORT={ports[1]}", example.image,
+        "gunicorn", "-c", "python:gte_monitoring.gunicorn_conf", "-w", "2", "-b", f"127.0.0.1:{ports[0]}", "app:app",
+    )  # fmt: skip
+
+
+def ask_on_host(port: int, path: str, body: object = None) -> int:
+    """HTTP status of an answer of the app on the host; 0 for none."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", data, {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+    except OSError:
+        return 0
+
+
+def test_an_app_on_the_host_is_scraped_once_a_file_names_it_and_the_rules_and_alerts_take_it_up(
+    example: Example,
+) -> None:
+    one, other = free_ports(2)
+    ports = (one, other)
+    page = (ROOT / "prometheus/targets/README.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"^(docker network inspect .+?) +# 172", page, re.M)
+    bridge = example.must(*shlex.split(command)).strip()
+    shipped = (ROOT / "prometheus/targets/example.yml.disabled").read_text(encoding="utf-8")
+    assert shipped.count(":9464") == 2
+    started = example.containers()["prometheus"]["State"]["StartedAt"]
+
+    # As it is by default: a container can't reach the host's loopback address on Linux.
+    start_on_host(example, "", ports)
+    named = shipped.replace("host.docker.internal:9464", f"host.docker.internal:{ports[1]}").replace(
+        "my-app", "tutorial"
+    )
+    (example.targets / "targets/app.yml").write_text(named)
+    wait_for(lambda: example.query('up{job="tutorial"} == 0'), "the target that can't be reached", SCRAPED_SECONDS)
+    assert ask_on_host(ports[1], "/metrics") == 200
+
+    # As the page says.
+    start_on_host(example, bridge, ports)
+    wait_for(lambda: example.query('up{job="tutorial"} == 1'), "the app on the host", SCRAPED_SECONDS)
+    assert ask_on_host(ports[1], "/metrics") == 0
+    wait_for(lambda: ask_on_host(ports[0], "/health") == 200, "the app", SCRAPED_SECONDS)
+    for _ in range(6):
+        assert ask_on_host(ports[0], "/predict", {"task_type": "event", "input_text": "故障演练"}) == 500
+    counts = 'sum(gte_task_requests_total{job="tutorial",task_type="event",status="error"})'
+    wait_for(lambda: example.query(counts) and value(example, counts) == 6, "its counts", SCRAPED_SECONDS)
+    # Nobody else has an event that fails.
+    alert = 'ALERTS{alertname="GTE_ErrorRateHigh",task_type="event"}'
+    wait_for(lambda: example.query(alert), "the alert on its errors, pending or firing", SCRAPED_SECONDS)
+    assert example.query('up{job="gte-service"}')[0]["value"][1] == "1"
+
+    (example.targets / "targets/app.yml").unlink()
+    wait_for(lambda: not example.query('up{job="tutorial"}'), "the end of its target", SCRAPED_SECONDS)
+    assert example.containers()["prometheus"]["State"]["StartedAt"] == started
 
 
 def test_its_readmes_name_the_same_commands(example: Example) -> None:

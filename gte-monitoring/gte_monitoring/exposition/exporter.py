@@ -72,7 +72,7 @@ def exposition(
     return Exposition([SlotCollector(directory, metrics, alone=alone), ProcessCollector(directory, others), *more])
 
 
-def serve(shown: Exposition, port: int, address: str = "0.0.0.0") -> tuple[WSGIServer, threading.Thread]:
+def serve(shown: Exposition, port: int, address: str = "127.0.0.1") -> tuple[WSGIServer, threading.Thread]:
     """Serve the metrics on a port of their own, in a thread, and the list of replicas beside them.
 
     Args:
@@ -84,7 +84,7 @@ def serve(shown: Exposition, port: int, address: str = "0.0.0.0") -> tuple[WSGIS
         the server and its thread.
 
     Raises:
-        OSError: the port is taken.
+        OSError: the port is taken, or this machine has no such address.
     """
     # Modules and the like stay: a garbage collection in the middle of a scrape need not go through them again.
     gc.collect()
@@ -93,14 +93,14 @@ def serve(shown: Exposition, port: int, address: str = "0.0.0.0") -> tuple[WSGIS
     server, thread = start_http_server(port, addr=address, registry=shown)
     if metrics := server.get_app():
         server.set_app(with_replica_list(metrics, server.server_port))
-    _log.info("metrics on port %d", server.server_port)
+    _log.info("metrics on http://%s:%d/metrics", address, server.server_port)
     return server, thread
 
 
 def run_exporter(
     directory: Path,
     port: int,
-    address: str = "0.0.0.0",
+    address: str = "127.0.0.1",
     *,
     others: Mapping[str, int] | None = None,
     more: Sequence[Collector] = (),
@@ -175,8 +175,9 @@ def _open(shown: Exposition, port: int, address: str) -> tuple[WSGIServer, threa
         except OSError as error:
             if not logged:
                 _log.error(
-                    "port %d for /metrics can't be opened: %s. Name another in GTE_METRICS_LISTEN_PORT, or free it: it "
-                    "is tried again every second.", port, error,
+                    "%s:%d for /metrics can't be opened: %s. Name an address of this machine in GTE_METRICS_ADDRESS "
+                    "and a free port in GTE_METRICS_LISTEN_PORT; this one is tried again every second.",
+                    address, port, error,
                 )  # fmt: skip
             logged = True
         if _told_to_stop(_RETRY_SECONDS):
