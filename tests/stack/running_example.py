@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import re
@@ -41,6 +42,7 @@ class Example(Stack):
     def _own_targets(self) -> str:
         """A Compose file that puts a folder of this run in the place of prometheus/targets/ of the checkout."""
         self.folder = tempfile.TemporaryDirectory(prefix="gte-test-targets-")
+        atexit.register(self.folder.cleanup)
         self.targets = Path(self.folder.name)
         self.targets.chmod(0o755)
         (self.targets / "targets").mkdir()
