@@ -50,11 +50,11 @@ class Replicas(NamedTuple):
     """The replicas that Prometheus scrapes now; it shows a series for 5 minutes after its target has gone.
 
     Attributes:
-        count: how many there are.
+        number: how many there are.
         matchers: select the series of these, in PromQL.
     """
 
-    count: int
+    number: int
     matchers: str
 
 
@@ -79,9 +79,9 @@ class Prometheus:
         replicas = self._replicas()
         # The time stamp first: a scrape between the queries makes the rest younger than it says, never older.
         times = self._vector(f"min by (instance) (timestamp(gte_task_requests_total{{{replicas.matchers}}}))", now)
-        if len(times) != replicas.count or not times:
+        if len(times) != replicas.number or not times:
             # Also right after a scrape that failed: the next one may succeed.
-            raise NotSettledError(f"Prometheus has scraped {len(times)} of the {replicas.count} replicas of {JOB}")
+            raise NotSettledError(f"Prometheus has scraped {len(times)} of the {replicas.number} replicas of {JOB}")
         latency: dict[str, dict[float, float]] = defaultdict(dict)
         buckets = f"sum by (task_type, le) (gte_task_latency_seconds_bucket{{{replicas.matchers}}})"
         for labels, value in self._vector(buckets, now):

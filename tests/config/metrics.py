@@ -79,7 +79,9 @@ def matcher_faults(metric: str, labels: Labels, matchers: tuple[Matcher, ...]) -
         if name not in labels:
             yield f"{metric} has no label {name}"
         elif operator in ("=~", "!~"):
-            yield from (f"{metric}: no {name} matches {each}" for each in _matching_nothing(labels[name], value))
+            # "2" or "2.0": a bound of the contract is written in one way.
+            pattern = value.replace(r"(\.0)?", "[.]0") if name == "le" else value
+            yield from (f"{metric}: no {name} matches {each}" for each in _matching_nothing(labels[name], pattern))
         elif labels[name] and not any(label.allows(value) for label in labels[name]):
             yield f"{metric}: {name} is never {value!r}"
 

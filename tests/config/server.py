@@ -33,6 +33,7 @@ class Server:
 
     def __init__(self, container: str) -> None:
         self._container = container
+        self._parsed: dict[str, Any] = {}
 
     def get(self, path: str, **parameters: str) -> Any:
         """The `data` of an answer of the HTTP API.
@@ -61,10 +62,12 @@ class Server:
         Raises:
             ValueError: it is no PromQL.
         """
-        try:
-            return self.get("parse_query", query=expression)
-        except DockerError as error:
-            raise ValueError(f"Prometheus can't parse: {expression}") from error
+        if expression not in self._parsed:
+            try:
+                self._parsed[expression] = self.get("parse_query", query=expression)
+            except DockerError as error:
+                raise ValueError(f"Prometheus can't parse: {expression}") from error
+        return self._parsed[expression]
 
 
 @contextmanager
