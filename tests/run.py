@@ -68,7 +68,7 @@ PACKAGE_SUITES = (
     Suite("measurements", ".", ("tools/bench_metrics", "tools/evaluation")),
 )
 TOOL_SUITES = (
-    Suite("tools", ".", ("tools/tests", "tools/launcher", "tools/bench")),
+    Suite("tools", ".", ("tools/tests", "tools/baseline", "tools/launcher", "tools/objectives", "tools/bench")),
     Suite("smoke-test", ".", ("tests/smoke",)),
 )
 LOADTEST = Suite("loadtest", "loadtest")

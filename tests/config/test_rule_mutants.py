@@ -13,8 +13,8 @@ from tests.config.containers import ROOT, needs_engine
 from tools import cli
 
 SECONDS = 40
-# `make mutate-rules` tries all of them and needs 95 %. A sample is some 20 of 1,400: by chance its share may be far lower,
-# and a rule without tests still shows.
+# `make mutate-rules` tries all of them and needs 95 %. A sample is some 20 of 1,400: by chance its share may be far
+# lower, and a rule without tests still shows.
 LEAST_SHARE = 0.6
 
 
