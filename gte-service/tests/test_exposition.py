@@ -70,7 +70,8 @@ def test_every_metric_of_the_contract_is_there_with_its_type_help_and_labels(
         if entry.bounds:
             bounds = {sample.labels["le"] for sample in family.samples if sample.name.endswith("_bucket")}
             assert sorted(map(float, bounds)) == [*entry.bounds, float("inf")]
-        assert family.samples, entry.name
+        # Most tests' services ask themselves nothing: test_probes.py has one that does.
+        assert bool(family.samples) != entry.name.startswith("gte_probe_"), entry.name
     assert families == {}
 
 

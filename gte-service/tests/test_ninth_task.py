@@ -71,7 +71,7 @@ def test_a_new_file_is_enough(project: Path) -> None:
     assert known(project) == {
         "contract": [
             "gte_task_requests_total", "gte_task_errors_total", "gte_task_latency_seconds", "gte_active_requests",
-            "gte_input_tokens_total", "gte_truncated_inputs_total",
+            "gte_input_tokens_total", "gte_truncated_inputs_total", "gte_probe_success", "gte_probe_seconds",
         ],
         "table": True,
         "counters": [

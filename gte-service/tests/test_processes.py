@@ -239,7 +239,7 @@ def test_an_exporter_whose_port_is_taken_logs_one_line_and_tries_again(service: 
         exporter.terminate()
         exporter.wait(20)
     (line,) = log.read_text().splitlines()
-    assert f"port {service.metrics_port} for /metrics can't be opened" in line
+    assert f"0.0.0.0:{service.metrics_port} for /metrics can't be opened" in line
 
 
 def test_a_deadline_is_kept_and_counted(new_service: Callable[..., Service]) -> None:
