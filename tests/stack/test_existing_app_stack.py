@@ -126,7 +126,7 @@ def test_prometheus_has_exactly_what_was_sent(example: Example) -> None:
 
 
 def test_the_projects_rules_work_on_it(example: Example) -> None:
-    recorded = "sum by (task_type) (task_type_status:gte_task_requests:rate1m) > 0"
+    recorded = "sum by (task_type) (job_task_type_status:gte_task_requests:rate1m) > 0"
     wait_for(lambda: len(example.query(recorded)) == 9, "the rate of each task and of unknown", SCRAPED_SECONDS)
 
 
@@ -236,8 +236,7 @@ def test_an_app_on_the_host_is_scraped_once_a_file_names_it_and_the_rules_and_al
         assert ask_on_host(ports[0], "/predict", {"task_type": "event", "input_text": "故障演练"}) == 500
     counts = 'sum(gte_task_requests_total{job="tutorial",task_type="event",status="error"})'
     wait_for(lambda: example.query(counts) and value(example, counts) == 6, "its counts", SCRAPED_SECONDS)
-    # Nobody else has an event that fails.
-    alert = 'ALERTS{alertname="GTE_ErrorRateHigh",task_type="event"}'
+    alert = 'ALERTS{alertname="GTE_ErrorRateHigh",job="tutorial",task_type="event"}'
     wait_for(lambda: example.query(alert), "the alert on its errors, pending or firing", SCRAPED_SECONDS)
     assert example.query('up{job="gte-service"}')[0]["value"][1] == "1"
 
