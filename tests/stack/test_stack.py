@@ -145,7 +145,9 @@ def test_prometheus_has_nothing_against_the_metrics(stack: Stack) -> None:
     targets = json.loads(stack.get("PROMETHEUS_PORT", "/api/v1/targets"))["data"]["activeTargets"]
     assert [target["lastError"] for target in targets if target["labels"]["job"] == "gte-service"] == [""]
     log = stack.must("docker", "compose", "logs", "--no-log-prefix", "prometheus").splitlines()
-    assert [line for line in log if "gte-service" in line and re.search("level=(WARN|ERROR)", line)] == []
+    ours = [line for line in log if "gte-service" in line and re.search("level=(WARN|ERROR)", line)]
+    # Before the service's container is there, its name has no address.
+    assert [line for line in ours if "Unable to refresh target groups" not in line] == []
 
 
 def test_a_restart_fails_no_request_in_flight(stack: Stack) -> None:
