@@ -18,7 +18,7 @@ from gte_monitoring.docker_dns import container_name
 KNOWN = bytes.fromhex(
     "123481800001000100000000013201300232300331373207696e2d61646472046172706100000c0001"
     "013201300232300331373207696e2d61646472046172706100000c0001000002580025"
-    "147774616464722d6774652d736572766963652d310e7774616464725f64656661756c7400"
+    "14737461636b612d6774652d736572766963652d310e737461636b615f64656661756c7400"
 )
 UNKNOWN = bytes.fromhex("123481830001000000000000013401330132013107696e2d61646472046172706100000c0001")
 Server = tuple[str, int]
@@ -63,7 +63,7 @@ def test_the_name_of_a_container_is_read_from_the_answer(serve: Callable[[Answer
         asked.append(query)
         return with_id_of(query, KNOWN)
 
-    assert container_name("172.20.0.2", serve(answer)) == "wtaddr-gte-service-1.wtaddr_default"
+    assert container_name("172.20.0.2", serve(answer)) == "stacka-gte-service-1.stacka_default"
     # The recorded answer repeats the question that this very query must have asked.
     assert asked[0][12:] == KNOWN[12:41]
 
@@ -88,7 +88,7 @@ def test_a_compressed_name_and_another_record_before_it_are_read(serve: Callable
         lambda query: with_id_of(query, KNOWN)[:60],
         lambda query: with_id_of(query, KNOWN[:-1] + b"\xc0\x53"),
         lambda query: with_id_of(query, KNOWN[:41] + b"\xc0\x29" + KNOWN[43:]),
-        lambda query: with_id_of(query, KNOWN.replace(b"wtaddr-gte", b"wtaddr-gt\xff")),
+        lambda query: with_id_of(query, KNOWN.replace(b"stacka-gte", b"stacka-gt\xff")),
         lambda query: query,
         lambda query: b"",
     ],
@@ -119,7 +119,7 @@ def test_no_server_but_dockers_is_asked(tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("answered", "own"),
     [
-        ("wtaddr-gte-service-1.wtaddr_default", "wtaddr-gte-service-1"),
+        ("stacka-gte-service-1.stacka_default", "stacka-gte-service-1"),
         ("stack_gte-service.3.k2v9x0a1b2c3.stack_default", "stack_gte-service.3"),
         ("embedder.my.net", "embedder"),
         (None, None),

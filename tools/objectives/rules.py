@@ -76,7 +76,7 @@ def rules(objectives: Objectives) -> str:
             _HEAD,
             *_minute(objectives.seconds),
             *sums,
-            f"\n      # What is left of the budget of {period}: 1 is all of it; below 0 the objective is missed.\n",
+            f"\n      # The rest of the budget of {period}: 1 is all of it; below 0 the objective is missed.\n",
             *left,
             f"      # Since when the budgets count: for less than {period} while there are no older figures.\n",
             since,
