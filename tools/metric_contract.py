@@ -10,9 +10,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "gte-monitoring"), str(ROOT / "gte-service")]
 
 from gte_monitoring.contract import Label, Metric  # noqa: E402
-from gte_service.contract import CONTRACT  # noqa: E402
+from gte_service.contract import BY_NAME, CONTRACT  # noqa: E402
 
-__all__ = ["CONTRACT", "Label", "Metric", "bound_label"]
+__all__ = ["BY_NAME", "CONTRACT", "Label", "Metric", "bound_label"]
 
 
 def bound_label(metric: Metric) -> Label:

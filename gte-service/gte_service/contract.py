@@ -9,7 +9,7 @@ from __future__ import annotations
 from gte_monitoring.contract import Label, Metric, general_metrics
 from gte_service.tasks.types import TASK_TYPES
 
-__all__ = ["CONTRACT", "INFERENCE_METRICS", "TASK_TYPES"]
+__all__ = ["BY_NAME", "CONTRACT", "INFERENCE_METRICS", "TASK_TYPES"]
 
 _BATCH_TEXTS_BOUNDS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
 _TASK = Label("task_type", TASK_TYPES)
@@ -82,3 +82,6 @@ INFERENCE_METRICS: tuple[Metric, ...] = (
 
 CONTRACT = (*general_metrics(TASK_TYPES), *INFERENCE_METRICS)
 """Every metric of the service."""
+
+BY_NAME = {metric.name: metric for metric in CONTRACT}
+"""The same, each by its name."""

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tools.metric_contract import CONTRACT
+from tools.metric_contract import BY_NAME
 
 _SECONDS = {"m": 60, "h": 3600, "d": 86400}
-_LATENCY_BOUNDS = next(metric.bounds for metric in CONTRACT if metric.name == "gte_task_latency_seconds")
+_LATENCY_BOUNDS = BY_NAME["gte_task_latency_seconds"].bounds
 
 
 class ObjectivesError(Exception):

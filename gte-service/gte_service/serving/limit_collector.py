@@ -9,10 +9,9 @@ from prometheus_client import Metric as Family
 from prometheus_client.registry import Collector
 
 from gte_monitoring.exposition.families import family
-from gte_service.contract import INFERENCE_METRICS
+from gte_service.contract import BY_NAME
 from gte_service.settings import Settings, available_cpus
 
-_ENTRY = next(entry for entry in INFERENCE_METRICS if entry.name == "gte_limit")
 # Of cgroup version 2, and of version 1.
 _LIMIT_FILES = ("memory.max", "memory/memory.limit_in_bytes")
 _CGROUP = Path("/sys/fs/cgroup")
@@ -36,7 +35,7 @@ class LimitCollector(Collector):
         limits: dict[str, float] = {"cpus": available_cpus(), **self._configured}
         if (memory := memory_limit()) is not None:
             limits["memory_bytes"] = memory
-        yield family(_ENTRY, [((resource,), limit) for resource, limit in limits.items()])
+        yield family(BY_NAME["gte_limit"], [((resource,), limit) for resource, limit in limits.items()])
 
 
 def memory_limit(cgroup: Path = _CGROUP, meminfo: Path = _MEMINFO) -> int | None:

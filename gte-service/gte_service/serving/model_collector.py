@@ -9,10 +9,8 @@ from prometheus_client import Metric as Family
 from prometheus_client.registry import Collector
 
 from gte_monitoring.exposition.families import family
-from gte_service.contract import INFERENCE_METRICS
+from gte_service.contract import BY_NAME
 from gte_service.serving.status import read_readiness
-
-_ENTRIES = {entry.name: entry for entry in INFERENCE_METRICS}
 
 
 class ModelCollector(Collector):
@@ -33,13 +31,13 @@ class ModelCollector(Collector):
         readiness = read_readiness(self._run_dir)
         model = readiness.model
         info = [((model.model, model.revision, model.precision, "cpu", "torch"), 1.0)] if model.revision else []
-        yield family(_ENTRIES["gte_model_info"], info)
-        yield family(_ENTRIES["gte_model_ready"], float(readiness.ready))
+        yield family(BY_NAME["gte_model_info"], info)
+        yield family(BY_NAME["gte_model_ready"], float(readiness.ready))
         yield family(
-            _ENTRIES["gte_model_load_seconds"],
+            BY_NAME["gte_model_load_seconds"],
             max((worker.load_seconds for worker in readiness.workers), default=0.0),
         )
         answering = sum(worker.state == "ready" for worker in readiness.workers)
-        yield family(_ENTRIES["gte_inference_slots"], min(answering, self._computations))
-        yield family(_ENTRIES["gte_model_download_bytes"], model.downloaded_bytes)
-        yield family(_ENTRIES["gte_model_download_total_bytes"], model.total_bytes)
+        yield family(BY_NAME["gte_inference_slots"], min(answering, self._computations))
+        yield family(BY_NAME["gte_model_download_bytes"], model.downloaded_bytes)
+        yield family(BY_NAME["gte_model_download_total_bytes"], model.total_bytes)

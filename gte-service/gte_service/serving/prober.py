@@ -27,7 +27,7 @@ from prometheus_client import Metric as Family
 from prometheus_client.registry import Collector
 
 from gte_monitoring.exposition.families import family
-from gte_service.contract import INFERENCE_METRICS
+from gte_service.contract import BY_NAME
 from gte_service.probe_secret import HEADER
 from gte_service.serving.questions import read_questions
 from gte_service.serving.status import read_readiness
@@ -37,10 +37,6 @@ DEADLINE_SECONDS = 10.0
 _HOST = "127.0.0.1"
 _LONGEST_ANSWER_BYTES = 1 << 20
 _SHOWN_CHARACTERS = 200
-_SUCCESS, _SECONDS = (
-    next(entry for entry in INFERENCE_METRICS if entry.name == name)
-    for name in ("gte_probe_success", "gte_probe_seconds")
-)
 _log = logging.getLogger(__name__)
 
 
@@ -104,8 +100,9 @@ class Prober(Collector):
     def collect(self) -> Iterable[Family]:
         """The tasks that have been asked about, each with its last outcome."""
         outcomes = {task: outcome for task, probe in self._probes.items() if (outcome := probe.outcome())}
-        yield family(_SUCCESS, [((task,), float(success)) for task, (success, _) in outcomes.items()])
-        yield family(_SECONDS, [((task,), seconds) for task, (_, seconds) in outcomes.items()])
+        successes = [((task,), float(success)) for task, (success, _) in outcomes.items()]
+        yield family(BY_NAME["gte_probe_success"], successes)
+        yield family(BY_NAME["gte_probe_seconds"], [((task,), seconds) for task, (_, seconds) in outcomes.items()])
 
     def _keep_asking(self, task: str, due: float) -> None:
         while not self._stopped.wait(max(0.0, due - time.monotonic())):
