@@ -77,6 +77,12 @@ def command_of(service: str) -> list[str]:
     return command
 
 
+def base_image_of(service: str) -> str:
+    """The image that compose.yaml builds a service's image on."""
+    image: str = _services()[service]["build"]["args"]["PYTHON_IMAGE"]
+    return image
+
+
 def unique(what: str) -> str:
     """A name for a container, network or project that no other test run uses."""
     return f"obs-test-{what}-{uuid.uuid4().hex[:8]}"

@@ -30,9 +30,21 @@ def failures(tests: str) -> dict[str, str]:
     Returns:
         for each test, by name, what failed in it; "" if nothing did.
     """
-    script = 'promtool test rules --junit=/tmp/junit.xml "$1" >/tmp/log 2>&1; cat /tmp/junit.xml || cat /tmp/log >&2'
     folders = {FOLDER: "/project/prometheus", ROOT / "tests/config/rules": "/project/tests/config/rules"}
-    report = docker(*_container("sh", "/project", folders), "-c", script, "sh", tests)
+    return failures_in(tests, "/project", folders)
+
+
+def failures_in(tests: str, workdir: str, folders: Mapping[Path, str], seconds: float = 120) -> dict[str, str]:
+    """Run a file of rule tests that lies anywhere; returns what failed in each test, by name.
+
+    Args:
+        tests: path of the file, from `workdir`.
+        workdir: where promtool is started in its container.
+        folders: what the container sees, each with its place in there.
+        seconds: how long it may take.
+    """
+    script = 'promtool test rules --junit=/tmp/junit.xml "$1" >/tmp/log 2>&1; cat /tmp/junit.xml || cat /tmp/log >&2'
+    report = docker(*_container("sh", workdir, folders), "-c", script, "sh", tests, seconds=seconds)
     # The report was written by promtool a moment ago, it is nobody's input.
     cases = ET.fromstring(report).iter("testcase")  # noqa: S314
     return {case.attrib["name"]: "\n".join(failure.text or "?" for failure in case.iter("failure")) for case in cases}

@@ -21,6 +21,7 @@ from tests.config.containers import docker, image_of, needs_engine, unique, wait
 from tests.config.metrics import CONTRACT_SERIES, label_names_of, recorded_series
 from tests.config.promtool import FOLDER
 from tests.config.server import Server
+from tests.config.vectors import reaches
 from tools.metric_contract import CONTRACT
 
 MOST_SECONDS = 0.2
@@ -88,24 +89,10 @@ def needed(server: Server, groups: list[dict[str, Any]]) -> Iterator[tuple[str, 
     found: dict[str, float] = {}
     for group in groups:
         for rule in group["rules"]:
-            for metric, seconds in looked_at(server.parse(rule["query"]), LOOKBACK_SECONDS):
+            for metric, seconds in reaches(server.parse(rule["query"]), LOOKBACK_SECONDS):
                 found[metric] = max(found.get(metric, 0), seconds)
     for metric, seconds in found.items():
         yield metric, Need(seconds, steps.get(metric, SCRAPE_SECONDS))
-
-
-def looked_at(node: Any, seconds: float) -> Iterator[tuple[str, float]]:
-    """The metrics of an expression, each with the seconds of the past that it is asked for."""
-    if isinstance(node, list):
-        for item in node:
-            yield from looked_at(item, seconds)
-    elif isinstance(node, dict):
-        if "type" in node:
-            seconds += (node.get("range", 0) + node.get("offset", 0)) / 1000
-        if node.get("type") in ("vectorSelector", "matrixSelector"):
-            yield node["name"], seconds
-        for child in node.values():
-            yield from looked_at(child, seconds)
 
 
 def write_samples(server: Server, needs: dict[str, Need], path: Path) -> int:

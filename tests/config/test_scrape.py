@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.config.containers import ROOT, docker, needs_engine, unique, wait_for
+from tests.config.containers import ROOT, base_image_of, docker, needs_engine, unique, wait_for
 from tests.config.server import Server, running_server, selectors
 
 pytestmark = needs_engine
@@ -63,12 +63,6 @@ class Stack:
         return float(self.samples("vector(time())")[0]["value"][1])
 
 
-def python_image() -> str:
-    """The image that ours are built on."""
-    config = json.loads(docker("compose", "config", "--format", "json"))
-    return str(config["services"]["gte-service"]["build"]["args"]["PYTHON_IMAGE"])
-
-
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     project = unique("scrape")
@@ -82,7 +76,7 @@ def stack() -> Iterator[Stack]:
                 "run", "--detach", f"--name={replica}", f"--hostname=gte-service-{number}",
                 f"--network={project}_default", "--network-alias=gte-service",
                 *(f"--volume={ROOT / PACKAGE / module}:/app/gte_monitoring/{module}:ro" for module in MODULES),
-                "--env=PYTHONPATH=/app", python_image(), "python", "-c", REPLICA,
+                "--env=PYTHONPATH=/app", base_image_of("gte-service"), "python", "-c", REPLICA,
             )  # fmt: skip
         yield Stack(compose, Server(docker(*compose, "ps", "--quiet", "prometheus").strip()), replicas)
     finally:

@@ -7,7 +7,7 @@ alerts/absent, alerts/template.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from tests.config.server import nodes
@@ -70,9 +70,26 @@ def matching_faults(node: Any, known: Callable[[str], Names]) -> list[str]:
 
 def reach_seconds(node: Any) -> float:
     """How far back an expression looks at most: ranges and offsets, those of subqueries added to what they hold."""
-    own = max(0.0, (node.get("range", 0) + node.get("offset", 0)) / 1000) if "type" in node else 0.0
-    children = [child for value in node.values() for child in (value if isinstance(value, list) else [value])]
-    return own + max((reach_seconds(child) for child in children if isinstance(child, dict)), default=0.0)
+    return max((seconds for _, seconds in reaches(node)), default=0.0)
+
+
+def reaches(node: Any, seconds: float = 0.0) -> Iterator[tuple[str, float]]:
+    """The name of each series that an expression selects, with how far back it is looked at there.
+
+    Args:
+        node: an expression as `Server.parse` gives it, or a part of one.
+        seconds: added to each.
+    """
+    if isinstance(node, list):
+        for item in node:
+            yield from reaches(item, seconds)
+    elif isinstance(node, dict):
+        if "type" in node:
+            seconds += max(0.0, (node.get("range", 0) + node.get("offset", 0)) / 1000)
+        if node.get("type") in ("vectorSelector", "matrixSelector"):
+            yield node["name"], seconds
+        for child in node.values():
+            yield from reaches(child, seconds)
 
 
 def uses_absent(node: Any) -> bool:
