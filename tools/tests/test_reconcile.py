@@ -5,23 +5,21 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tools import ROOT, cli
+from tools import cli
 from tools.reconcile.__main__ import read_options
 from tools.reconcile.comparison import Comparison, compare
 from tools.reconcile.sources import ERRORS, LATENCIES, REQUESTS, Key, Line, Scrape, read_scrapes, rfc_3339
+from tools.tests.made_up_stack import run_tool, running_prometheus
 
 NOW = 1_764_000_000.0
 ONE, OTHER = "172.20.0.5:9090", "172.20.0.6:9090"
@@ -234,50 +232,18 @@ class Stack:
         entries = [(rfc_3339(line.time), line.task, line.status, line.reason or None) for line in self.lines]
         log = [json.dumps(dict(zip(names, entry, strict=True))) for entry in entries]
         (self.folder / "log").write_text("\n".join(["no JSON", '{"path": "/"}', *log]), encoding="utf-8")
-        port = {"target": 9090, "published": str(self.port), "host_ip": "127.0.0.1"}
-        # The launcher reads .env as a service's environment.
-        services = {"prometheus": {"image": "x", "ports": [port]}, "settings": {"image": "x"}}
-        config = {"name": "x", "services": services}
-        docker = self.folder / "docker"
-        docker.write_text(
-            f"""#!/bin/sh
-case "$*" in
-*config*) echo '{json.dumps(config)}' ;;
-*"compose logs"*) cat {self.folder}/log ;;
-*"compose ps"*) echo c1 ;;
-"logs --timestamps c1") echo '{self.log_begin}' ;;
-*version*) echo 28.0.0 ;;
-esac
-"""
+        cases = (
+            f'*"compose logs"*) cat {self.folder}/log ;;\n*"compose ps"*) echo c1 ;;\n'
+            f"\"logs --timestamps c1\") echo '{self.log_begin}' ;;\n"
         )
-        docker.chmod(0o755)
-        environ = {"PATH": f"{self.folder}:/usr/bin:/bin", "PYTHONPATH": str(ROOT), "HOME": str(self.folder)}
-        command = [sys.executable, "-m", "tools.reconcile", *arguments]
-        return subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+        return run_tool("tools.reconcile", arguments, self.folder, self.port, cases)
 
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
     stack = Stack(tmp_path)
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = json.dumps(stack.answer(self.path)).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        stack.port = server.server_port
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
+    with running_prometheus(stack.answer) as stack.port:
         yield stack
-        server.shutdown()
-        thread.join()
 
 
 def test_a_long_range_is_read_in_pieces_without_a_gap_or_a_double(stack: Stack) -> None:

@@ -5,19 +5,16 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tools import ROOT
 from tools.baseline.suggestion import Suggestion
+from tools.tests.made_up_stack import run_tool, running_prometheus
 
 RECORDED = "job_task_type:gte_task_latency_seconds:"
 
@@ -80,40 +77,14 @@ class Stack:
         return {"status": "success", "data": {"resultType": "vector", "result": result}}
 
     def baseline(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        port = {"target": 9090, "published": str(self.port), "host_ip": "127.0.0.1"}
-        # The launcher reads .env as a service's environment.
-        services = {"prometheus": {"image": "x", "ports": [port]}, "settings": {"image": "x"}}
-        config = json.dumps({"name": "x", "services": services})
-        docker = self.folder / "docker"
-        docker.write_text(f"#!/bin/sh\ncase \"$*\" in\n*config*) echo '{config}' ;;\n*version*) echo 28.0.0 ;;\nesac\n")
-        docker.chmod(0o755)
-        environ = {"PATH": f"{self.folder}:/usr/bin:/bin", "PYTHONPATH": str(ROOT), "HOME": str(self.folder)}
-        command = [sys.executable, "-m", "tools.baseline", *arguments]
-        return subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+        return run_tool("tools.baseline", arguments, self.folder, self.port)
 
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
     stack = Stack(tmp_path)
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = json.dumps(stack.answer(self.path)).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        stack.port = server.server_port
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
+    with running_prometheus(stack.answer) as stack.port:
         yield stack
-        server.shutdown()
-        thread.join()
 
 
 MINUTES, REQUESTS = "gte_task_latency_seconds_count", "gte_task_requests_total"

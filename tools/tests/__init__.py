@@ -1,0 +1,1 @@
+"""Tests of what the tools share, and the stack that several tools are tried on."""
