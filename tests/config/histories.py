@@ -38,7 +38,7 @@ _FIRING = 'ALERTS{alertname="GTE_SlowerThanUsual",alertstate="firing"}'
 Moment = tuple[float, float]
 """Requests a minute, and the P95 of their latency in seconds."""
 History = Callable[[int], Moment]
-"""What is usual in each minute since the beginning, which is a Saturday at midnight."""
+"""The usual traffic of each minute since the beginning, a Saturday at midnight."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What one evaluation of all rules costs with 8 tasks, 4 replicas and 7 days of data: `make rule-cost` prints it.
+"""Measures one evaluation of all rules with 8 tasks, 4 replicas and 7 days of data: `make rule-cost`.
 
 No test of the normal run: it writes millions of samples. A real Prometheus evaluates the rules on blocks that hold,
 for each metric that a rule asks for, as much of the past as the rules look at, a sample every 5 s (of a recorded

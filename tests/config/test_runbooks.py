@@ -72,7 +72,7 @@ def commands(page: str) -> list[str]:
 
 
 def command_faults(command: str) -> list[str]:
-    """What is wrong with a command; empty if nothing is."""
+    """The faults of a command; empty if there are none."""
     found = [
         f"lacks {bound}" for what, bound in BOUNDS.items() if re.search(what, command) and not re.search(bound, command)
     ]
