@@ -47,6 +47,16 @@ def test_what_the_library_writes_is_read(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_a_file_is_parsed_again_only_when_a_byte_has_changed(tmp_path: Path) -> None:
+    path = write(tmp_path / "counter_0.db", one=1.0)
+    first = read_metric_file(path)
+    assert read_metric_file(path, first) is first
+    write(path, one=2.0)
+    assert list(read_metric_file(path, first).values.values()) == [2.0]
+    another = write(tmp_path / "another.db", one=1.0).rename(path)
+    assert read_metric_file(path, first).inode == another.stat().st_ino != first.inode
+
+
 @pytest.mark.parametrize("entries", [0, 1, 7, 8, 9, 15, 16, 17])
 def test_names_of_any_length_are_read(tmp_path: Path, entries: int) -> None:
     names = {"n" * length: float(length) for length in range(1, 2 + entries)}

@@ -44,6 +44,7 @@ class SlotCollector(Collector):
         # Metrics with these names in the files are the app's; the monitor stores its own under a prefix.
         self._help = {entry.name.removesuffix("_total"): entry.help for entry in (*GENERAL.values(), *metrics)}
         self._left_out: set[str] = set()
+        self._contents: dict[Path, Contents] = {}
         self._lock = threading.Lock()
 
     def collect(self) -> Iterable[Family]:
@@ -88,8 +89,9 @@ class SlotCollector(Collector):
 
     def _read(self, path: Path) -> Contents | None:
         """What a file holds, None if it is gone or damaged."""
+        before = self._contents.pop(path, None)
         try:
-            return read_metric_file(path)
+            self._contents[path] = contents = read_metric_file(path, before)
         except FileNotFoundError:
             return None
         except DamagedFileError as error:
@@ -104,6 +106,7 @@ class SlotCollector(Collector):
                 "writes to it is not counted any more.", path, error, aside.name,
             )  # fmt: skip
             return None
+        return contents
 
     def _shown(self, families: Iterable[Family]) -> Iterator[Family]:
         """The monitor's metrics under their public names, and those of the app that have a name of their own."""

@@ -52,8 +52,12 @@ class Contents:
     values: dict[Series, float]
 
 
-def read_metric_file(path: Path) -> Contents:
+def read_metric_file(path: Path, before: Contents | None = None) -> Contents:
     """Read a file, also while its worker writes to it: entries are only ever added, and counted when they are complete.
+
+    Args:
+        path: of the file.
+        before: what it held at an earlier reading; returned as it is when no byte has changed.
 
     Raises:
         DamagedFileError: it holds something that no worker writes.
@@ -66,6 +70,8 @@ def read_metric_file(path: Path) -> Contents:
     if used > len(data) or used < 0 or used % 8:
         raise DamagedFileError(f"its header says that {used} of {len(data)} bytes are used")
     raw = data[:used]
+    if before and (before.inode, before.raw) == (inode, raw):
+        return before
     values: dict[Series, float] = {}
     try:
         for key, value in entries(raw) if used else ():
