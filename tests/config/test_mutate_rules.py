@@ -155,14 +155,15 @@ def test_a_change_concerns_the_tests_of_everything_that_reads_the_series(tmp_pat
     rules = read_rules(tmp_path / "rules.yml")
     loads = "rule_files: [../../../prometheus/rules/rules.yml]\n"
     tests = {
-        "Other.yml": loads, "Slow.yml": loads, "several.yml": loads + "alertname: Odd", "tasks.yml": loads,
+        "Other.yml": loads, "Slow-week.yml": loads, "Slow.yml": loads, "tasks.yml": loads,
+        "several.yml": loads + "alertname: Odd",
         "elsewhere.yml": "rule_files: [../rules/other.yml]\nalertname: Odd",
         "figures.yml": loads + "expr: job:requests:rate1m{}",
     }  # fmt: skip
     concern = Concern(rules, tests)
     assert {rule.name: concern.files(rule) for rule in rules} == {
-        "job:requests:rate1m": ["tasks.yml", "figures.yml", "Slow.yml", "several.yml"],
-        "Slow": ["Slow.yml"],
+        "job:requests:rate1m": ["tasks.yml", "figures.yml", "Slow.yml", "Slow-week.yml", "several.yml"],
+        "Slow": ["Slow.yml", "Slow-week.yml"],
         "job:requests:mean_1h": ["tasks.yml", "several.yml"],
         "Odd": ["several.yml"],
     }

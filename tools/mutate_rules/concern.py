@@ -12,9 +12,10 @@ from tools.mutate_rules.rule_file import Rule
 class Concern:
     """The tests of a set of rules.
 
-    A change to an alert concerns the file of its name. A change to a recorded series concerns the file of its group,
-    every file that names the series, and the files of all alerts and groups that read it, directly or through other
-    series. Where an alert has no file of its name, every file that names it counts.
+    A change to an alert concerns the files of its name: `Alert.yml`, and `Alert-week.yml` or the like. A change to a
+    recorded series concerns those of its group, every file that names the series, and the files of all alerts and
+    groups that read it, directly or through other series. Where an alert has no file of its name, every file that names
+    it counts.
     """
 
     def __init__(self, rules: Sequence[Rule], tests: Mapping[str, str]) -> None:
@@ -46,11 +47,15 @@ class Concern:
         return found
 
     def _of_alert(self, rule: Rule) -> list[str]:
-        own = f"{rule.name}.yml"
-        return [own] if own in self._tests else self._naming(rule.name)
+        return self._named(rule.name) or self._naming(rule.name)
 
     def _of_group(self, rule: Rule) -> list[str]:
-        return [name for name in (f"{rule.group}.yml",) if name in self._tests]
+        return self._named(rule.group)
+
+    def _named(self, name: str) -> list[str]:
+        """Files of a name, the one without an addition first: it is the quickest."""
+        found = (file for file in self._tests if file == f"{name}.yml" or file.startswith(f"{name}-"))
+        return sorted(found, key=len)
 
     def _naming(self, name: str) -> list[str]:
         word = re.compile(rf"(?<![\w:]){re.escape(name)}(?![\w:])")

@@ -67,7 +67,7 @@ def rules(objectives: Objectives) -> str:
     ]
     since = _record(
         f"job_task_type:gte_budget_start_time_seconds:last{period}",
-        f"min_over_time(timestamp({_SUCCESSES}:increase1m)[{period}:5m])",
+        f"min_over_time(timestamp({_SUCCESSES}:increase1m)[{period}:15m])",
         "  or",
         f"timestamp({_SUCCESSES}:increase1m)",
     )
