@@ -61,7 +61,7 @@ def rules(objectives: Objectives) -> str:
     left = [
         _record(
             f"job_task_type:gte_{budget.name}_budget_left:ratio{period}",
-            f"1 - {budget.share(period, ' > 0')} / {_number(budget.allowed)}",
+            f"1 - {_figure(budget, period, ' > 0')} / {_number(budget.allowed)}",
         )
         for budget in budgets
     ]
@@ -143,9 +143,14 @@ def _failure_share(window: str, condition: str) -> str:
 
 
 def _slow_share(window: str, condition: str) -> str:
-    # Requests that failed after a long time are slow too, so there can be more of them than answers.
     successes = f"{_SUCCESSES}:increase{window}"
-    return f"clamp_max({_SLOW}:increase{window} / {f'({successes}{condition})' if condition else successes}, 1)"
+    return f"{_SLOW}:increase{window} / {f'({successes}{condition})' if condition else successes}"
+
+
+def _figure(budget: _Budget, window: str, condition: str) -> str:
+    """The share as people read it: requests that failed after a long time are slow too, and there may be many."""
+    share = budget.share(window, condition)
+    return f"clamp_max({share}, 1)" if budget.bad == _SLOW else share
 
 
 def _record(name: str, *lines: str) -> str:
@@ -166,7 +171,7 @@ def _alerts(budget: _Budget, objectives: Objectives) -> Iterator[str]:
             lines += [
                 *(["  or"] if lines else []),
                 "(",
-                f"  {budget.share(window.long, '')} > {threshold}",
+                f"  {_figure(budget, window.long, '')} > {threshold}",
                 "    and",
                 f"  {budget.share(window.short, '')} > {threshold}",
                 "    and",
