@@ -61,7 +61,7 @@ def rules(objectives: Objectives) -> str:
     left = [
         _record(
             f"job_task_type:gte_{budget.name}_budget_left:ratio{period}",
-            f"1 - {_figure(budget, period, ' > 0')} / {_number(budget.allowed)}",
+            f"1 - {_at_most_1(budget, budget.share(period, ' > 0'))[0]} / {_number(budget.allowed)}",
         )
         for budget in budgets
     ]
@@ -147,10 +147,13 @@ def _slow_share(window: str, condition: str) -> str:
     return f"{_SLOW}:increase{window} / {f'({successes}{condition})' if condition else successes}"
 
 
-def _figure(budget: _Budget, window: str, condition: str) -> str:
-    """The share as people read it: requests that failed after a long time are slow too, and there may be many."""
-    share = budget.share(window, condition)
-    return f"clamp_max({share}, 1)" if budget.bad == _SLOW else share
+def _at_most_1(budget: _Budget, *lines: str) -> Sequence[str]:
+    """A share as people read it: requests that failed after a long time are slow too, and there may be many."""
+    if budget.bad != _SLOW:
+        return lines
+    if len(lines) == 1:
+        return (f"clamp_max({lines[0]}, 1)",)
+    return ("clamp_max(", *(f"  {line}" for line in lines), ", 1)")
 
 
 def _record(name: str, *lines: str) -> str:
@@ -171,7 +174,7 @@ def _alerts(budget: _Budget, objectives: Objectives) -> Iterator[str]:
             lines += [
                 *(["  or"] if lines else []),
                 "(",
-                f"  {_figure(budget, window.long, '')} > {threshold}",
+                f"  {budget.share(window.long, '')} > {threshold}",
                 "    and",
                 f"  {budget.share(window.short, '')} > {threshold}",
                 "    and",
@@ -181,7 +184,7 @@ def _alerts(budget: _Budget, objectives: Objectives) -> Iterator[str]:
         if lines:
             yield f"""
       - alert: {budget.alert}
-        expr:{_expression(lines)}\
+        expr:{_expression(_at_most_1(budget, *lines))}\
         keep_firing_for: 5m
         labels:
           severity: {severity}
