@@ -67,11 +67,15 @@ PACKAGE_SUITES = (
     Suite("alert-inbox", "alertmanager/inbox"),
     Suite("measurements", ".", ("tools/bench_metrics", "tools/evaluation")),
 )
+_BENCH_RUN = "tools/bench/tests/test_bench_whole.py"
+_TOOLS = ("tools/tests", "tools/baseline", "tools/launcher", "tools/objectives", "tools/bench")
 TOOL_SUITES = (
-    Suite("tools", ".", ("tools/tests", "tools/baseline", "tools/launcher", "tools/objectives", "tools/bench")),
+    Suite("tools", ".", (f"--ignore={_BENCH_RUN}", *_TOOLS)),
     Suite("smoke-test", ".", ("tests/smoke",)),
 )
 LOADTEST = Suite("loadtest", "loadtest")
+# The one test of `tools/` that builds images and measures for minutes.
+BENCH = Suite("bench", ".", (_BENCH_RUN,))
 CONFIGURATION = Suite("configuration", ".", ("tests/config",), at_once=True)
 # With its output: the figures are what one wants to see.
 RULE_COST = Suite("rule-cost", ".", ("-s", "tests/config/rule_cost.py"))
@@ -119,8 +123,10 @@ class TestRun:
     def unit(self) -> None:
         """Run the unit tests of every package; what needs more than this host has is left out by name."""
         print("\n== unit tests", flush=True)
+        for suite in TOOL_SUITES:
+            self._on_host(suite)
         python = str(ensure(UNIT))
-        for suite in (*TOOL_SUITES, LOADTEST, *PACKAGE_SUITES):
+        for suite in (LOADTEST, *PACKAGE_SUITES):
             self.report.pytest(suite.name, self._pytest(python, suite), ROOT / suite.folder, self.environ)
 
     # With Docker
@@ -149,7 +155,7 @@ class TestRun:
         """Run the unit tests where nothing is missing: the service's in its image with the tests' tools."""
         for suite in PACKAGE_SUITES:
             self._in_dev(suite)
-        for suite in TOOL_SUITES:
+        for suite in (*TOOL_SUITES, BENCH):
             self._on_host(suite)
         self._in_loadtest_image()
 
