@@ -1,4 +1,4 @@
-"""The rule tests can fail: of the changes that `make mutate-rules` makes to the rules, a random sample is noticed."""
+"""The rule tests can fail: they notice a random sample of the changes that `make mutate-rules` makes to the rules."""
 
 from __future__ import annotations
 
@@ -13,9 +13,6 @@ from tests.config.containers import ROOT, needs_engine
 from tools import cli
 
 SECONDS = 40
-# `make mutate-rules` tries all of them and needs 95 %. A sample is some 20 of 1,400: by chance its share may be far
-# lower, and a rule without tests still shows.
-LEAST_SHARE = 0.6
 
 
 @needs_engine
@@ -30,4 +27,5 @@ def test_a_sample_of_changes_to_the_rules_is_noticed(capsys: pytest.CaptureFixtu
         # Standard error: a process of pytest-xdist has no other way to the terminal.
         print(f"\nrules: {report['caught']} of {report['tried']} changes noticed, seed {seed}", file=sys.stderr)
     assert report["tried"] > 0
-    assert report["caught"] >= LEAST_SHARE * report["tried"], f"{' '.join(command[1:])}\n{survived}"
+    assert not survived, f"{' '.join(command[1:])}\nadd a test, or a reason to tools/mutate_rules/accepted.toml"
+    assert not report["stale"]
