@@ -9,6 +9,7 @@ Metrics that no rule asks for are not written: they cost a scrape something, and
 from __future__ import annotations
 
 import json
+import re
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -37,7 +38,7 @@ _REFUSED = {"", "out of order sample", "out of bounds"}
 _KINDS = {metric.name: metric.kind for metric in CONTRACT}
 _CONFIGURATION = """\
 global: {evaluation_interval: 5s, external_labels: {inbox_url: "http://inbox", grafana_url: "http://grafana"}}
-rule_files: [/etc/prometheus/rules/*.yml]
+rule_files: [/cost/rules/*.yml]
 """
 
 
@@ -64,8 +65,13 @@ def test_one_evaluation_of_all_rules(server: Server, tmp_path: Path) -> None:
         path.chmod(0o777)
     samples = write_samples(server, needs, tmp_path / "samples.txt")
     make_blocks(tmp_path)
+    (tmp_path / "rules").mkdir(mode=0o755)
+    for path in (FOLDER / "rules").glob("*.yml"):
+        # Each group as often as the quickest, so that its cost is the median of several evaluations.
+        (tmp_path / "rules" / path.name).write_text(re.sub(r"(?m)^    interval: .+\n", "", path.read_text("utf-8")))
     (tmp_path / "prometheus.yml").write_text(_CONFIGURATION)
-    (tmp_path / "prometheus.yml").chmod(0o644)
+    for path in (tmp_path / "prometheus.yml", *(tmp_path / "rules").iterdir()):
+        path.chmod(0o644)
     times, added = measured(tmp_path)
     print(f"\n{samples} samples of {len(needs)} metrics; {EVALUATIONS} evaluations; ms: median, slowest")
     total = 0.0
@@ -166,7 +172,7 @@ def measured(folder: Path) -> tuple[dict[tuple[str, str], list[float]], int]:
     name = unique("cost")
     docker(
         "run", "--detach", "--rm", f"--name={name}", "--network=none", f"--volume={folder}:/cost",
-        "--user=65534:65534", f"--volume={FOLDER}:/etc/prometheus:ro", image_of("prometheus"),
+        "--user=65534:65534", image_of("prometheus"),
         "--config.file=/cost/prometheus.yml", "--storage.tsdb.path=/cost/data", "--storage.tsdb.retention.time=30d",
     )  # fmt: skip
     times: dict[tuple[str, str], list[float]] = {}
@@ -183,7 +189,7 @@ def measured(folder: Path) -> tuple[dict[tuple[str, str], list[float]], int]:
                 for rule in group["rules"]:
                     assert rule.get("lastError", "") in _REFUSED, f"{rule['name']}: {rule['lastError']}"
                     times.setdefault((group["name"], rule["name"]), []).append(rule["evaluationTime"])
-            return bool(times) and max(map(len, times.values())) >= EVALUATIONS and server_has_all(server, times)
+            return bool(times) and min(map(len, times.values())) >= EVALUATIONS
 
         wait_for("the rules are evaluated several times", enough, seconds=600)
         recorded = {rule["name"] for rule in server.recordings()}
@@ -191,7 +197,3 @@ def measured(folder: Path) -> tuple[dict[tuple[str, str], list[float]], int]:
         return times, sum(int(each["result"][0]["value"][1]) for each in found if each["result"])
     finally:
         docker("rm", "--force", name)
-
-
-def server_has_all(server: Server, times: dict[tuple[str, str], list[float]]) -> bool:
-    return all((group["name"], "") in times for group in server.get("rules")["groups"])
