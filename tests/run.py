@@ -38,6 +38,7 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
     "gte-service": ("gte_service", "tests"),
     "gte-monitoring": ("gte_monitoring", "tests"),
     "alertmanager/inbox": ("alert_inbox", "tests"),
+    "grafana/viewer/server": ("dashboard_viewer", "tests"),
     "loadtest": ("loadtest", "tests"),
     "examples/existing-app": ("app.py", "stand_in.py"),
 }
@@ -65,6 +66,7 @@ PACKAGE_SUITES = (
     Suite("gte-monitoring", "gte-monitoring"),
     Suite("gte-service", "gte-service", at_once=True),
     Suite("alert-inbox", "alertmanager/inbox"),
+    Suite("dashboard-viewer", "grafana/viewer/server"),
     Suite("measurements", ".", ("tools/bench_metrics", "tools/evaluation")),
 )
 _BENCH_RUN = "tools/bench/tests/test_bench_whole.py"
@@ -287,7 +289,7 @@ def _alone(part: Part) -> Iterator[None]:
 
 def _tracked(*patterns: str) -> Sequence[Path]:
     found = (path for pattern in patterns for path in ROOT.rglob(pattern))
-    return sorted(path for path in found if not {".git", ".venv"} & set(path.relative_to(ROOT).parts))
+    return sorted(path for path in found if not {".git", ".venv", "node_modules"} & set(path.relative_to(ROOT).parts))
 
 
 if __name__ == "__main__":

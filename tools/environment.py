@@ -50,7 +50,7 @@ LINT = Environment("lint", ("tools/requirements-lint.txt",))
 UNIT = Environment(
     "unit",
     ("gte-service/requirements.txt", "gte-service/requirements-dev.txt"),
-    ("gte-monitoring", "gte-service", "alertmanager/inbox", "loadtest", "."),
+    ("gte-monitoring", "gte-service", "alertmanager/inbox", "grafana/viewer/server", "loadtest", "."),
     torch=True,
 )
 

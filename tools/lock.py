@@ -20,6 +20,8 @@ LOCKS = (
     "gte-service/requirements",
     "gte-service/requirements-dev",
     "alertmanager/inbox/requirements",
+    "grafana/viewer/server/requirements",
+    "grafana/viewer/requirements-node",
     "tests/smoke/requirements",
     "examples/existing-app/requirements",
     "tools/requirements-lint",

@@ -17,11 +17,12 @@ _QUERY = re.compile(r"promtool query instant \S+ '([^']+)'|'query=([^']+)'|^```p
 
 @cache
 def files() -> tuple[Path, ...]:
-    """Every file of the project, without what is hidden and without virtual environments."""
+    """Every file of the project, without what is hidden, virtual environments, and packages of Node."""
     found: list[Path] = []
     for folder, folders, names in os.walk(ROOT):
         folders[:] = [
-            name for name in folders if name[0] != "." and not Path(folder, name, "pyvenv.cfg").exists()
+            name for name in folders
+            if name[0] != "." and name != "node_modules" and not Path(folder, name, "pyvenv.cfg").exists()
         ]  # fmt: skip
         found += (Path(folder, name) for name in names)
     return tuple(sorted(found))

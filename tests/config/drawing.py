@@ -14,7 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 # Folders from which the project's packages are imported, the checkout itself last.
-SOURCE_FOLDERS = ("gte-monitoring", "gte-service", "alertmanager/inbox", "loadtest", "tests/smoke", ".")
+SOURCE_FOLDERS = (
+    "gte-monitoring",
+    "gte-service",
+    "alertmanager/inbox",
+    "grafana/viewer/server",
+    "loadtest",
+    "tests/smoke",
+    ".",
+)
 _FLOWCHART = re.compile(r"^```mermaid\n(flowchart .*?)^```", re.M | re.S)
 _SUBGRAPH = re.compile(r'subgraph \w+ ?\["([^"]+)"\]')
 _ROOM = re.compile(r'(\w+)\["([^"]+)"\]')

@@ -11,7 +11,12 @@ from tools import ROOT
 from tools.lock import LOCKS
 
 # Images that install the very versions of the service's runtime image; its tests' image above all.
-SHARED = ("gte-service/requirements-dev", "alertmanager/inbox/requirements", "examples/existing-app/requirements")
+SHARED = (
+    "gte-service/requirements-dev",
+    "alertmanager/inbox/requirements",
+    "grafana/viewer/server/requirements",
+    "examples/existing-app/requirements",
+)
 DOCKERFILES = (
     "gte-service/Dockerfile",
     "alertmanager/inbox/Dockerfile",
@@ -32,7 +37,7 @@ def pins(lock: str) -> dict[str, str]:
 
 
 def test_every_list_of_requirements_has_a_lock() -> None:
-    lists = {path for path in ROOT.rglob("requirements*.in") if ".venv" not in path.parts}
+    lists = {path for path in ROOT.rglob("requirements*.in") if not {".venv", "node_modules"} & set(path.parts)}
     assert {ROOT / f"{lock}.in" for lock in LOCKS} == lists
 
 

@@ -1,0 +1,1 @@
+"""Serves the dashboard viewer: its page, the dashboard files, and the queries that Prometheus answers."""

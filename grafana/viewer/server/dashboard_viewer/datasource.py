@@ -1,0 +1,84 @@
+"""Passes queries on to Prometheus, within a bound of time and size."""
+
+import http.client
+import logging
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+log = logging.getLogger(__name__)
+
+LONGEST_SECONDS = 30.0
+# 11,000 points, the most that Prometheus gives, of some fifty series.
+LARGEST_ANSWER = 16 * 1024 * 1024
+_BLOCK = 1 << 16
+
+
+class DatasourceError(Exception):
+    """There is no answer to pass on; `kind` is what Prometheus would call its errorType."""
+
+    def __init__(self, status: HTTPStatus, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.kind = kind
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Prometheus' answer: status, headers worth passing on, body as it came."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def ask(address: str, path: str, query: str, form: bytes | None, encodings: str) -> Answer:
+    """Send a GET to Prometheus, or a POST of a form, and return its answer whatever its status.
+
+    Args:
+        address: Prometheus' own, for example http://prometheus:9090.
+        path: below /api/v1/.
+        query: what stands behind the question mark.
+        form: the body of a POST, None for a GET.
+        encodings: the Accept-Encoding of the browser, so that a compressed answer is passed on as it is.
+
+    Raises:
+        DatasourceError: no answer comes, not in time, or it is too large.
+    """
+    parts = urlsplit(address)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    target = f"{parts.path}/api/v1/{path}" + (f"?{query}" if query else "")
+    headers = {"Accept-Encoding": encodings or "identity"}
+    if form is not None:
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
+    deadline = time.monotonic() + LONGEST_SECONDS
+    try:
+        with closing(kind(parts.hostname or "", parts.port, timeout=LONGEST_SECONDS)) as connection:
+            connection.request("GET" if form is None else "POST", target, form, headers)
+            with connection.getresponse() as response:
+                passed = {name: response.headers[name] for name in ("Content-Type", "Content-Encoding")}
+                body = _read(response, deadline)
+                return Answer(response.status, {name: value for name, value in passed.items() if value}, body)
+    except TimeoutError as error:
+        log.warning("%s: no answer from Prometheus within %.0f s", path, LONGEST_SECONDS)
+        message = f"Prometheus has not answered within {LONGEST_SECONDS:.0f} s. Choose a shorter range of time."
+        raise DatasourceError(HTTPStatus.GATEWAY_TIMEOUT, "timeout", message) from error
+    except (OSError, http.client.HTTPException) as error:
+        log.warning("%s: Prometheus can't be reached: %s", path, error or type(error).__name__)
+        message = f"Prometheus can't be reached at {address} ({error or type(error).__name__}). Does it run?"
+        raise DatasourceError(HTTPStatus.BAD_GATEWAY, "unavailable", message) from error
+
+
+def _read(response: http.client.HTTPResponse, deadline: float) -> bytes:
+    body = bytearray()
+    # A timeout of the socket counts anew with each block: the deadline ends an answer that drips.
+    while block := response.read1(_BLOCK):
+        body += block
+        if len(body) > LARGEST_ANSWER:
+            message = f"Prometheus' answer is larger than {LARGEST_ANSWER >> 20} MB. Choose a shorter range of time."
+            raise DatasourceError(HTTPStatus.BAD_GATEWAY, "too_large", message)
+        if time.monotonic() > deadline:
+            raise TimeoutError
+    return bytes(body)
