@@ -1,0 +1,3 @@
+import { createTheme } from "@grafana/data";
+console.log(createTheme().name);
+export {};
