@@ -152,6 +152,7 @@ def test_tasks_can_be_chosen() -> None:
 def test_smallest_window_follows_the_scrape_interval() -> None:
     (interval,) = re.findall(r"^  scrape_interval: (\w+)$", (ROOT / "prometheus/prometheus.yml").read_text(), re.M)
     assert provisioned("datasources", "timeInterval") == [interval]
+    assert f"DASHBOARD_VIEWER_SCRAPE_INTERVAL: {interval}\n" in (ROOT / "compose.yaml").read_text()
 
 
 def test_data_sources_are_the_services_of_the_stack() -> None:

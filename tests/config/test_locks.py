@@ -20,6 +20,7 @@ SHARED = (
 DOCKERFILES = (
     "gte-service/Dockerfile",
     "alertmanager/inbox/Dockerfile",
+    "grafana/viewer/Dockerfile",
     "tests/smoke/Dockerfile",
     "examples/existing-app/Dockerfile",
     "tools/bench/rivals/environment.sh",

@@ -12,9 +12,9 @@ from tools.launcher.images import is_present
 
 
 def remove_containers(compose: Compose, services: Sequence[Service]) -> None:
-    """Remove containers of services that are left out now; an old one would look like a service that failed."""
+    """Remove containers of services that don't run now; an old one would look like a failure, or hold a port."""
     if services:
-        compose.capture("rm", "--stop", "--force", *names(services))
+        compose.capture("rm", "--stop", "--force", *names(services), profile="*")
 
 
 def clean(compose: Compose, stack: Stack, settings: Mapping[str, str]) -> int:

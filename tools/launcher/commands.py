@@ -12,7 +12,15 @@ from tools.launcher import cleanup, model_choice
 from tools.launcher.compose import Compose, names
 from tools.launcher.console import show, show_banner
 from tools.launcher.container_engine import require_engine
-from tools.launcher.images import left_out_services, prepare_images
+from tools.launcher.images import (
+    DASHBOARD_TOOLS,
+    GRAFANA,
+    VIEWER,
+    left_out_services,
+    missing_services,
+    prepare_images,
+    wanted_services,
+)
 from tools.launcher.readiness import ask_model
 from tools.launcher.settings import folder_overrides, read_settings
 from tools.launcher.start import containers, start
@@ -58,11 +66,13 @@ def demo(run: Run) -> int:
 def prepare(run: Run) -> int:
     """Bring in and build every image, those of the checks too, and start nothing."""
     stack = run.compose.read()
-    present = prepare_images(run.compose, stack, (STACK, SMOKE_TEST, LOADTEST), run.settings)
+    profiles = (STACK, SMOKE_TEST, LOADTEST, VIEWER, DASHBOARD_TOOLS)
+    present = prepare_images(run.compose, stack, profiles, run.settings)
     show("\nThese images are here:")
     for image in sorted({service.image for service in present}):
         show(f"  {image}")
-    print_left_out([service for service in stack.active() if service not in present])
+    wanted = [service for profile in profiles for service in stack.active(profile)]
+    print_left_out(stack, [service for service in wanted if service not in present])
     return cli.OK
 
 
@@ -71,9 +81,9 @@ def status(run: Run) -> int:
     stack = run.compose.read()
     now, left_out = containers(run.compose), left_out_services(run.compose, stack)
     print_summary(stack, now, left_out)
-    print_left_out(left_out)
+    print_left_out(stack, left_out)
     print_model(ask_model(stack))
-    wanted = [service.name for service in stack.active() if service not in left_out]
+    wanted = names(wanted_services(stack, left_out))
     return cli.OK if all(name in now and now[name].healthy for name in wanted) else cli.FAILED
 
 
@@ -122,13 +132,15 @@ def _start(run: Run, *, demo: bool) -> int:
         )
     show(f"Model: {choice.description}")
     compose = run.compose.with_settings(choice.settings)
-    left_out = [service for service in stack.active() if service not in present]
-    cleanup.remove_containers(compose, left_out)
+    left_out = missing_services(stack, present)
+    # The viewer too where Grafana runs: they have one port.
+    idle = [service for service in (*stack.active(), *stack.active(VIEWER)) if service not in present]
+    cleanup.remove_containers(compose, idle)
     start(compose, stack, present)
     print_summary(stack, containers(compose), left_out)
-    if all(service.name != "grafana" for service in left_out):
+    if GRAFANA in names(present):
         print_password(compose)
-    print_left_out(left_out)
+    print_left_out(stack, left_out)
     print_model(ask_model(stack))
     if choice.settings:
         show("A plain `docker compose up` takes the model of .env; GTE_MODEL=builtin:lexical there keeps this one.")
@@ -151,5 +163,5 @@ def _run_check(run: Run, check: str, arguments: Sequence[str]) -> int:
     # No --deps: it would scale the services that the check depends on back to one.
     result = compose.run("run", "--rm", "--no-deps", *terminal, check, *arguments, profile=check)
     if check == SMOKE_TEST:
-        print_left_out(left_out)
+        print_left_out(stack, left_out)
     return result

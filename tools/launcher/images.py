@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from tools import cli
@@ -15,7 +16,11 @@ from tools.launcher.offline import NO_STANDIN, STANDIN_LABEL, run_offline
 from tools.launcher.pull import ANSWER_SECONDS, pull
 from tools.launcher.wheels import wheels_override
 
-MAY_BE_LEFT_OUT = frozenset({"grafana"})
+GRAFANA = "grafana"
+VIEWER = "dashboard-viewer"
+"""It shows Grafana's dashboards where Grafana is left out."""
+DASHBOARD_TOOLS = "dashboard-tools"
+MAY_BE_LEFT_OUT = frozenset({GRAFANA, VIEWER, DASHBOARD_TOOLS})
 """Services that nothing else needs: the stack starts without them where their image can't be had."""
 
 _LOG_LINES = 60
@@ -50,7 +55,8 @@ def prepare_images(
     """Bring in or build the images of the services of some profiles ("" is the stack itself).
 
     Returns:
-        The services whose image is here now: all, except those of MAY_BE_LEFT_OUT whose image can't be had.
+        The services whose image is here now: all, except those of MAY_BE_LEFT_OUT whose image can't be had; and where
+        Grafana is one of these, the viewer that takes its place.
 
     Raises:
         ToolError: an image that is needed can't be had; the message says what to do.
@@ -61,23 +67,40 @@ def prepare_images(
     compose = compose.with_settings(wheels_override(services, settings, compose.root))
     lacking = _bring_in(compose, needed_images(services), settings)
     left_out = {name for missing in lacking for name in missing.services}
-    present = [service for service in services if service.name not in left_out]
-    _build(compose, [service for service in present if service.built])
-    return present
+    if GRAFANA in left_out:
+        services += [service for service in stack.active(VIEWER) if service not in services]
+    left_out |= _build(compose, [service for service in services if service.built])
+    return [service for service in services if service.name not in left_out]
 
 
 def left_out_services(compose: Compose, stack: Stack) -> list[Service]:
     """The services that run nowhere because their image is not here.
 
-    A service that has a container is never among them, whatever became of that container: that is a failure.
+    A service that has a container is never among them, whatever became of that container: that is a failure. The
+    viewer is among them only where Grafana is.
     """
-    return [
+    optional = [service for service in stack.services.values() if service.name in (GRAFANA, VIEWER)]
+    missing = [
         service
-        for service in stack.active()
-        if service.name in MAY_BE_LEFT_OUT
-        and not is_present(service.image)
-        and not compose.capture("ps", "--all", "--quiet", service.name).stdout.strip()
+        for service in optional
+        if not is_present(service.image)
+        and not compose.capture("ps", "--all", "--quiet", service.name, profile="*").stdout.strip()
     ]
+    return missing if GRAFANA in names(missing) else []
+
+
+def missing_services(stack: Stack, present: Sequence[Service]) -> list[Service]:
+    """The services that should run and can't, because their image is not among those that are present."""
+    missing = [service for service in stack.active() if service not in present]
+    if GRAFANA in names(missing):
+        missing += [service for service in stack.active(VIEWER) if service not in present]
+    return missing
+
+
+def wanted_services(stack: Stack, left_out: Sequence[Service]) -> list[Service]:
+    """The services that should run: all without those that are left out, and the viewer in Grafana's place."""
+    wanted = stack.active() + (stack.active(VIEWER) if GRAFANA in names(left_out) else [])
+    return [service for service in wanted if service not in left_out]
 
 
 def is_present(image: str) -> bool:
@@ -144,23 +167,49 @@ def _build_standins(compose: Compose, images: Sequence[str], settings: Mapping[s
         )
 
 
-def _build(compose: Compose, services: Sequence[Service]) -> None:
-    """Build our own images; on a terminal with the engine's own progress."""
-    if not services:
-        return
-    show(f"Building our images: {', '.join(names(services))}")
+def _build(compose: Compose, services: Sequence[Service]) -> set[str]:
+    """Build our own images; on a terminal with the engine's own progress.
+
+    Those that can be left out are built beside the others, because their build mostly waits for npm's registry.
+
+    Returns:
+        the names of those whose build failed, and of which no earlier image is here.
+    """
+    optional = [service for service in services if service.name in MAY_BE_LEFT_OUT]
+    required = [service for service in services if service.name not in MAY_BE_LEFT_OUT]
     started = time.monotonic()
-    if sys.stdout.isatty():
-        status = compose.run("build", *names(services), profile="*")
-    else:
-        built = compose.capture("--progress", "plain", "build", *names(services), profile="*", timeout=None)
-        status = built.returncode
-        if status != 0:
-            show("\n".join((built.stdout + built.stderr).splitlines()[-_LOG_LINES:]))
-    if status != 0:
-        raise cli.ToolError(
-            "Our images could not be built; the lines above say why. Where a download failed: PIP_INDEX_URL,\n"
-            "DEBIAN_MIRROR, TORCH_INDEX_URL and WHEELS_DIR in .env name other places to fetch from (.env.example\n"
-            "explains them)."
-        )
-    show(f"  built in {time.monotonic() - started:.0f} s")
+    with ThreadPoolExecutor(1) as beside:
+        if optional:
+            show(f"Building what draws dashboards without Grafana: {', '.join(names(optional))}")
+        outcome = beside.submit(_build_quietly, compose, optional)
+        if required:
+            show(f"Building our images: {', '.join(names(required))}")
+            if sys.stdout.isatty():
+                built = compose.run("build", *names(required), profile="*") == 0
+            else:
+                log = _build_quietly(compose, required)
+                show(log) if log else None
+                built = not log
+            if not built:
+                raise cli.ToolError(
+                    "Our images could not be built; the lines above say why. Where a download failed: PIP_INDEX_URL,\n"
+                    "DEBIAN_MIRROR, TORCH_INDEX_URL and WHEELS_DIR in .env name other places to fetch from "
+                    "(.env.example\nexplains them)."
+                )
+        log = outcome.result()
+    if services:
+        show(f"  built in {time.monotonic() - started:.0f} s")
+    missing = {service.name for service in optional if log and not is_present(service.image)}
+    if log:
+        show(f"{log}\n{' and '.join(names(optional))} could not be built; the lines above say why.")
+        show(f"Going on without {' and '.join(sorted(missing))}" if missing else "Going on with the earlier image")
+    return missing
+
+
+def _build_quietly(compose: Compose, services: Sequence[Service]) -> str:
+    """Build images; returns the end of the log if that fails, "" if it works."""
+    if not services:
+        return ""
+    built = compose.capture("--progress", "plain", "build", *names(services), profile="*", timeout=None)
+    lines = (built.stdout + built.stderr).splitlines()[-_LOG_LINES:]
+    return "\n".join(lines or ["The build failed and said nothing."]) if built.returncode else ""

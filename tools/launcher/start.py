@@ -108,7 +108,7 @@ def _follow(compose: Compose, stack: Stack, wanted: Sequence[str], process: subp
             states["model"] = model.line
         for name, state in states.items():
             if shown.get(name) != state and state not in {"created", "starting"}:
-                show(f"  {name:<14} {state}")
+                show(f"  {name:<16} {state}")
             shown[name] = state
         if ended:
             return

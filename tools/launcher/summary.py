@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from tools.launcher.compose import Compose, Service, Stack, names
 from tools.launcher.console import show, show_banner, table
-from tools.launcher.images import is_standin
+from tools.launcher.images import GRAFANA, VIEWER, is_standin
 from tools.launcher.readiness import ModelState
 from tools.launcher.start import Container
 
@@ -16,7 +16,8 @@ _PAGES: Mapping[tuple[str, int], str] = {
     ("prometheus", 9090): "queries, targets, rules",
     ("alertmanager", 9093): "alerts, silences",
     ("alert-inbox", 5001): "every notification",
-    ("grafana", 3000): "dashboards",
+    (GRAFANA, 3000): "dashboards",
+    (VIEWER, 3000): "dashboards (a viewer, not Grafana)",
     ("node-exporter", 9100): "the host's metrics",
 }
 """A description of each container port for people, in the order in which they look for it."""
@@ -37,17 +38,27 @@ def print_summary(stack: Stack, now: Mapping[str, Container], left_out: Sequence
         )
 
 
-def print_left_out(left_out: Sequence[Service]) -> None:
+def print_left_out(stack: Stack, left_out: Sequence[Service]) -> None:
     """Name each service that does not run for want of its image, and how to get it."""
+    in_its_place = GRAFANA in names(left_out) and VIEWER in stack.services and VIEWER not in names(left_out)
     for service in left_out:
-        show_banner(
-            f"LEFT OUT: {service.name}",
-            (
-                f"Its image {service.image} is not on this host, can't be pulled, and has no stand-in.",
-                "The rest of the stack runs without it; its checks are reported as left out, never as passed.",
-                "To run it: set IMAGE_REGISTRY in .env to a mirror, or `docker load` the image; then `make up`.",
-            ),
-        )
+        lines = ["The rest of the stack runs without it; its checks are reported as left out, never as passed."]
+        if service.built:
+            lines[:0] = [f"Its image {service.image} could not be built."]
+            lines += [
+                "To get it: set NPM_REGISTRY in .env to a mirror of npm that this host reaches (.env.example names",
+                "one), then `make up`.",
+            ]
+        else:
+            lines[:0] = [f"Its image {service.image} is not on this host, can't be pulled, and has no stand-in."]
+            lines += [
+                "To run it: set IMAGE_REGISTRY in .env to a mirror, or `docker load` the image, or set GRAFANA_ARCHIVE",
+                "to a copy of Grafana's own archive (grafana-VERSION.linux-ARCHITECTURE.tar.gz); then `make up`.",
+            ]
+        if service.name == GRAFANA and in_its_place:
+            address = stack.services[VIEWER].address(3000)
+            lines.insert(1, f"Its dashboards are at http://{address} all the same: {VIEWER} draws them.")
+        show_banner(f"LEFT OUT: {service.name}", lines)
 
 
 def print_model(model: ModelState) -> None:
@@ -81,8 +92,9 @@ def status_rows(stack: Stack, now: Mapping[str, Container], left_out: Sequence[s
     """The rows of the list: service, address, state, description."""
     rows = [["SERVICE", "ADDRESS", "STATE", ""]]
     order = [name for name, _ in _PAGES]
+    viewer = stack.active(VIEWER) if VIEWER in now or GRAFANA in left_out else []
     for service in sorted(
-        stack.active(), key=lambda item: order.index(item.name) if item.name in order else len(order)
+        [*stack.active(), *viewer], key=lambda item: order.index(item.name) if item.name in order else len(order)
     ):
         container = now.get(service.name)
         state = "LEFT OUT" if service.name in left_out else container.description if container else "not running"

@@ -12,7 +12,16 @@ import pytest
 from tools import ROOT, cli
 from tools.launcher.cleanup import remove_containers
 from tools.launcher.compose import Compose, Service, names
-from tools.launcher.images import Needed, is_present, is_standin, left_out_services, needed_images, prepare_images
+from tools.launcher.images import (
+    Needed,
+    is_present,
+    is_standin,
+    left_out_services,
+    missing_services,
+    needed_images,
+    prepare_images,
+    wanted_services,
+)
 from tools.launcher.offline import NO_STANDIN, STANDIN_LABEL
 from tools.launcher.tests.conftest import needs_engine
 
@@ -109,6 +118,79 @@ def test_the_stack_goes_on_without_grafana_only(
     printed = capfd.readouterr().out
     assert "connection refused" in printed
     assert "Going on without grafana" in printed
+
+
+VIEWER = """  dashboard-viewer:
+    profiles: [dashboard-viewer]
+    image: launcher-test/viewer-{tag}:1
+    build:
+      context: .
+      dockerfile_inline: |
+        FROM scratch
+        COPY {file} /
+"""
+
+
+@pytest.fixture
+def with_viewer(project: Callable[[str], Compose]) -> Iterator[Callable[[str, str], Compose]]:
+    """A project with a Grafana from a given image, and a viewer whose image copies a given file."""
+    tag = uuid.uuid4().hex[:8]
+
+    def write(grafana: str, file: str) -> Compose:
+        viewer = VIEWER.format(tag=tag, file=file)
+        compose = project(f"services:\n  grafana:\n    image: {grafana}\n    command: [absent]\n{viewer}")
+        offline = compose.root / "offline"
+        if not offline.exists():
+            offline.symlink_to(ROOT / "offline")
+        return compose
+
+    yield write
+    subprocess.run(
+        ["docker", "image", "rm", "--force", f"launcher-test/viewer-{tag}:1"], capture_output=True, check=False
+    )
+
+
+@needs_engine
+def test_the_viewer_takes_the_place_of_grafana_only(with_viewer: Callable[[str, str], Compose], image: str) -> None:
+    compose = with_viewer("127.0.0.1:9/grafana/grafana:1", "compose.yaml")
+    stack = compose.read()
+    assert names(left_out_services(compose, stack)) == ["dashboard-viewer", "grafana"]
+    assert names(prepare_images(compose, stack, [""], {})) == ["dashboard-viewer"]
+    assert names(missing_services(stack, [stack.services["dashboard-viewer"]])) == ["grafana"]
+    left_out = left_out_services(compose, stack)
+    assert names(left_out) == ["grafana"]
+    assert names(wanted_services(stack, left_out)) == ["dashboard-viewer"]
+
+    compose = with_viewer(image, "compose.yaml")
+    stack = compose.read()
+    assert names(prepare_images(compose, stack, [""], {})) == ["grafana"]
+    assert missing_services(stack, [stack.services["grafana"]]) == []
+    assert left_out_services(compose, stack) == []
+    assert names(wanted_services(stack, [])) == ["grafana"]
+
+
+@needs_engine
+def test_a_viewer_that_cant_be_built_is_left_out_and_the_log_says_why(
+    with_viewer: Callable[[str, str], Compose], capfd: pytest.CaptureFixture[str]
+) -> None:
+    compose = with_viewer("127.0.0.1:9/grafana/grafana:1", "missing-file")
+    stack = compose.read()
+    assert prepare_images(compose, stack, [""], {}) == []
+    assert names(missing_services(stack, [])) == ["grafana", "dashboard-viewer"]
+    printed = capfd.readouterr().out
+    assert '"/missing-file": not found' in printed
+    assert "Going on without dashboard-viewer" in printed
+
+
+@needs_engine
+def test_a_viewer_that_can_no_longer_be_built_goes_on_with_its_earlier_image(
+    with_viewer: Callable[[str, str], Compose], capfd: pytest.CaptureFixture[str]
+) -> None:
+    compose = with_viewer("127.0.0.1:9/grafana/grafana:1", "compose.yaml")
+    prepare_images(compose, compose.read(), [""], {})
+    compose = with_viewer("127.0.0.1:9/grafana/grafana:1", "missing-file")
+    assert names(prepare_images(compose, compose.read(), [""], {})) == ["dashboard-viewer"]
+    assert "Going on with the earlier image" in capfd.readouterr().out
 
 
 @needs_engine

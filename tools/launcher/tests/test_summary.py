@@ -18,6 +18,13 @@ STACK = Stack(
             "gte-service", "gte:1", ports=(Port("0.0.0.0", 15000, 5000), Port("0.0.0.0", 19090, 9090))
         ),
         "prometheus": Service("prometheus", "prometheus:1", ports=(Port("127.0.0.1", 9091, 9090),)),
+        "dashboard-viewer": Service(
+            "dashboard-viewer",
+            "viewer:1",
+            built=True,
+            ports=(Port("127.0.0.1", 3000, 3000),),
+            profiles=frozenset({"dashboard-viewer"}),
+        ),
         "smoke-test": Service("smoke-test", "smoke:1", profiles=frozenset({"smoke-test"})),
     },
 )
@@ -30,7 +37,15 @@ def test_each_address_has_a_row_with_its_state_the_service_first() -> None:
         ["gte-service", "http://127.0.0.1:19090/metrics", "healthy"],
         ["prometheus", "http://127.0.0.1:9091", "exited"],
         ["grafana", "-", "LEFT OUT"],
+        ["dashboard-viewer", "http://127.0.0.1:3000", "not running"],
     ]
+
+
+def test_the_viewer_has_a_row_only_where_it_runs_or_takes_grafanas_place() -> None:
+    now = {"grafana": Container("running", "healthy")}
+    assert "dashboard-viewer" not in [row[0] for row in status_rows(STACK, now, [])]
+    now |= {"dashboard-viewer": Container("running", "healthy")}
+    assert [row[0] for row in status_rows(STACK, now, [])][-2:] == ["grafana", "dashboard-viewer"]
 
 
 def test_a_service_without_a_container_does_not_run() -> None:
@@ -64,8 +79,18 @@ def test_a_model_that_is_not_ready_is_not_called_ready(
     assert line in capsys.readouterr().out
 
 
-def test_what_is_left_out_is_named_with_its_image(capsys: pytest.CaptureFixture[str]) -> None:
-    print_left_out([STACK.services["grafana"]])
+def test_what_is_left_out_is_named_with_its_image_and_what_takes_its_place(capsys: pytest.CaptureFixture[str]) -> None:
+    print_left_out(STACK, [STACK.services["grafana"]])
     printed = capsys.readouterr().out
     assert "!!  LEFT OUT: grafana" in printed
     assert "grafana:1" in printed
+    assert "at http://127.0.0.1:3000 all the same: dashboard-viewer draws them" in printed
+    assert printed.index("IMAGE_REGISTRY") < printed.index("GRAFANA_ARCHIVE")
+
+
+def test_nothing_takes_grafanas_place_where_the_viewer_is_left_out_too(capsys: pytest.CaptureFixture[str]) -> None:
+    print_left_out(STACK, [STACK.services["grafana"], STACK.services["dashboard-viewer"]])
+    printed = capsys.readouterr().out
+    assert "all the same" not in printed
+    assert "!!  LEFT OUT: dashboard-viewer\n!!  Its image viewer:1 could not be built." in printed
+    assert "set NPM_REGISTRY in .env" in printed

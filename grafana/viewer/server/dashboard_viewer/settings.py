@@ -35,7 +35,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     Raises:
         SettingsError: A value can't be used.
     """
-    pages = ("prometheus", "alertmanager", "inbox", "service")
+    pages = ("prometheus", "alertmanager", "inbox")
     settings = Settings(
         page=_folder(environ, "DASHBOARD_VIEWER_PAGE", "/app/public"),
         dashboards=_folder(environ, "DASHBOARD_VIEWER_DASHBOARDS", "/dashboards"),

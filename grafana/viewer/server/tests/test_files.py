@@ -124,7 +124,6 @@ def test_the_page_learns_where_the_other_pages_are_and_which_language_to_speak(
         "prometheus_url": "http://monitor.example:9091",
         "alertmanager_url": "",
         "inbox_url": "",
-        "service_url": "",
     }
 
 
