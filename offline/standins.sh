@@ -3,6 +3,7 @@
 # the name given (with or without a registry), for a host that reaches no container registry.
 # An image that is there is left alone: the real one, or a stand-in that is up to date. -f remakes stand-ins.
 #   DEBIAN_MIRROR   the mirror to use instead of the host's own
+#   GRAFANA_ARCHIVE and GRAFANA_ARCHIVE_SHA256   Grafana's own archive for grafana/grafana, and its checksum
 #   STANDIN_CACHE   where downloaded packages are kept (default /var/cache/gte-observability)
 # Exit status: 0 done, 2 no stand-in exists for one of the images, 1 anything else.
 set -euo pipefail
@@ -46,19 +47,30 @@ recipe_for() {
     prom/prometheus) echo "$HERE/recipes/prometheus.sh" ;;
     prom/alertmanager) echo "$HERE/recipes/alertmanager.sh" ;;
     prom/node-exporter) echo "$HERE/recipes/node-exporter.sh" ;;
+    grafana/grafana)
+      if [ -z "${GRAFANA_ARCHIVE-}" ]; then
+        docker image inspect "$1" >/dev/null 2>&1 ||
+          no_standin "$1" "Debian has no package of it, and GRAFANA_ARCHIVE names no archive of Grafana's own"
+      elif [ ! -f "$GRAFANA_ARCHIVE" ] || [ ! -r "$GRAFANA_ARCHIVE" ]; then
+        fail "GRAFANA_ARCHIVE is '$GRAFANA_ARCHIVE', which is no file that can be read. Correct it, or remove it from .env."
+      fi
+      echo "$HERE/recipes/grafana.sh" ;;
     *) no_standin "$1" "Debian has no package that could take its place" ;;
   esac
 }
 
 # recipe_key RECIPE: changes with whatever goes into the image.
 recipe_key() {
-  { cat "$HERE"/lib/*.sh "$1"; cat "$HOST_CAS"/*.crt 2>/dev/null || true; } | sha256sum | cut -c 1-16
+  local archive=/dev/null
+  [[ $1 != */grafana.sh ]] || archive=${GRAFANA_ARCHIVE:-/dev/null}
+  { cat "$HERE"/lib/*.sh "$1" "$archive"; cat "$HOST_CAS"/*.crt 2>/dev/null || true; } | sha256sum | cut -c 1-16
 }
 
 # ensure NAME: make the stand-in where it is missing, and remake it where its recipe has changed or -f asks for it.
 ensure() {
-  local name=$1 recipe key mark id old='' started=$SECONDS
+  local name=$1 recipe key mark id old='' from='' started=$SECONDS
   split_name "$name"
+  [ "$REPOSITORY" != grafana/grafana ] || from=${GRAFANA_ARCHIVE-}
   recipe=$(recipe_for "$name")
   key=$(recipe_key "$recipe")
   if old=$(docker image inspect --format '{{.Id}}' "$name" 2>/dev/null); then
@@ -66,8 +78,10 @@ ensure() {
     if [ -z "$mark" ] || [ "$mark" = "$key" ] && [ -z "$FORCE" ]; then
       return 0
     fi
+    # Without the archive that it was made from it can't be made again.
+    [ "$REPOSITORY" != grafana/grafana ] || [ -n "${GRAFANA_ARCHIVE-}" ] || return 0
   fi
-  echo "$name: building a stand-in from Debian packages" >&2
+  echo "$name: building a stand-in from ${from:-Debian packages}" >&2
   id=$(
     # shellcheck source=/dev/null # one of recipes/*.sh
     source "$recipe"

@@ -22,7 +22,7 @@ from tools.launcher.images import (
     wanted_services,
 )
 from tools.launcher.readiness import ask_model
-from tools.launcher.settings import folder_overrides, read_settings
+from tools.launcher.settings import path_overrides, read_settings
 from tools.launcher.start import containers, start
 from tools.launcher.summary import print_left_out, print_model, print_password, print_summary
 
@@ -49,8 +49,8 @@ def open_run(root: Path, environ: Mapping[str, str], *, may_install: bool = Fals
     """
     require_engine(root, environ, may_install=may_install)
     settings = read_settings(root, environ)
-    folders = folder_overrides(root, settings)
-    return Run(Compose(root, folders), {**settings, **folders})
+    paths = path_overrides(root, settings)
+    return Run(Compose(root, paths), {**settings, **paths})
 
 
 def up(run: Run) -> int:

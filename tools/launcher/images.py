@@ -124,6 +124,12 @@ def _bring_in(compose: Compose, needed: Sequence[Needed], settings: Mapping[str,
         for images in (stale + required, *([item.image] for item, _ in missing if item.optional)):
             if images:
                 _build_standins(compose, images, settings)
+    elif settings.get("GRAFANA_ARCHIVE") and any(GRAFANA in item.services for item, _ in missing):
+        raise cli.UsageError(
+            f"GRAFANA_ARCHIVE is {settings['GRAFANA_ARCHIVE']}, and an image is made of it as root on Debian only.\n"
+            "Set IMAGE_REGISTRY to a mirror, or `docker load` the image. Without either remove GRAFANA_ARCHIVE: then\n"
+            f"{VIEWER} shows the dashboards."
+        )
     missing = [(item, reason) for item, reason in missing if not is_present(item.image)]
     for item, reason in missing:
         if not item.optional:

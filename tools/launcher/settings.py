@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tools import cli
 
-_FOLDERS = ("GTE_MODEL_DIR", "WHEELS_DIR")
+_PATHS = ("GTE_MODEL_DIR", "WHEELS_DIR", "GRAFANA_ARCHIVE")
 # A service that takes its environment from .env. `config --environment` would say the same, but only since Compose
 # 2.28, and a value of several lines can't be told from several values there.
 _PROJECT = {
@@ -47,6 +47,6 @@ def read_settings(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in {**values, **environ}.items() if value}
 
 
-def folder_overrides(root: Path, settings: Mapping[str, str]) -> dict[str, str]:
-    """The settings that name folders, as absolute paths: Compose takes a bare `models/gte` for a volume's name."""
-    return {name: str((root / Path(settings[name]).expanduser()).resolve()) for name in _FOLDERS if name in settings}
+def path_overrides(root: Path, settings: Mapping[str, str]) -> dict[str, str]:
+    """The settings that name a folder or a file, as absolute paths: Compose takes a bare `models/gte` for a volume."""
+    return {name: str((root / Path(settings[name]).expanduser()).resolve()) for name in _PATHS if name in settings}

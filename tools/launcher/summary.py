@@ -31,6 +31,9 @@ def print_summary(stack: Stack, now: Mapping[str, Container], left_out: Sequence
     show(f"\nProject {stack.project}\n")
     show(table(status_rows(stack, now, names(left_out))))
     standins = [service.name for service in stack.active() if not service.built and is_standin(service.image)]
+    if GRAFANA in standins:
+        standins.remove(GRAFANA)
+        show("\nGrafana runs from its own archive, in an image made on this host.")
     if standins:
         show(
             f"\nStand-ins from Debian packages: {', '.join(standins)}. Their APIs are complete;\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tools import cli
-from tools.launcher.settings import folder_overrides, read_settings
+from tools.launcher.settings import path_overrides, read_settings
 from tools.launcher.tests.conftest import needs_docker
 
 ENVIRON = {"PATH": os.environ["PATH"]}
@@ -72,9 +72,10 @@ def test_without_docker_the_reason_is_given(tmp_path: Path) -> None:
         read_settings(tmp_path, {"PATH": str(tmp_path)})
 
 
-def test_folders_become_absolute_from_the_project_folder(tmp_path: Path) -> None:
-    settings = {"GTE_MODEL_DIR": "models/gte", "WHEELS_DIR": "~/wheels", "GTE_PORT": "1"}
-    assert folder_overrides(tmp_path, settings) == {
+def test_paths_become_absolute_from_the_project_folder(tmp_path: Path) -> None:
+    settings = {"GTE_MODEL_DIR": "models/gte", "WHEELS_DIR": "~/wheels", "GRAFANA_ARCHIVE": "g.tar.gz", "GTE_PORT": "1"}
+    assert path_overrides(tmp_path, settings) == {
         "GTE_MODEL_DIR": str((tmp_path / "models/gte").resolve()),
         "WHEELS_DIR": str((Path.home() / "wheels").resolve()),
+        "GRAFANA_ARCHIVE": str((tmp_path / "g.tar.gz").resolve()),
     }

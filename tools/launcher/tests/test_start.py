@@ -64,7 +64,7 @@ def test_it_returns_once_all_are_healthy(
     stack = compose.read()
     start(compose, stack, stack.active())
     assert containers(compose) == {"gte-service": Container("running", "healthy")}
-    assert "gte-service    healthy" in capsys.readouterr().out
+    assert "gte-service      healthy" in capsys.readouterr().out
 
 
 @needs_engine
