@@ -1,0 +1,90 @@
+/** A sample: seconds since 1970, and the value as Prometheus writes it ("NaN", "+Inf"). */
+export type Sample = [number, string];
+
+export interface Series {
+  metric: Record<string, string>;
+  value?: Sample;
+  values?: Sample[];
+}
+
+export type Answer =
+  | { resultType: "matrix" | "vector"; result: Series[]; warnings?: string[] }
+  | { resultType: "scalar" | "string"; result: Sample; warnings?: string[] };
+
+/** A question with its variables filled in. Times in seconds since 1970; `step` in seconds, only for a range. */
+export interface Question {
+  key: string;
+  expr: string;
+  start: number;
+  end: number;
+  step?: number;
+}
+
+/** What Prometheus said, and the step in seconds that it was asked with. */
+export interface Answered {
+  answer: Answer;
+  step?: number;
+}
+
+/** Prometheus understood the question and refused it: the question has to be changed. */
+export class QueryError extends Error {}
+
+/** Prometheus can't be asked: it is down, out of reach, or takes too long. */
+export class PrometheusAway extends Error {}
+
+/** Whoever answers: Prometheus itself, the viewer's server before it, or the answers kept in a report. */
+export interface Source {
+  /** @throws QueryError or PrometheusAway */
+  ask(question: Question, signal?: AbortSignal): Promise<Answered>;
+  /** @returns the values of a label, of the series that a selector picks, within a time in seconds */
+  labelValues(label: string, selector: string | undefined, start: number, end: number): Promise<string[]>;
+  labelNames(start: number, end: number): Promise<string[]>;
+}
+
+const TIMEOUT_MS = 30_000;
+
+/**
+ * Asks over HTTP.
+ *
+ * @param base the address before `/query`: Prometheus' own ends in `/api/v1`, the viewer's server's in `/api/datasource`
+ */
+export function httpSource(base: string): Source {
+  async function get<T>(path: string, fields: Record<string, string>, post: boolean, signal?: AbortSignal): Promise<T> {
+    const form = new URLSearchParams(fields);
+    const limit = AbortSignal.timeout(TIMEOUT_MS);
+    const until = signal ? AbortSignal.any([signal, limit]) : limit;
+    let response: Response;
+    let body: { status?: string; data?: unknown; error?: string; warnings?: string[] } | undefined;
+    try {
+      response = await (post
+        ? fetch(`${base}/${path}`, { method: "POST", body: form, signal: until })
+        : fetch(`${base}/${path}?${form}`, { signal: until }));
+      body = await response.json().catch(() => undefined);
+    } catch (error) {
+      if (signal?.aborted) throw error;
+      throw new PrometheusAway(`${base} does not answer: ${(error as Error).message}`);
+    }
+    if (body?.status === "success") return { ...(body as object), data: body.data } as T;
+    const said = body?.error ?? `status ${response.status}`;
+    // 422 and 400: the question is wrong. Everything else (502, 503 while it starts, 504) may pass.
+    if (response.status === 400 || response.status === 422) throw new QueryError(said);
+    throw new PrometheusAway(`${base} answers ${said}`);
+  }
+  return {
+    async ask({ expr, start, end, step }, signal) {
+      const fields: Record<string, string> = step
+        ? { query: expr, start: `${start}`, end: `${end}`, step: `${step}` }
+        : { query: expr, time: `${end}` };
+      const path = step ? "query_range" : "query";
+      const { data, warnings } = await get<{ data: Answer; warnings?: string[] }>(path, fields, true, signal);
+      return { answer: { ...data, warnings }, step };
+    },
+    async labelValues(label, selector, start, end) {
+      const fields = { start: `${start}`, end: `${end}`, ...(selector && { "match[]": selector }) };
+      return (await get<{ data: string[] }>(`label/${encodeURIComponent(label)}/values`, fields, false)).data;
+    },
+    async labelNames(start, end) {
+      return (await get<{ data: string[] }>("labels", { start: `${start}`, end: `${end}` }, true)).data;
+    },
+  };
+}

@@ -1,0 +1,157 @@
+import { stringToJsRegex } from "@grafana/data";
+
+import type { Variable } from "./dashboard.ts";
+import type { Chosen, Choices } from "./interpolation.ts";
+import type { Source } from "./prometheus.ts";
+
+export interface Option {
+  text: string;
+  value: string;
+}
+
+/** A variable with what can be chosen, and what is. */
+export interface Resolved {
+  variable: Variable;
+  options: Option[];
+  chosen: Chosen;
+}
+
+export const ALL = "$__all";
+
+/** What a query of a variable asks for. Times in seconds since 1970. */
+async function ask(query: string, source: Source, fill: (text: string) => string, start: number, end: number) {
+  const filled = fill(query).trim();
+  const [, name, rest] = filled.match(/^(label_values|label_names|metrics|query_result)\(([^]*)\)$/) ?? [];
+  if (name === "label_names") return source.labelNames(start, end);
+  if (name === "metrics") {
+    const pattern = new RegExp(rest);
+    return (await source.labelValues("__name__", undefined, start, end)).filter((metric) => pattern.test(metric));
+  }
+  if (name === "label_values") {
+    const comma = rest.lastIndexOf(",");
+    const label = rest.slice(comma + 1).trim();
+    return source.labelValues(label, comma < 0 ? undefined : rest.slice(0, comma).trim(), start, end);
+  }
+  const expr = name === "query_result" ? rest : filled;
+  const { answer } = await source.ask({ key: `variable/${expr}`, expr, start, end });
+  if (answer.resultType !== "vector") return [`${(answer.result as [number, string])[1]}`];
+  return answer.result.map(({ metric: { __name__ = "", ...labels }, value = [0, ""] }) => {
+    const inner = Object.entries(labels).map(([label, text]) => `${label}="${text}"`);
+    return `${__name__}{${inner.join(",")}} ${value[1]} ${value[0] * 1000}`;
+  });
+}
+
+/** What a variable's regular expression takes out of each text: its groups `text` and `value`, the first, or the text. */
+export function extract(texts: string[], regex: string): Option[] {
+  if (!regex) return texts.map((text) => ({ text, value: text }));
+  const pattern = stringToJsRegex(regex);
+  return texts.flatMap((one) => {
+    const matches = pattern.global
+      ? [...one.matchAll(pattern)]
+      : [one.match(pattern)].filter((match) => match !== null);
+    return matches.map((match) => {
+      const { text = match.groups?.value, value = match.groups?.text } = match.groups ?? {};
+      const first = match[1] ?? match[0];
+      return { text: text ?? first, value: value ?? first };
+    });
+  });
+}
+
+const number = (text: string) => Number(text.match(/-?\d+(\.\d+)?/)?.[0] ?? NaN);
+const orders: ((a: string, b: string) => number)[] = [
+  (a, b) => (a < b ? -1 : a > b ? 1 : 0),
+  (a, b) => (number(a) || 0) - (number(b) || 0),
+  (a, b) => a.toLowerCase().localeCompare(b.toLowerCase()),
+  (a, b) => a.localeCompare(b, "en", { numeric: true }),
+];
+
+/** Sorts as Grafana's setting says: 0 not at all, then each order up and down: by letters, numbers, any case, naturally. */
+export function sortOptions(options: Option[], sort = 0): Option[] {
+  if (!sort) return options;
+  const order = orders[Math.floor((sort - 1) / 2)];
+  const direction = sort % 2 ? 1 : -1;
+  return [...options].sort((a, b) => direction * order(a.text, b.text));
+}
+
+/** Options of a list as an editor types it: `a, b : c`, where the part before ` : ` is shown. A comma is kept by `\,`. */
+function listed(query: string): Option[] {
+  const parts = query.match(/(?:\\,|[^,])+/g) ?? [];
+  return parts.map((part) => {
+    const [text, value = text] = part
+      .replaceAll("\\,", ",")
+      .trim()
+      .split(/\s+:\s+/);
+    return { text, value };
+  });
+}
+
+/**
+ * Decides what is chosen.
+ *
+ * @param wanted values from the address; else the file's own, where they still exist, else All, else the first
+ */
+export function choose(variable: Variable, options: Option[], wanted?: string[]): Chosen {
+  const multi = Boolean(variable.multi || variable.includeAll);
+  if (variable.type === "textbox" || variable.type === "constant") {
+    const text = variable.type === "textbox" ? wanted?.[0] : undefined;
+    const value = text ?? [variable.current?.value ?? variable.query].flat().map(String)[0];
+    return { text: [value], value: [value], multi: false };
+  }
+  const saved = [variable.current?.value ?? []].flat();
+  const found = (values: string[]) =>
+    values.flatMap((one) => options.find(({ value, text }) => value === one || text === one) ?? []);
+  const isAll = (values: string[]) => Boolean(variable.includeAll) && (values.includes(ALL) || values.includes("All"));
+  const picked = wanted?.length ? found(wanted) : found(saved);
+  const all = isAll(wanted?.length ? wanted : saved) || (!picked.length && Boolean(variable.includeAll));
+  // A value that stands in the address and not in the options is kept, as Grafana does: its series may come back.
+  const foreign = wanted?.length && !picked.length && !all ? wanted.map((value) => ({ text: value, value })) : [];
+  const some = picked.length ? picked : foreign.length ? foreign : options.slice(0, 1);
+  const taken = all ? options : variable.multi ? some : some.slice(0, 1);
+  return {
+    text: taken.map(({ text }) => text),
+    value: taken.map(({ value }) => value),
+    multi,
+    ...(all && { all: true, allValue: variable.allValue || undefined }),
+  };
+}
+
+/**
+ * Finds what each variable can be and is, in their order, so that one may use those before it.
+ *
+ * @param fillWith makes a function that fills the variables found so far into a text
+ * @param wanted values by name, from the address
+ * @param dataSources the names and uids of data sources that may be chosen
+ * @throws QueryError or PrometheusAway
+ */
+export async function resolveVariables(
+  variables: Variable[],
+  source: Source,
+  fillWith: (choices: Choices) => (text: string) => string,
+  wanted: Record<string, string[]>,
+  range: { start: number; end: number },
+  dataSources: Option[] = [{ text: "Prometheus", value: "prometheus" }],
+): Promise<Resolved[]> {
+  const resolved: Resolved[] = [];
+  for (const variable of variables) {
+    const choices = choicesOf(resolved);
+    const query = typeof variable.query === "object" ? (variable.query.query ?? "") : (variable.query ?? "");
+    let options: Option[] = [];
+    if (variable.type === "query") {
+      const texts = await ask(query, source, fillWith(choices), range.start, range.end);
+      const unique = new Map(extract(texts, fillWith(choices)(variable.regex ?? "")).map((one) => [one.value, one]));
+      options = sortOptions(
+        [...unique.values()].filter(({ value }) => value !== ""),
+        variable.sort,
+      );
+    } else if (variable.type === "datasource") {
+      options = dataSources;
+    } else if (variable.type === "custom" || variable.type === "interval") {
+      options = listed(fillWith(choices)(query));
+    }
+    resolved.push({ variable, options, chosen: choose(variable, options, wanted[variable.name]) });
+  }
+  return resolved;
+}
+
+export const choicesOf = (resolved: Resolved[]): Choices =>
+  Object.fromEntries(resolved.map(({ variable, chosen }) => [variable.name, chosen]));
