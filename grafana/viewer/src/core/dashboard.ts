@@ -1,5 +1,7 @@
 import type { DataLink, DataTransformerConfig, FieldConfigSource } from "@grafana/data";
 
+import { withDefaultFields, withDefaultOptions } from "./defaults.ts";
+
 /** A place on the grid: `w` and `x` in 24 columns, `h` and `y` in rows of 30 pixels with 8 between. */
 export interface GridPos {
   h: number;
@@ -108,12 +110,13 @@ export interface Dashboard {
 }
 
 function readPanel(model: Options): Panel {
+  const { defaults = {}, overrides = [] } = model.fieldConfig ?? {};
   return {
     ...model,
     targets: model.targets ?? [],
     transformations: model.transformations ?? [],
-    options: model.options ?? {},
-    fieldConfig: { defaults: model.fieldConfig?.defaults ?? {}, overrides: model.fieldConfig?.overrides ?? [] },
+    options: withDefaultOptions(model.type, model.options ?? {}),
+    fieldConfig: { defaults: withDefaultFields(model.type, defaults), overrides },
   } as Panel;
 }
 

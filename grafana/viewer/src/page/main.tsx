@@ -1,16 +1,67 @@
 import "./viewer.css";
 
 import { createTheme, ThemeContext } from "@grafana/data";
-import { PanelChrome } from "@grafana/ui";
-import { TableNG } from "@grafana/ui/unstable";
+import { GlobalStyles, PortalContainer } from "@grafana/ui";
+import { useEffect, useMemo, useState } from "react";
 import { createRoot } from "react-dom/client";
 
-console.log(TableNG);
-const theme = createTheme({ colors: { mode: "dark" } });
-createRoot(document.getElementById("viewer")!).render(
-  <ThemeContext.Provider value={theme}>
-    <PanelChrome title="Dashboard viewer" width={400} height={200}>
-      {() => <p>Nothing to see yet.</p>}
-    </PanelChrome>
-  </ThemeContext.Provider>,
-);
+import { useAddress } from "./address.ts";
+import { BoardList } from "./BoardList.tsx";
+import { BoardPage } from "./BoardPage.tsx";
+import { lookAround, type Surroundings } from "./surroundings.ts";
+import { words } from "./words.ts";
+
+const darkWanted = matchMedia("(prefers-color-scheme: dark)");
+
+function Viewer({ surroundings }: { surroundings: Surroundings }) {
+  const wanted = useAddress().get("theme");
+  const mode = wanted === "light" || wanted === "dark" ? wanted : darkWanted.matches ? "dark" : "light";
+  const theme = useMemo(() => createTheme({ colors: { mode } }), [mode]);
+  useEffect(() => {
+    const { colors } = theme;
+    const root = document.documentElement;
+    root.lang = words.tag;
+    root.style.colorScheme = mode;
+    const values = {
+      text: colors.text.primary,
+      faint: colors.text.secondary,
+      link: colors.text.link,
+      ground: colors.background.canvas,
+      raised: colors.background.primary,
+      field: colors.background.secondary,
+      line: colors.border.medium,
+      warning: colors.warning.transparent,
+      strong: colors.warning.border,
+    };
+    for (const [name, value] of Object.entries(values)) root.style.setProperty(`--${name}`, value);
+  }, [theme, mode]);
+  const uid = location.pathname.match(/^\/d\/([^/]+)/)?.[1];
+  const shown = surroundings.frozen ? surroundings.boards.map((board) => board.uid) : uid ? [uid] : [];
+  return (
+    <ThemeContext.Provider value={theme}>
+      <GlobalStyles />
+      {shown.length ? (
+        shown.map((one) => <BoardPage key={one} uid={decodeURIComponent(one)} surroundings={surroundings} />)
+      ) : (
+        <BoardList surroundings={surroundings} />
+      )}
+      <footer>
+        {words.about} {!surroundings.frozen && <a href="/public/licences.html">{words.licences}</a>}
+      </footer>
+      <PortalContainer />
+    </ThemeContext.Provider>
+  );
+}
+
+function Start() {
+  const [surroundings, setSurroundings] = useState<Surroundings>();
+  const [error, setError] = useState<string>();
+  useEffect(() => {
+    lookAround().then(setSurroundings, (problem: Error) => setError(problem.message));
+  }, []);
+  if (error) return <p role="alert">{words.failed(error)}</p>;
+  return surroundings ? <Viewer surroundings={surroundings} /> : null;
+}
+
+document.title = words.title;
+createRoot(document.getElementById("viewer")!).render(<Start />);

@@ -1,0 +1,24 @@
+import type { Surroundings } from "./surroundings.ts";
+import { TopLinks } from "./Toolbar.tsx";
+import { words } from "./words.ts";
+
+/** The list of dashboards. */
+export function BoardList({ surroundings }: { surroundings: Surroundings }) {
+  return (
+    <main className="list">
+      <header className="top">
+        <h1>{words.dashboards}</h1>
+        <TopLinks surroundings={surroundings} />
+      </header>
+      {!surroundings.boards.length && <p>{words.none}</p>}
+      <ul>
+        {surroundings.boards.map(({ uid, title, tags = [], folder }) => (
+          <li key={uid}>
+            <a href={`/d/${encodeURIComponent(uid)}${location.search}`}>{title}</a>
+            <span className="faint">{[folder, ...tags].filter(Boolean).join(" · ")}</span>
+          </li>
+        ))}
+      </ul>
+    </main>
+  );
+}

@@ -1,0 +1,191 @@
+import { LoadingState, renderMarkdown, type DataFrame } from "@grafana/data";
+import { ErrorBoundary, Icon, PanelChrome, useTheme2 } from "@grafana/ui";
+import { memo, useEffect, useRef, useState, type ComponentType } from "react";
+
+import type { Panel } from "../core/dashboard.ts";
+import { askPanel, fillAt, preparePanel, type Mark, type RawAnswers } from "../core/panels.ts";
+import { PrometheusAway, QueryError } from "../core/prometheus.ts";
+import { changeAddress } from "./address.ts";
+import type { Shown } from "./BoardPage.tsx";
+import { BarGaugePanel } from "./panels/BarGaugePanel.tsx";
+import { HeatmapPanel } from "./panels/HeatmapPanel.tsx";
+import { StatPanel } from "./panels/StatPanel.tsx";
+import { StateTimelinePanel } from "./panels/StateTimelinePanel.tsx";
+import { TablePanel } from "./panels/TablePanel.tsx";
+import { TextPanel } from "./panels/TextPanel.tsx";
+import { TimeSeriesPanel } from "./panels/TimeSeriesPanel.tsx";
+import { useAwaySince } from "./surroundings.ts";
+import { words } from "./words.ts";
+
+/** What a drawing of a panel gets. */
+export interface DrawingProps {
+  panel: Panel;
+  frames: DataFrame[];
+  shown: Shown;
+  marks: Mark[];
+  graphTooltip: number;
+  width: number;
+  height: number;
+}
+
+const drawings: Record<string, ComponentType<DrawingProps>> = {
+  bargauge: BarGaugePanel,
+  heatmap: HeatmapPanel,
+  stat: StatPanel,
+  "state-timeline": StateTimelinePanel,
+  table: TablePanel,
+  text: TextPanel,
+  timeseries: TimeSeriesPanel,
+};
+
+/** These say in their own way that there is nothing. */
+const drawsNothing = new Set(["stat", "text"]);
+
+function useSize() {
+  const ref = useRef<HTMLDivElement>(null);
+  const [size, setSize] = useState({ width: 0, height: 0 });
+  useEffect(() => {
+    const observer = new ResizeObserver(([{ contentRect }]) =>
+      setSize({ width: Math.floor(contentRect.width), height: Math.floor(contentRect.height) }),
+    );
+    observer.observe(ref.current!);
+    return () => observer.disconnect();
+  }, []);
+  return { ref, ...size };
+}
+
+interface Data {
+  frames?: DataFrame[];
+  /** The moment that the frames are of. */
+  of?: Shown;
+  error?: Error;
+  loading: boolean;
+}
+
+/** Asks what a panel shows whenever the moment changes. After an error the last frames stay. */
+function usePanelData(panel: Panel, shown: Shown, width: number): Data {
+  const theme = useTheme2();
+  const [data, setData] = useState<Data>({ loading: true });
+  const running = useRef<{ scope: string; abort: AbortController }>();
+  const raw = useRef<{ answers: RawAnswers; of: Shown }>();
+  const known = width > 0;
+  useEffect(() => {
+    // A refresh waits for the one before it: else a slow Prometheus would never come to answer.
+    if (!known || running.current?.scope === shown.scope) return;
+    running.current?.abort.abort();
+    const mine = { scope: shown.scope, abort: new AbortController() };
+    running.current = mine;
+    const ask = async () => {
+      const answers = await askPanel(panel, shown, width, mine.abort.signal);
+      const frames = await preparePanel(answers, panel, shown, theme);
+      if (running.current !== mine) return;
+      raw.current = { answers, of: shown };
+      setData({ frames, of: shown, loading: false });
+    };
+    ask()
+      .catch((error: Error) => {
+        if (running.current === mine) setData((before) => ({ ...before, error, loading: false }));
+      })
+      .finally(() => {
+        if (running.current === mine) running.current = undefined;
+      });
+  }, [panel, shown, known]);
+  useEffect(() => {
+    if (!raw.current) return;
+    const { answers, of } = raw.current;
+    preparePanel(answers, panel, of, theme).then(
+      (frames) => setData((before) => ({ ...before, frames })),
+      () => undefined,
+    );
+  }, [theme]);
+  useEffect(
+    () => () => {
+      running.current?.abort.abort();
+      running.current = undefined;
+    },
+    [],
+  );
+  return data;
+}
+
+interface Props {
+  panel: Panel;
+  shown: Shown;
+  marks: Mark[];
+  graphTooltip: number;
+}
+
+/** One panel: its frame, and in it the drawing, or words where there is nothing to draw. */
+export const PanelView = memo(function PanelView({ panel, shown, marks, graphTooltip }: Props) {
+  const { ref, width, height } = useSize();
+  const { frames, of = shown, error, loading } = usePanelData(panel, shown, width);
+  const away = useAwaySince();
+  const fill = fillAt(shown);
+  const Drawing = drawings[panel.type];
+  const hasQueries = panel.targets.length > 0;
+  const blind = hasQueries && (away !== undefined || error !== undefined);
+  const state = !hasQueries ? "text" : blind ? "stale" : loading && !frames ? "loading" : "drawn";
+
+  function body(innerWidth: number, innerHeight: number) {
+    if (!Drawing) return <Words text={words.unknownKind(panel.type)} />;
+    if (error instanceof QueryError && !frames) return <Words text={`${words.refused} ${error.message}`} />;
+    if (error && !(error instanceof PrometheusAway) && !frames) return <Words text={error.message} />;
+    if (hasQueries && !frames) return blind ? <Words text={words.silent} /> : null;
+    const empty = !frames?.some(({ length }) => length > 0);
+    if (empty && !drawsNothing.has(panel.type)) {
+      return <Words text={panel.fieldConfig.defaults.noValue ?? words.noData} />;
+    }
+    const drawing = { panel, frames: frames ?? [], shown: of, marks, graphTooltip };
+    return (
+      <ErrorBoundary dependencies={[frames]}>
+        {({ error: broken }) =>
+          broken ? <Words text={broken.message} /> : <Drawing {...drawing} width={innerWidth} height={innerHeight} />
+        }
+      </ErrorBoundary>
+    );
+  }
+  const items = (
+    <>
+      {(panel.links ?? []).map(({ title, url, targetBlank }) => (
+        <a key={title} href={fill(url)} target={targetBlank ? "_blank" : undefined} rel="noreferrer">
+          {fill(title)}
+        </a>
+      ))}
+    </>
+  );
+  const only = (
+    <button
+      type="button"
+      className="only"
+      title={words.viewPanel}
+      aria-label={`${words.viewPanel}: ${panel.title}`}
+      onClick={() => changeAddress({ viewPanel: `${panel.id}` })}
+    >
+      <Icon name="expand-arrows" size="sm" />
+    </button>
+  );
+  return (
+    <div ref={ref} className="panel" data-panel={panel.id} data-kind={panel.type} data-state={state}>
+      {width > 0 && (
+        <PanelChrome
+          width={width}
+          height={height}
+          title={fill(panel.title ?? "")}
+          description={panel.description && (() => renderMarkdown(fill(panel.description ?? "")))}
+          displayMode={panel.transparent ? "transparent" : "default"}
+          padding={panel.type === "table" || panel.type === "stat" ? "none" : "md"}
+          titleItems={items}
+          actions={only}
+          loadingState={loading ? LoadingState.Loading : LoadingState.Done}
+          statusMessage={error && away === undefined ? error.message : undefined}
+        >
+          {body}
+        </PanelChrome>
+      )}
+    </div>
+  );
+});
+
+function Words({ text }: { text: string }) {
+  return <p className="words">{text}</p>;
+}

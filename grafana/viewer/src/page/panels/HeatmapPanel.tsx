@@ -1,0 +1,128 @@
+import { formattedValueToString, getValueFormat, type DataFrame, type GrafanaTheme2 } from "@grafana/data";
+import { useTheme2 } from "@grafana/ui";
+import * as schemes from "d3-scale-chromatic";
+import { useMemo } from "react";
+import type uPlot from "uplot";
+
+import type { Options } from "../../core/dashboard.ts";
+import type { DrawingProps } from "../PanelView.tsx";
+import { words } from "../words.ts";
+import { TimeRows } from "./TimeRows.tsx";
+import { Tooltip } from "./Tooltip.tsx";
+
+const LEGEND_HEIGHT = 36;
+
+/** Colours from few to many. A scheme is turned round on dark, so that many stands out against the ground. */
+function paletteOf({ scheme, scale, exponent, steps, reverse }: Options, theme: GrafanaTheme2): string[] {
+  const named = schemes as unknown as Record<string, (share: number) => string>;
+  const color = named[`interpolate${scheme}`] ?? schemes.interpolateOranges;
+  const turned = theme.isDark !== Boolean(reverse);
+  return Array.from({ length: Math.max(2, steps) }, (_, index) => {
+    const share = index / (Math.max(2, steps) - 1);
+    const scaled = scale === "exponential" ? share ** exponent : share;
+    return color(turned ? 1 - scaled : scaled);
+  });
+}
+
+interface Cells {
+  bounds: string[];
+  times: number[];
+  /** Counts by bound, then by time. */
+  counts: (number | null)[][];
+  step: number;
+  least: number;
+  most: number;
+}
+
+/** The cells of a frame with a field a bucket; counts outside the filter are left out. */
+export function cellsOf(frame: DataFrame, { filterValues, color }: Options): Cells {
+  const [time, ...buckets] = frame.fields;
+  const { le = -Infinity, ge = Infinity } = filterValues ?? {};
+  const counts = buckets.map(({ values }) =>
+    values.map((count: number | null) => (count === null || count <= le || count >= ge ? null : count)),
+  );
+  const all = counts.flat().filter((count) => count !== null);
+  const times = time.values as number[];
+  return {
+    bounds: buckets.map(({ name }) => name),
+    times,
+    counts,
+    step: time.config.interval ?? (times[1] - times[0] || 60_000),
+    least: color.min ?? Math.min(...all),
+    most: color.max ?? Math.max(...all),
+  };
+}
+
+/** How many requests took how long: a column a step, a row a bucket, the darker or brighter the more. */
+export function HeatmapPanel({ panel, frames, shown, marks, graphTooltip, width, height }: DrawingProps) {
+  const theme = useTheme2();
+  const { options } = panel;
+  const palette = useMemo(() => paletteOf(options.color, theme), [options, theme]);
+  const cells = useMemo(() => cellsOf(frames[0], options), [frames, options]);
+  const { bounds, times, counts, step, least, most } = cells;
+  const boundText = (bound: string) =>
+    bound === "+Inf"
+      ? "+Inf"
+      : formattedValueToString(getValueFormat(options.yAxis.unit)(Number(bound), options.yAxis.decimals));
+  const countText = (count: number) => {
+    const { unit = "short", decimals } = options.cellValues;
+    return formattedValueToString(getValueFormat(unit)(count, decimals));
+  };
+  const colorOf = (count: number) => {
+    const share = most > least ? (count - least) / (most - least) : 1;
+    return palette[Math.round(Math.min(1, Math.max(0, share)) * (palette.length - 1))];
+  };
+  const order = options.yAxis.reverse
+    ? bounds.map((_, index) => bounds.length - 1 - index)
+    : bounds.map((_, index) => index);
+  const draw = useMemo(
+    () => (plot: uPlot) => {
+      const gap = options.cellGap * devicePixelRatio;
+      order.forEach((bucket, row) => {
+        const [top, bottom] = [plot.valToPos(row + 1, "y", true), plot.valToPos(row, "y", true)];
+        counts[bucket].forEach((count, index) => {
+          if (count === null) return;
+          // A count is of the step that ends at its time.
+          const [left, right] = [plot.valToPos(times[index] - step, "x", true), plot.valToPos(times[index], "x", true)];
+          plot.ctx.fillStyle = colorOf(count);
+          plot.ctx.fillRect(left, top, Math.max(1, right - left - gap), Math.max(1, bottom - top - gap));
+        });
+      });
+    },
+    [cells, palette],
+  );
+  function tooltip(row: number, time: number) {
+    const bucket = order[row];
+    const index = times.findIndex((end) => time > end - step && time <= end);
+    if (bucket === undefined || index < 0) return null;
+    const count = counts[bucket][index];
+    const below = bucket ? boundText(bounds[bucket - 1]) : "0";
+    const label = `${below} – ${boundText(bounds[bucket])}`;
+    const line = { label, value: countText(count ?? 0), color: count === null ? undefined : colorOf(count) };
+    return <Tooltip time={times[index]} timeZone={shown.timeZone} lines={[line]} />;
+  }
+  const hasLegend = options.legend.show && Number.isFinite(most);
+  return (
+    <>
+      <TimeRows
+        rows={order.map((bucket) => boundText(bounds[bucket]))}
+        labels="top"
+        times={times}
+        draw={draw}
+        tooltip={options.tooltip.mode === "none" ? undefined : tooltip}
+        shown={shown}
+        marks={marks}
+        graphTooltip={graphTooltip}
+        width={width}
+        height={hasLegend ? height - LEGEND_HEIGHT : height}
+      />
+      {hasLegend && (
+        <div className="scale">
+          {countText(least)}
+          <span style={{ background: `linear-gradient(to right, ${palette.join(", ")})` }} />
+          {countText(most)} {words.requests}
+        </div>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,99 @@
+import {
+  AxisPlacement,
+  ScaleDirection,
+  ScaleOrientation,
+  TooltipPlugin2,
+  UPlotChart,
+  UPlotConfigBuilder,
+  useTheme2,
+} from "@grafana/ui";
+import { VisibilityMode } from "@grafana/schema";
+import { useMemo, useRef, type ReactNode } from "react";
+import type uPlot from "uplot";
+
+import type { DrawingProps } from "../PanelView.tsx";
+import { setTimes } from "../Toolbar.tsx";
+import { drawMarks } from "./marks.ts";
+import { SYNC_SCOPE } from "./TimeSeriesPanel.tsx";
+
+interface Props extends Pick<DrawingProps, "shown" | "marks" | "graphTooltip" | "width" | "height"> {
+  /** Names of the rows, from below. */
+  rows: string[];
+  /** Where a name stands: in the middle of its row, or at its upper end. */
+  labels: "middle" | "top";
+  times: number[];
+  draw: (plot: uPlot) => void;
+  /** What stands beside the pointer, in a row at a time in milliseconds since 1970. */
+  tooltip?: (row: number, time: number) => ReactNode;
+}
+
+/** A plot of rows over time, with the time axis, pointer and zoom that all panels share. The caller draws the rows. */
+export function TimeRows({ rows, labels, times, draw, tooltip, shown, marks, graphTooltip, width, height }: Props) {
+  const theme = useTheme2();
+  const now = useRef({ draw, marks, range: shown.range });
+  now.current = { draw, marks, range: shown.range };
+  const named = JSON.stringify(rows);
+  const config = useMemo(() => {
+    const builder = new UPlotConfigBuilder(shown.timeZone);
+    const { Horizontal, Vertical } = ScaleOrientation;
+    builder.addScale({
+      scaleKey: "x",
+      isTime: true,
+      orientation: Horizontal,
+      direction: ScaleDirection.Right,
+      range: () => [now.current.range.from.valueOf(), now.current.range.to.valueOf()],
+    });
+    builder.addScale({
+      scaleKey: "y",
+      orientation: Vertical,
+      direction: ScaleDirection.Up,
+      range: () => [0, rows.length],
+    });
+    builder.addAxis({ scaleKey: "x", isTime: true, placement: AxisPlacement.Bottom, timeZone: shown.timeZone, theme });
+    const offset = labels === "top" ? 1 : 0.5;
+    builder.addAxis({
+      scaleKey: "y",
+      placement: AxisPlacement.Left,
+      splits: rows.map((_, index) => index + offset),
+      values: () => rows,
+      grid: { show: false },
+      ticks: { show: false },
+      theme,
+    });
+    builder.addSeries({ scaleKey: "y", theme, pathBuilder: () => null, showPoints: VisibilityMode.Never, show: true });
+    builder.setCursor({
+      points: { show: false },
+      ...(graphTooltip ? { sync: { key: SYNC_SCOPE, scales: ["x", null] } } : {}),
+    });
+    builder.addHook("draw", (plot) => {
+      const { ctx, bbox } = plot;
+      ctx.save();
+      ctx.beginPath();
+      ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+      ctx.clip();
+      now.current.draw(plot);
+      ctx.restore();
+      drawMarks(plot, now.current.marks, theme);
+    });
+    builder.scaleKeys = ["x", "y"];
+    return builder;
+  }, [named, labels, theme, shown.timeZone, graphTooltip]);
+  const data = useMemo((): uPlot.AlignedData => [times, times.map(() => 0)], [times, draw, marks]);
+  return (
+    <UPlotChart config={config} data={data} width={width} height={height}>
+      {tooltip && (
+        <TooltipPlugin2
+          config={config}
+          hoverMode={1 as never}
+          syncMode={graphTooltip}
+          syncScope={SYNC_SCOPE}
+          queryZoom={(zoom) => setTimes(zoom.from, zoom.to)}
+          render={(plot, _indexes, _series, _pinned, _dismiss, _range, viaSync) => {
+            const { left = -1, top = -1 } = plot.cursor;
+            return viaSync ? null : tooltip(Math.floor(plot.posToVal(top, "y")), plot.posToVal(left, "x"));
+          }}
+        />
+      )}
+    </UPlotChart>
+  );
+}
