@@ -80,6 +80,8 @@ mkdirSync(resolve(here, "dist/public"), { recursive: true });
 const page = await build({
   ...common,
   entryPoints: { viewer: "src/page/main.tsx" },
+  // i18next would print an advertisement.
+  banner: { js: "globalThis.__i18next_supportNoticeShown = true;" },
   assetNames: "fonts/[name]",
   loader: { ".woff2": "file" },
   format: "iife",

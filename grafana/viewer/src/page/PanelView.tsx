@@ -1,5 +1,5 @@
 import { LoadingState, renderMarkdown, type DataFrame } from "@grafana/data";
-import { ErrorBoundary, Icon, PanelChrome, useTheme2 } from "@grafana/ui";
+import { ErrorBoundary, PanelChrome, useTheme2 } from "@grafana/ui";
 import { memo, useEffect, useRef, useState, type ComponentType } from "react";
 
 import type { Panel } from "../core/dashboard.ts";
@@ -153,15 +153,14 @@ export const PanelView = memo(function PanelView({ panel, shown, marks, graphToo
       ))}
     </>
   );
-  const only = (
+  const title = (
     <button
       type="button"
-      className="only"
+      className="title"
       title={words.viewPanel}
-      aria-label={`${words.viewPanel}: ${panel.title}`}
       onClick={() => changeAddress({ viewPanel: `${panel.id}` })}
     >
-      <Icon name="expand-arrows" size="sm" />
+      {fill(panel.title ?? "")}
     </button>
   );
   return (
@@ -170,12 +169,11 @@ export const PanelView = memo(function PanelView({ panel, shown, marks, graphToo
         <PanelChrome
           width={width}
           height={height}
-          title={fill(panel.title ?? "")}
+          title={panel.title ? title : ""}
           description={panel.description && (() => renderMarkdown(fill(panel.description ?? "")))}
           displayMode={panel.transparent ? "transparent" : "default"}
           padding={panel.type === "table" || panel.type === "stat" ? "none" : "md"}
           titleItems={items}
-          actions={only}
           loadingState={loading ? LoadingState.Loading : LoadingState.Done}
           statusMessage={error && away === undefined ? error.message : undefined}
         >

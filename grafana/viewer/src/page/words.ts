@@ -24,7 +24,6 @@ const english = {
   none: "No dashboard files were found.",
   frozen: (from: string, to: string) => `Frozen from ${from} to ${to}. Nothing here changes any more.`,
   holds: (labels: string) => `This file holds the labels ${labels}: read it before you pass it on.`,
-  requests: "requests",
 };
 
 const chinese: typeof english = {
@@ -51,7 +50,6 @@ const chinese: typeof english = {
   none: "没有找到仪表盘文件。",
   frozen: (from, to) => `数据已冻结：${from} 至 ${to}，不再变化。`,
   holds: (labels) => `此文件包含标签 ${labels}：转发之前请先过目。`,
-  requests: "次请求",
 };
 
 export type Words = typeof english;

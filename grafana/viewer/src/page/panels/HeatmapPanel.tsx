@@ -6,7 +6,6 @@ import type uPlot from "uplot";
 
 import type { Options } from "../../core/dashboard.ts";
 import type { DrawingProps } from "../PanelView.tsx";
-import { words } from "../words.ts";
 import { TimeRows } from "./TimeRows.tsx";
 import { Tooltip } from "./Tooltip.tsx";
 
@@ -120,7 +119,7 @@ export function HeatmapPanel({ panel, frames, shown, marks, graphTooltip, width,
         <div className="scale">
           {countText(least)}
           <span style={{ background: `linear-gradient(to right, ${palette.join(", ")})` }} />
-          {countText(most)} {words.requests}
+          {countText(most)}
         </div>
       )}
     </>

@@ -16,6 +16,8 @@ import { setTimes } from "../Toolbar.tsx";
 import { drawMarks } from "./marks.ts";
 import { SYNC_SCOPE } from "./TimeSeriesPanel.tsx";
 
+const LINE_PX = 14;
+
 interface Props extends Pick<DrawingProps, "shown" | "marks" | "graphTooltip" | "width" | "height"> {
   /** Names of the rows, from below. */
   rows: string[];
@@ -55,7 +57,11 @@ export function TimeRows({ rows, labels, times, draw, tooltip, shown, marks, gra
       scaleKey: "y",
       placement: AxisPlacement.Left,
       splits: rows.map((_, index) => index + offset),
-      values: () => rows,
+      values: (plot) => {
+        // Names that would lie on each other are left out, from above.
+        const every = Math.ceil((LINE_PX * rows.length * devicePixelRatio) / plot.bbox.height);
+        return rows.map((name, index) => ((rows.length - 1 - index) % every ? "" : name));
+      },
       grid: { show: false },
       ticks: { show: false },
       theme,
