@@ -83,16 +83,16 @@ function useTicks(refresh: string, fixed: boolean): [number, () => void] {
   return [tick, () => setTick((count) => count + 1)];
 }
 
-function useMarks(annotations: Annotation[], shown: Shown | undefined, frozen: boolean): Mark[] {
+function useMarks(annotations: Annotation[], shown: Shown | undefined): Mark[] {
   const [marks, setMarks] = useState<Mark[]>([]);
   const names = annotations.map(({ name }) => name).join();
   useEffect(() => {
-    if (!shown || frozen) return undefined;
+    if (!shown) return undefined;
     const abort = new AbortController();
     // Panels say what is wrong with Prometheus; marks just stay as they are.
     askMarks(annotations, shown, abort.signal).then(setMarks, () => undefined);
     return () => abort.abort();
-  }, [shown, names, frozen]);
+  }, [shown, names]);
   return marks;
 }
 
@@ -131,7 +131,7 @@ export function BoardPage({ uid, surroundings }: { uid: string; surroundings: Su
     const wanted = address.get(`annotation-${name}`);
     return wanted ? wanted === "true" : enable;
   });
-  const marks = useMarks(switchedOn, shown, Boolean(frozen));
+  const marks = useMarks(switchedOn, shown);
   const away = useAwaySince();
   useEffect(() => {
     if (dashboard && !frozen) document.title = `${dashboard.title} · ${words.title}`;

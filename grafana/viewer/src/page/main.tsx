@@ -8,6 +8,7 @@ import { createRoot } from "react-dom/client";
 import { useAddress } from "./address.ts";
 import { BoardList } from "./BoardList.tsx";
 import { BoardPage } from "./BoardPage.tsx";
+import { RunTable } from "./RunTable.tsx";
 import { lookAround, type Surroundings } from "./surroundings.ts";
 import { words } from "./words.ts";
 
@@ -40,6 +41,7 @@ function Viewer({ surroundings }: { surroundings: Surroundings }) {
   return (
     <ThemeContext.Provider value={theme}>
       <GlobalStyles />
+      {surroundings.frozen?.run && <RunTable run={surroundings.frozen.run} />}
       {shown.length ? (
         shown.map((one) => <BoardPage key={one} uid={decodeURIComponent(one)} surroundings={surroundings} />)
       ) : (

@@ -2,25 +2,14 @@ import { rangeUtil } from "@grafana/data";
 import { useSyncExternalStore } from "react";
 
 import type { Options } from "../core/dashboard.ts";
-import { httpSource, PrometheusAway, QueryError, type Answered, type Source } from "../core/prometheus.ts";
+import type { Frozen } from "../core/frozen.ts";
+import { httpSource, PrometheusAway, QueryError, type Source } from "../core/prometheus.ts";
 
 export interface BoardSummary {
   uid: string;
   title: string;
   tags?: string[];
   folder?: string;
-}
-
-/** What a report holds: dashboards, and the answers by the key of their question. */
-export interface Frozen {
-  from: number;
-  to: number;
-  boards: Options[];
-  answers: Record<string, Answered>;
-  errors: Record<string, string>;
-  choices: Record<string, Record<string, string[]>>;
-  labels: string[];
-  scrapeSeconds: number;
 }
 
 /** Where the page is: its server or a report, and which other pages there are. */

@@ -24,6 +24,14 @@ const english = {
   none: "No dashboard files were found.",
   frozen: (from: string, to: string) => `Frozen from ${from} to ${to}. Nothing here changes any more.`,
   holds: (labels: string) => `This file holds the labels ${labels}: read it before you pass it on.`,
+  run: (scenario: string, connections: number, time: string) =>
+    `Load test: ${scenario}, ${connections} connections, ${time}`,
+  demo: "The demo model only compares characters: these figures say nothing about the speed of GTE.",
+  client: "Client (wrk)",
+  server: "Server (Prometheus)",
+  qps: "Requests per second",
+  agrees: "agrees",
+  disagrees: "DISAGREES",
 };
 
 const chinese: typeof english = {
@@ -50,6 +58,13 @@ const chinese: typeof english = {
   none: "没有找到仪表盘文件。",
   frozen: (from, to) => `数据已冻结：${from} 至 ${to}，不再变化。`,
   holds: (labels) => `此文件包含标签 ${labels}：转发之前请先过目。`,
+  run: (scenario, connections, time) => `压测：${scenario}，${connections} 个连接，${time}`,
+  demo: "演示模型只比较字符：这些数字不代表 GTE 的速度。",
+  client: "客户端（wrk）",
+  server: "服务端（Prometheus）",
+  qps: "每秒请求数",
+  agrees: "一致",
+  disagrees: "不一致",
 };
 
 export type Words = typeof english;
