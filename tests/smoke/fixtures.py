@@ -27,8 +27,11 @@ ADDRESSES = {
     "SMOKE_ALERT_INBOX_URL": ("alert-inbox", 5001),
     "SMOKE_NODE_EXPORTER_URL": ("node-exporter", 9100),
     "SMOKE_GRAFANA_URL": ("grafana", 3000),
+    "SMOKE_DASHBOARD_VIEWER_URL": ("dashboard-viewer", 3000),
 }
 NAMES = tuple(dict.fromkeys(name for name, _ in ADDRESSES.values()))
+UNSCRAPED = frozenset({"dashboard-viewer"})
+"""Services that have no metrics."""
 CHECK_SECONDS = 10.0
 # Once a service hasn't answered at all, its other checks are still made, but hardly waited for.
 GIVEN_UP_SECONDS = 2.0
@@ -79,8 +82,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[RUN] = Run(addresses, _identification(os.environ.get("SMOKE_API_KEYS_FILE")), left_out, deadline)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the checks that are marked so last."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put the checks that are marked so last, and leave the viewer's out beside Grafana, whose place it takes."""
+    if "grafana" not in config.stash[RUN].left_out:
+        items[:] = [item for item in items if "dashboard-viewer" not in services_of(item)]
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)
 
 
@@ -131,7 +136,9 @@ def _service(setting: str) -> Any:
     return service
 
 
-gte, gte_metrics, prometheus, alertmanager, alert_inbox, node_exporter, grafana = map(_service, ADDRESSES)
+gte, gte_metrics, prometheus, alertmanager, alert_inbox, node_exporter, grafana, dashboard_viewer = map(
+    _service, ADDRESSES
+)
 
 
 def _address(setting: str, url: str) -> tuple[str, str]:

@@ -74,6 +74,7 @@ ASKED = "answers_its_own_question_of_every_task"
 OTHERS = "has_the_series_of_the_contract_for_model_workers_and_processes"
 FIRES, SHOWN = "gets_an_alert_that_is_posted_to_alertmanager", "shows_that_alert_on_its_page"
 QUERIES = "queries_prometheus_through_its_data_source"
+PASSES = "passes_queries_on_to_prometheus"
 
 _GTE = [
     ("answers_healthz", "GET /gte/healthz", status(500), "status 500 instead of 200"),
@@ -201,6 +202,22 @@ _GRAFANA = [
     ("lists_the_overview_dashboard", "GET /grafana/api/search", drop(0), "[]"),
     ("lets_nobody_write_who_is_not_logged_in", "POST /grafana/api/dashboards/db", status(200), "/api/dashboards/uid/"),
 ]  # fmt: skip
+_VIEWER = [
+    ("answers_its_health", "GET /viewer/api/health", put("status", value="bad"), "'bad' instead of 'ok'"),
+    ("serves_its_page_and_program", "GET /viewer/d/gte-overview", kind("text/plain"), "text/plain"),
+    ("serves_its_page_and_program", "GET /viewer/public/viewer.js", status(404), "status 404"),
+    (
+        "serves_its_page_and_program",
+        "GET /viewer/public/viewer.js",
+        kind("text/html"),
+        "program has the type text/html",
+    ),
+    ("reads_every_dashboard_file", "GET /viewer/api/boards", put(0, "error", value="no uid"), "a.json: no uid"),
+    ("reads_every_dashboard_file", "GET /viewer/api/boards", drop(0), "the dashboards are {}"),
+    (PASSES, "GET /viewer/api/datasource/query", put("data", "result", value=[]), "gives nothing"),
+    (PASSES, "GET /viewer/api/datasource/query", put("data", "result", 0, "value", 1, value="0"), "it gives 0"),
+    ("passes_nothing_but_queries_on", "GET /viewer/api/datasource/status/config", status(200), "status 200"),
+]
 _FILES: dict[str, list[tuple[str, str, Edit, str]]] = {
     "check_gte_service.py": _GTE,
     "check_gte_metrics.py": _METRICS,
@@ -208,5 +225,6 @@ _FILES: dict[str, list[tuple[str, str, Edit, str]]] = {
     "check_alerts.py": _ALERTS,
     "check_node_exporter.py": _NODE,
     "check_grafana.py": _GRAFANA,
+    "check_dashboard_viewer.py": _VIEWER,
 }
 BREAKAGES = [Breakage(file, *row) for file, rows in _FILES.items() for row in rows]

@@ -72,6 +72,12 @@ CONSTANT: dict[str, Reply] = {
     "GET /grafana/api/dashboards/uid/gte-overview": (200, JSON, DASHBOARD),
     "GET /grafana/api/search": (200, JSON, [{"uid": "gte-overview"}]),
     "POST /grafana/api/dashboards/db": (403, JSON, {"message": "Access denied"}),
+    "GET /viewer/api/health": (200, JSON, {"status": "ok"}),
+    "GET /viewer/d/gte-overview": (200, HTML, "<!doctype html>"),
+    "GET /viewer/public/viewer.js": (200, "text/javascript; charset=utf-8", "start();"),
+    "GET /viewer/api/boards": (200, JSON, [{"uid": "gte-overview", "title": "GTE overview", "file": "a.json"}]),
+    "GET /viewer/api/datasource/query": (200, JSON, {"data": {"result": [{"value": [0, "1"]}]}}),
+    "GET /viewer/api/datasource/status/config": (404, JSON, {"status": "error"}),
 }
 
 
@@ -118,6 +124,7 @@ class FakeStack:
         url = f"http://127.0.0.1:{self._server.server_port}"
         folders = {"GTE": "gte", "GTE_METRICS": "metrics", "ALERT_INBOX": "inbox", "NODE_EXPORTER": "node"}
         folders |= {name.upper(): name for name in ("prometheus", "alertmanager", "grafana")}
+        folders["DASHBOARD_VIEWER"] = "viewer"
         self.settings = {f"SMOKE_{name}_URL": f"{url}/{folder}" for name, folder in folders.items()}
 
     def close(self) -> None:
