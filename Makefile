@@ -6,10 +6,10 @@ LAUNCHER = @$(PYTHON) -m tools.launcher
 TESTS = @$(PYTHON) -m tests.run
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo prepare down clean logs status smoke load evaluate reconcile baseline bench bench-metrics test lint unit check lock test-full-size test-precision mutate-rules rule-cost
+.PHONY: help up demo prepare down clean logs status smoke load evaluate reconcile baseline bench bench-metrics test lint unit check check-dashboards report screenshots lock test-full-size test-precision mutate-rules rule-cost
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: ## start everything, with GTE from ModelScope or GTE_MODEL_DIR; if neither is available, with the demo model
 	$(LAUNCHER) up
@@ -40,6 +40,15 @@ reconcile: ## compare the access log with the counters in Prometheus; options: m
 
 baseline: ## suggest a limit for the P95 of each task from its history, and say why; options: make baseline ARGS="--help"
 	@$(PYTHON) -m tools.baseline $(ARGS)
+
+check-dashboards: ## check the dashboard files; options, for example with data: make check-dashboards ARGS="--data"
+	@$(PYTHON) -m tools.dashboards check $(ARGS)
+
+report: ## freeze the dashboards into one HTML file: make report FROM=now-1h TO=now; options: make report ARGS="--help"
+	@$(PYTHON) -m tools.dashboards report $(if $(FROM),--from '$(FROM)') $(if $(TO),--to '$(TO)') $(ARGS)
+
+screenshots: ## take pictures of the running stack's pages, in both languages, into docs/screenshots
+	@$(PYTHON) -m tools.dashboards screenshots $(ARGS)
 
 down: ## stop and remove the containers; data stays
 	$(LAUNCHER) down
