@@ -24,46 +24,30 @@ function icons() {
     if (path !== trademark) found[path] = { viewBox, shape: svg.replace(/^[^]*?<svg[^>]*>|<\/svg>\s*$/g, "") };
   }
   const right = found["unicons/angle-double-right.svg"];
-  found["unicons/angle-double-left.svg"] = {
-    ...right,
-    shape: `<g transform="matrix(-1 0 0 1 24 0)">${right.shape}</g>`,
-  };
+  found["unicons/angle-double-left.svg"] = { ...right,
+    shape: `<g transform="matrix(-1 0 0 1 24 0)">${right.shape}</g>` };
   return found;
 }
 
 const applied = new Set();
-const parts = {
-  name: "parts",
-  setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^ol(\/|$)/ }, () => ({ path: nothing }));
-    onResolve({ filter: /^viewer:icons$/ }, () => ({ path: "icons", namespace: "viewer" }));
-    onLoad({ filter: /.*/, namespace: "viewer" }, () => ({ contents: JSON.stringify(icons()), loader: "json" }));
-    onLoad({ filter: /@grafana\/(data|ui)\/dist\/esm\/.*\.mjs$/ }, ({ path }) => {
-      const patch = patches.find(({ file }) => path === resolve(modules, file));
-      if (!patch) return undefined;
-      applied.add(patch);
-      return { contents: applyPatch(readFileSync(path, "utf8"), patch), loader: "js" };
-    });
-  },
-};
+const parts = { name: "parts", setup({ onResolve, onLoad }) {
+  onResolve({ filter: /^ol(\/|$)/ }, () => ({ path: nothing }));
+  onResolve({ filter: /^viewer:icons$/ }, () => ({ path: "icons", namespace: "viewer" }));
+  onLoad({ filter: /.*/, namespace: "viewer" }, () => ({ contents: JSON.stringify(icons()), loader: "json" }));
+  onLoad({ filter: /@grafana\/(data|ui)\/dist\/esm\/.*\.mjs$/ }, ({ path }) => {
+    const patch = patches.find(({ file }) => path === resolve(modules, file));
+    if (!patch) return undefined;
+    applied.add(patch);
+    return { contents: applyPatch(readFileSync(path, "utf8"), patch), loader: "js" };
+  });
+} };
 
-const common = {
-  absWorkingDir: here,
-  alias: {
-    ...Object.fromEntries(unused.map((name) => [name, nothing])),
+const common = { absWorkingDir: here,
+  alias: { ...Object.fromEntries(unused.map((name) => [name, nothing])),
     "moment-timezone": "moment-timezone/builds/moment-timezone-with-data-10-year-range.js",
-    "react-inlinesvg": resolve(here, "bundle/icon.mjs"),
-  },
-  bundle: true,
-  define: { "process.env.NODE_ENV": '"production"' },
-  jsx: "automatic",
-  legalComments: "none",
-  logLevel: "warning",
-  metafile: true,
-  minify: true,
-  plugins: [parts],
-  target: "es2022",
-};
+    "react-inlinesvg": resolve(here, "bundle/icon.mjs") }, bundle: true,
+  define: { "process.env.NODE_ENV": '"production"' }, jsx: "automatic", legalComments: "none", logLevel: "warning",
+  metafile: true, minify: true, plugins: [parts], target: "es2022" };
 
 // What @grafana/data expects of a browser, for Node.
 const browser = `
@@ -85,29 +69,17 @@ const page = await build({
   assetNames: "fonts/[name]",
   loader: { ".woff2": "file" },
   format: "iife",
-  outdir: "dist/public",
+  outdir: "dist/public"
 });
 const programs = { check: "src/check/main.ts", report: "src/report/main.ts" };
-const node = await build({
-  ...common,
+const node = await build({ ...common,
   entryPoints: process.argv.includes("--tests") ? { ...programs, core: "tests/core/core.ts" } : programs,
-  banner: { js: browser },
-  format: "esm",
-  outdir: "dist/cli",
-  outExtension: { ".js": ".mjs" },
-  platform: "node",
-});
+  banner: { js: browser }, format: "esm", outdir: "dist/cli", outExtension: { ".js": ".mjs" }, platform: "node" });
 const missed = patches.filter((patch) => !applied.has(patch));
 if (missed.length)
   throw new Error(`nothing was patched in ${missed.map(({ file }) => file).join(", ")}: has it moved?`);
 copyFileSync(resolve(here, "src/page/index.html"), resolve(here, "dist/public/index.html"));
-const bundled = [page, node]
-  .flatMap(({ metafile }) => Object.values(metafile.outputs))
-  .flatMap(({ inputs }) => Object.entries(inputs).filter(([, { bytesInOutput }]) => bytesInOutput > 0));
-writeFileSync(
-  resolve(here, "dist/public/licences.html"),
-  licencePage(
-    bundled.map(([file]) => file),
-    here,
-  ),
+const bundled = [page, node].flatMap(({ metafile }) => Object.values(metafile.outputs)).flatMap(({ inputs }) =>
+  Object.entries(inputs).filter(([, { bytesInOutput }]) => bytesInOutput > 0)
 );
+writeFileSync(resolve(here, "dist/public/licences.html"), licencePage(bundled.map(([file]) => file), here));

@@ -7,12 +7,8 @@ export default function InlineSvg({ src, innerRef, title, loader, onLoad, onErro
   useEffect(() => onLoad?.(src), [src]);
   const name = src.slice(src.indexOf("img/icons/") + "img/icons/".length);
   const icon = icons[name] ?? { viewBox: "0 0 24 24", shape: "" };
-  const shape =
-    (title ? `<title>${title.replace(/[&<]/g, (sign) => `&#${sign.charCodeAt(0)};`)}</title>` : "") + icon.shape;
-  return createElement("svg", {
-    ...rest,
-    ref: innerRef,
-    viewBox: icon.viewBox,
-    dangerouslySetInnerHTML: { __html: shape },
-  });
+  const shape = (title ? `<title>${title.replace(/[&<]/g, (sign) => `&#${sign.charCodeAt(0)};`)}</title>` : "")
+    + icon.shape;
+  return createElement("svg", { ...rest, ref: innerRef, viewBox: icon.viewBox,
+    dangerouslySetInnerHTML: { __html: shape } });
 }

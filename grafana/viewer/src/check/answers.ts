@@ -1,17 +1,9 @@
-import {
-  createTheme,
-  fieldMatchers,
-  formattedValueToString,
-  getFieldDisplayName,
-  sortDataFrame,
-  type DataFrame,
-  type Field,
-  type TimeRange,
-} from "@grafana/data";
+import { createTheme, type DataFrame, type Field, fieldMatchers, formattedValueToString, getFieldDisplayName,
+  sortDataFrame, type TimeRange } from "@grafana/data";
 
-import { panelsOf, readDashboard, type Options, type Panel } from "../core/dashboard.ts";
+import { type Options, type Panel, panelsOf, readDashboard } from "../core/dashboard.ts";
 import { singleValues } from "../core/fields.ts";
-import { askPanel, choicesOf, fillAt, preparePanel, variablesAt, type Moment } from "../core/panels.ts";
+import { askPanel, choicesOf, fillAt, type Moment, preparePanel, variablesAt } from "../core/panels.ts";
 import { PrometheusAway, type Source } from "../core/prometheus.ts";
 import type { Problem } from "./files.ts";
 
@@ -49,7 +41,7 @@ function linesOf(frames: DataFrame[], panel: Panel, moment: Moment): string[] {
   if (panel.type === "table") return frames.flatMap((frame) => tableLines(frame, panel));
   if (panel.type !== "stat" && panel.type !== "bargauge") return [];
   return singleValues(frames, panel, theme, moment.timeZone, fillAt(moment)).map(({ display }) =>
-    colored([display.title, formattedValueToString(display)].filter(Boolean).join(": "), display.color),
+    colored([display.title, formattedValueToString(display)].filter(Boolean).join(": "), display.color)
   );
 }
 
@@ -69,13 +61,9 @@ export function idleOverrides(frames: DataFrame[], panel: Panel): number[] {
  * panel has words for it, or a part of its queries found nothing), and the words of stats, bar gauges and tables
  * @throws PrometheusAway
  */
-export async function checkAnswers(
-  file: string,
-  model: Options,
-  source: Source,
-  range: TimeRange,
-  scrapeSeconds: number,
-) {
+export async function checkAnswers(file: string, model: Options, source: Source, range: TimeRange,
+  scrapeSeconds: number)
+{
   const dashboard = readDashboard(model);
   const problems: Problem[] = [];
   const shown: Shown[] = [];
@@ -114,11 +102,8 @@ export async function checkAnswers(
       for (const index of idleOverrides(frames, panel)) {
         const { id, options } = panel.fieldConfig.overrides[index].matcher;
         const why = silent.length ? `; ${silent.join(", ")} found no data` : "";
-        add(
-          path,
-          `its override for ${id} ${JSON.stringify(options)} meets nothing${why}`,
-          silent.length ? "note" : "error",
-        );
+        add(path, `its override for ${id} ${JSON.stringify(options)} meets nothing${why}`,
+          silent.length ? "note" : "error");
       }
     }
     const lines = linesOf(frames, panel, moment);

@@ -1,6 +1,6 @@
-import { panelsOf, readDashboard, type Options } from "../core/dashboard.ts";
-import { exceptions } from "./exceptions.ts";
-import { dashboardRule } from "./honoured.ts";
+import { type Options, panelsOf, readDashboard } from "../core/dashboard.ts";
+import exceptions from "./exceptions.json";
+import { compareDashboard } from "./honoured.ts";
 
 export interface Problem {
   file: string;
@@ -21,7 +21,7 @@ function textsOf(value: unknown, path: string): [string, string][] {
   if (typeof value === "string") return [[path, value]];
   if (typeof value !== "object" || value === null) return [];
   return Object.entries(value).flatMap(([key, one]) =>
-    textsOf(one, Array.isArray(value) ? `${path}[${key}]` : path ? `${path}.${key}` : key),
+    textsOf(one, Array.isArray(value) ? `${path}[${key}]` : path ? `${path}.${key}` : key)
   );
 }
 
@@ -30,10 +30,11 @@ function unknownVariables(model: Options): [string, string][] {
   // A dollar sign in a regular expression is an end, not a variable.
   const texts = textsOf(model, "").filter(([path]) => !/(regex|pattern|renamePattern)$/i.test(path));
   return texts.flatMap(([path, text]) =>
-    [...text.matchAll(/\$(?:\{(\w+)|(\w+))|\[\[(\w+)\]\]/g)]
-      .map(([, braced, plain, bracket]) => braced ?? plain ?? bracket)
-      .filter((name) => !builtIn.test(name) && !names.has(name))
-      .map((name): [string, string] => [path, `there is no variable "${name}"`]),
+    [...text.matchAll(/\$(?:\{(\w+)|(\w+))|\[\[(\w+)\]\]/g)].map(([, braced, plain, bracket]) =>
+      braced ?? plain ?? bracket
+    ).filter((name) => !builtIn.test(name) && !names.has(name)).map((
+      name
+    ): [string, string] => [path, `there is no variable "${name}"`])
   );
 }
 
@@ -44,18 +45,13 @@ function checkFile(file: string, model: Options): Problem[] {
     const ids = panels.map(({ id }) => id);
     const twice = ids.filter((id, index) => ids.indexOf(id) !== index);
     const general = /\[[^\]]*\]/g;
-    return [
-      ...(model.uid ? [] : [error("uid", "is missing: links can't lead here")]),
-      ...twice.map((id) => error("panels", `two panels have the id ${id}`)),
-      ...dashboardRule(model, "")
-        .filter(
-          ({ path, unhonoured }) =>
-            !unhonoured ||
-            !Object.hasOwn(exceptions, path.replace(general, "[]").replace("panels[].panels[]", "panels[]")),
-        )
-        .map(({ path, message }) => error(path, message)),
-      ...unknownVariables(model).map(([path, message]) => error(path, message)),
-    ].map((problem) => ({ ...problem, path: named(problem.path, model) }));
+    return [...(model.uid ? [] : [error("uid", "is missing: links can't lead here")]), ...twice.map((id) =>
+      error("panels", `two panels have the id ${id}`)
+    ), ...compareDashboard(model).filter(({ path, unhonoured }) =>
+      !unhonoured || !Object.hasOwn(exceptions, path.replace(general, "[]").replace("panels[].panels[]", "panels[]"))
+    ).map(({ path, message }) => error(path, message)), ...unknownVariables(model).map(([path, message]) =>
+      error(path, message)
+    )].map((problem) => ({ ...problem, path: named(problem.path, model) }));
   } catch (problem) {
     return [{ ...error("", (problem as Error).message), fatal: true }];
   }

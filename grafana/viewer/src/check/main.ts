@@ -15,17 +15,10 @@ of stats, bar gauges and tables.
 Exit status: 0 good, 1 problems, 2 wrong usage, 3 Prometheus does not answer.`;
 
 async function main(): Promise<number> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      prometheus: { type: "string" },
-      from: { type: "string", default: "now-30m" },
-      to: { type: "string", default: "now" },
-      scrape: { type: "string", default: "5" },
-      json: { type: "boolean", default: false },
-      help: { type: "boolean", default: false },
-    },
-  });
+  const { values, positionals } = parseArgs({ allowPositionals: true,
+    options: { prometheus: { type: "string" }, from: { type: "string", default: "now-30m" },
+      to: { type: "string", default: "now" }, scrape: { type: "string", default: "5" },
+      json: { type: "boolean", default: false }, help: { type: "boolean", default: false } } });
   if (values.help) {
     console.log(usage);
     return 0;

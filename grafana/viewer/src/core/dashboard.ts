@@ -111,13 +111,9 @@ export interface Dashboard {
 
 function readPanel(model: Options): Panel {
   const { defaults = {}, overrides = [] } = model.fieldConfig ?? {};
-  return {
-    ...model,
-    targets: model.targets ?? [],
-    transformations: model.transformations ?? [],
+  return { ...model, targets: model.targets ?? [], transformations: model.transformations ?? [],
     options: withDefaultOptions(model.type, model.options ?? {}),
-    fieldConfig: { defaults: withDefaultFields(model.type, defaults), overrides },
-  } as Panel;
+    fieldConfig: { defaults: withDefaultFields(model.type, defaults), overrides } } as Panel;
 }
 
 /**
@@ -142,20 +138,11 @@ export function readDashboard(model: Options): Dashboard {
       rows.at(-1)!.panels.push(readPanel(panel));
     }
   }
-  return {
-    uid: model.uid ?? "",
-    title: model.title ?? "",
-    description: model.description ?? "",
-    tags: model.tags ?? [],
-    time: model.time ?? { from: "now-6h", to: "now" },
-    refresh: model.refresh || "",
-    timezone: model.timezone || "browser",
-    graphTooltip: model.graphTooltip ?? 0,
-    rows,
+  return { uid: model.uid ?? "", title: model.title ?? "", description: model.description ?? "", tags: model.tags ?? [],
+    time: model.time ?? { from: "now-6h", to: "now" }, refresh: model.refresh || "",
+    timezone: model.timezone || "browser", graphTooltip: model.graphTooltip ?? 0, rows,
     variables: model.templating?.list ?? [],
-    annotations: (model.annotations?.list ?? []).filter(({ expr }: Annotation) => expr),
-    links: model.links ?? [],
-  };
+    annotations: (model.annotations?.list ?? []).filter(({ expr }: Annotation) => expr), links: model.links ?? [] };
 }
 
 /** All panels of a dashboard, those of collapsed rows too. */

@@ -1,32 +1,15 @@
-import {
-  applyFieldOverrides,
-  cacheFieldDisplayNames,
-  FieldConfigOptionsRegistry,
-  getFieldDisplayValues,
-  identityOverrideProcessor,
-  standardTransformers,
-  standardTransformersRegistry,
-  ThresholdsMode,
-  transformDataFrame,
-  displayNameOverrideProcessor,
-  numberOverrideProcessor,
-  type DataFrame,
-  type FieldConfigPropertyItem,
-  type FieldConfigSource,
-  type FieldDisplay,
-  type GrafanaTheme2,
-  type InterpolateFunction,
-  type ThresholdsConfig,
-} from "@grafana/data";
+import { applyFieldOverrides, cacheFieldDisplayNames, type DataFrame, displayNameOverrideProcessor,
+  FieldConfigOptionsRegistry, type FieldConfigPropertyItem, type FieldConfigSource, type FieldDisplay,
+  getFieldDisplayValues, type GrafanaTheme2, identityOverrideProcessor, type InterpolateFunction,
+  numberOverrideProcessor, standardTransformers, standardTransformersRegistry, type ThresholdsConfig, ThresholdsMode,
+  transformDataFrame } from "@grafana/data";
 import { lastValueFrom } from "rxjs";
 
 import type { Panel } from "./dashboard.ts";
 
 // Grafana's old name for joinByField is still in many dashboards.
-const known = {
-  ...standardTransformers,
-  seriesToColumnsTransformer: { ...standardTransformers.joinByFieldTransformer, id: "seriesToColumns" },
-};
+const known = { ...standardTransformers,
+  seriesToColumnsTransformer: { ...standardTransformers.joinByFieldTransformer, id: "seriesToColumns" } };
 standardTransformersRegistry.setInit(() =>
   [...new Map(Object.values(known).map((one) => [one.id as string, one])).values()].map((transformation) => ({
     id: transformation.id,
@@ -35,23 +18,13 @@ standardTransformersRegistry.setInit(() =>
     imageLight: "",
     // Only Grafana's editor uses it.
     editor: () => null,
-    transformation,
-  })),
+    transformation
+  }))
 );
 
 const numbers = new Set(["min", "max", "decimals"]);
-const standard = [
-  "unit",
-  "min",
-  "max",
-  "decimals",
-  "displayName",
-  "color",
-  "thresholds",
-  "mappings",
-  "noValue",
-  "links",
-];
+const standard = ["unit", "min", "max", "decimals", "displayName", "color", "thresholds", "mappings", "noValue",
+  "links"];
 const alsoStandard = ["filterable", "fieldMinMax", "description"];
 
 /** Properties of fields that are of no panel type's own. */
@@ -72,33 +45,26 @@ function registryOf({ defaults, overrides }: FieldConfigSource): FieldConfigOpti
   for (const { id } of overrides.flatMap(({ properties }) => properties)) {
     if (id.startsWith("custom.")) custom.add(id.slice("custom.".length));
   }
-  const items = [
-    ...standardProperties.map((path) => property(path, false)),
-    ...[...custom].map((path) => property(path, true)),
-  ];
+  const items = [...standardProperties.map((path) => property(path, false)),
+    ...[...custom].map((path) => property(path, true))];
   return new FieldConfigOptionsRegistry(() => items);
 }
 
 /** JSON has no -Infinity: the first threshold is null there. */
 const readThresholds = (thresholds?: ThresholdsConfig): ThresholdsConfig | undefined =>
-  thresholds && {
-    mode: thresholds.mode ?? ThresholdsMode.Absolute,
-    steps: thresholds.steps.map(({ value, color }, index) => ({
-      color,
-      value: index === 0 ? -Infinity : Number(value),
-    })),
-  };
+  thresholds
+  && { mode: thresholds.mode ?? ThresholdsMode.Absolute,
+    steps: thresholds.steps.map(({ value, color }, index) => ({ color,
+      value: index === 0 ? -Infinity : Number(value) })
+    ) };
 
 function readFieldConfig({ defaults, overrides }: FieldConfigSource): FieldConfigSource {
-  return {
-    defaults: { ...defaults, thresholds: readThresholds(defaults.thresholds) },
-    overrides: overrides.map((override) => ({
-      ...override,
+  return { defaults: { ...defaults, thresholds: readThresholds(defaults.thresholds) },
+    overrides: overrides.map((override) => ({ ...override,
       properties: override.properties.map((one) =>
-        one.id === "thresholds" ? { ...one, value: readThresholds(one.value) } : one,
-      ),
-    })),
-  };
+        one.id === "thresholds" ? { ...one, value: readThresholds(one.value) } : one
+      ) })
+    ) };
 }
 
 /**
@@ -108,47 +74,25 @@ function readFieldConfig({ defaults, overrides }: FieldConfigSource): FieldConfi
  * @returns new frames
  * @throws Error when a transformation does not exist or fails
  */
-export async function prepare(
-  frames: DataFrame[],
-  panel: Pick<Panel, "fieldConfig" | "transformations">,
-  theme: GrafanaTheme2,
-  timeZone: string,
-  fill: InterpolateFunction,
-): Promise<DataFrame[]> {
+export async function prepare(frames: DataFrame[], panel: Pick<Panel, "fieldConfig" | "transformations">,
+  theme: GrafanaTheme2, timeZone: string, fill: InterpolateFunction): Promise<DataFrame[]>
+{
   const steps = panel.transformations.filter(({ disabled }) => !disabled);
   const unknown = steps.find(({ id }) => !standardTransformersRegistry.getIfExists(id));
   if (unknown) throw new Error(`there is no transformation "${unknown.id}"`);
   const context = { interpolate: (text: string) => fill(text) };
   const transformed = steps.length ? await lastValueFrom(transformDataFrame(steps, frames, context)) : frames;
-  const shown = applyFieldOverrides({
-    data: transformed,
-    fieldConfig: readFieldConfig(panel.fieldConfig),
-    fieldConfigRegistry: registryOf(panel.fieldConfig),
-    replaceVariables: fill,
-    theme,
-    timeZone,
-  });
+  const shown = applyFieldOverrides({ data: transformed, fieldConfig: readFieldConfig(panel.fieldConfig),
+    fieldConfigRegistry: registryOf(panel.fieldConfig), replaceVariables: fill, theme, timeZone });
   cacheFieldDisplayNames(shown);
   return shown;
 }
 
 /** The single values of a stat or bar gauge: text, unit and colour, with Grafana's words where there is no value. */
-export function singleValues(
-  frames: DataFrame[],
-  panel: Panel,
-  theme: GrafanaTheme2,
-  timeZone: string,
-  fill: InterpolateFunction,
-  sparkline = false,
-): FieldDisplay[] {
+export function singleValues(frames: DataFrame[], panel: Panel, theme: GrafanaTheme2, timeZone: string,
+  fill: InterpolateFunction, sparkline = false): FieldDisplay[]
+{
   const reduceOptions = { calcs: ["lastNotNull"], values: false, ...panel.options.reduceOptions };
-  return getFieldDisplayValues({
-    data: frames,
-    fieldConfig: readFieldConfig(panel.fieldConfig),
-    reduceOptions,
-    replaceVariables: fill,
-    sparkline,
-    theme,
-    timeZone,
-  });
+  return getFieldDisplayValues({ data: frames, fieldConfig: readFieldConfig(panel.fieldConfig), reduceOptions,
+    replaceVariables: fill, sparkline, theme, timeZone });
 }

@@ -12,11 +12,8 @@ export interface Run {
   model: { name: string; revision: string; demo?: boolean };
   counts: { task_type: string; status: string; client: number; server: number; agrees: boolean }[];
   client: { qps: number; percentiles: Record<string, Latency> };
-  server: {
-    qps: number | null;
-    percentiles: Record<string, Latency>;
-    percentiles_by_task: Record<string, Record<string, Latency>>;
-  };
+  server: { qps: number | null; percentiles: Record<string, Latency>;
+    percentiles_by_task: Record<string, Record<string, Latency>> };
   problems: string[];
   agrees: boolean;
 }

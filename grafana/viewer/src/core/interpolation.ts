@@ -1,13 +1,5 @@
-import {
-  dateTimeFormat,
-  formattedValueToString,
-  getFieldDisplayName,
-  type DataFrame,
-  type DisplayValue,
-  type Field,
-  type InterpolateFunction,
-  type ScopedVars,
-} from "@grafana/data";
+import { type DataFrame, dateTimeFormat, type DisplayValue, type Field, formattedValueToString, getFieldDisplayName,
+  type InterpolateFunction, type ScopedVars } from "@grafana/data";
 
 /** What a variable stands for: chosen values; `all` where "All" is chosen, with the value that stands for it. */
 export interface Chosen {
@@ -25,20 +17,16 @@ const quoted = (values: string[], quote: string, escaped: string) =>
   values.map((value) => quote + value.replaceAll(quote, escaped) + quote).join(",");
 
 /** Grafana's formats, `${name:format}`. Each takes the values and the variable's name. */
-export const formats: Record<string, (values: string[], name: string) => string> = {
-  csv: (values) => values.join(","),
+export const formats: Record<string, (values: string[], name: string) => string> = { csv: (values) => values.join(","),
   doublequote: (values) => quoted(values, '"', '\\"'),
   glob: (values) => (values.length > 1 ? `{${values.join(",")}}` : values.join()),
   json: (values) => JSON.stringify(values.length > 1 ? values : values[0]),
-  percentencode: (values) => encodeURIComponent(formats.glob(values, "")),
-  pipe: (values) => values.join("|"),
+  percentencode: (values) => encodeURIComponent(formats.glob(values, "")), pipe: (values) => values.join("|"),
   queryparam: (values, name) => values.map((value) => `var-${name}=${encodeURIComponent(value)}`).join("&"),
   raw: (values) => values.join(","),
   regex: (values) => (values.length > 1 ? `(${values.map(escapeRegex).join("|")})` : values.map(escapeRegex).join()),
-  singlequote: (values) => quoted(values, "'", "\\'"),
-  text: (values) => values.join(" + "),
-  uriencode: (values) => encodeURI(formats.glob(values, "")),
-};
+  singlequote: (values) => quoted(values, "'", "\\'"), text: (values) => values.join(" + "),
+  uriencode: (values) => encodeURI(formats.glob(values, "")) };
 
 /** In PromQL: the value as it is, or for a variable of several values a regular expression within a string. */
 function promqlValue(values: string[], multi: boolean): string {
@@ -85,9 +73,9 @@ function findField(path: string, frame: DataFrame): Field | undefined {
 
 /** The parts of the address that keep time and variables, as `${__url_time_range}` and `${__all_variables}` give them. */
 export function addressOf(choices: Choices, from: string, to: string): { time: string; variables: string } {
-  const variables = Object.entries(choices)
-    .filter(([name]) => !name.startsWith("__"))
-    .map(([name, chosen]) => formats.queryparam(chosen.all ? ["$__all"] : chosen.value, name));
+  const variables = Object.entries(choices).filter(([name]) => !name.startsWith("__")).map(([name, chosen]) =>
+    formats.queryparam(chosen.all ? ["$__all"] : chosen.value, name)
+  );
   return { time: `from=${from}&to=${to}`, variables: variables.join("&") };
 }
 
@@ -100,24 +88,14 @@ export function addressOf(choices: Choices, from: string, to: string): { time: s
  * @param own more names with their values, such as `__interval`
  * @returns fills in a text; unknown names stay as they are. In the format `promql` values are escaped for a query.
  */
-export function interpolator(
-  choices: Choices,
-  range: { from: number; to: number; raw: { from: string; to: string } },
-  timeZone: string,
-  own: Record<string, string> = {},
-): InterpolateFunction {
+export function interpolator(choices: Choices, range: { from: number; to: number; raw: { from: string; to: string } },
+  timeZone: string, own: Record<string, string> = {}): InterpolateFunction
+{
   const address = addressOf(choices, range.raw.from, range.raw.to);
-  const builtIn: Record<string, string> = {
-    __from: `${range.from}`,
-    __to: `${range.to}`,
+  const builtIn: Record<string, string> = { __from: `${range.from}`, __to: `${range.to}`,
     __range: `${Math.round((range.to - range.from) / 1000)}s`,
-    __range_s: `${Math.round((range.to - range.from) / 1000)}`,
-    __range_ms: `${range.to - range.from}`,
-    __url_time_range: address.time,
-    __all_variables: address.variables,
-    __timezone: timeZone,
-    ...own,
-  };
+    __range_s: `${Math.round((range.to - range.from) / 1000)}`, __range_ms: `${range.to - range.from}`,
+    __url_time_range: address.time, __all_variables: address.variables, __timezone: timeZone, ...own };
   return function fill(target, scopedVars?: ScopedVars, format?: string | Function): string {
     return (target ?? "").replace(reference, (whole, plain, bracket, bracketFormat, braced, path, bracedFormat) => {
       const name: string = plain ?? bracket ?? braced;

@@ -1,13 +1,13 @@
 import type { DataFrame, GrafanaTheme2, InterpolateFunction, TimeRange } from "@grafana/data";
 
 import type { Annotation, Panel } from "./dashboard.ts";
+import type { Dashboard } from "./dashboard.ts";
 import { prepare } from "./fields.ts";
 import { framesOf } from "./frames.ts";
-import { interpolator, type Choices } from "./interpolation.ts";
+import { type Choices, interpolator } from "./interpolation.ts";
 import type { Series, Source } from "./prometheus.ts";
-import { questionsOf, readRange, type QueryContext } from "./queries.ts";
-import { choicesOf, resolveVariables, type Resolved } from "./variables.ts";
-import type { Dashboard } from "./dashboard.ts";
+import { type QueryContext, questionsOf, readRange } from "./queries.ts";
+import { choicesOf, type Resolved, resolveVariables } from "./variables.ts";
 
 /** What all panels of a dashboard share at one moment. */
 export interface Moment {
@@ -28,11 +28,9 @@ export function fillAt({ choices, range, timeZone }: Omit<Moment, "source">, own
 const written = (time: TimeRange["raw"]["from"]) => (typeof time === "string" ? time : `${time.valueOf()}`);
 
 /** Finds a dashboard's variables at a time. */
-export function variablesAt(
-  dashboard: Dashboard,
-  moment: Omit<Moment, "choices">,
-  wanted: Record<string, string[]>,
-): Promise<Resolved[]> {
+export function variablesAt(dashboard: Dashboard, moment: Omit<Moment, "choices">,
+  wanted: Record<string, string[]>): Promise<Resolved[]>
+{
   const { range, source } = moment;
   const times = { start: Math.floor(range.from.valueOf() / 1000), end: Math.ceil(range.to.valueOf() / 1000) };
   const fillWith = (choices: Choices) => {
@@ -58,7 +56,7 @@ export async function askPanel(panel: Panel, moment: Moment, width: number, sign
   const context: QueryContext = { ...moment, width, fill: fillAt(moment), fillWith };
   const questions = questionsOf(panel, context, `${moment.uid}/${panel.id}`);
   const answers = await Promise.all(
-    questions.map(async ({ target, ...question }) => ({ target, ...(await moment.source.ask(question, signal)) })),
+    questions.map(async ({ target, ...question }) => ({ target, ...(await moment.source.ask(question, signal)) }))
   );
   return { frames: framesOf(answers), warnings: answers.flatMap(({ answer }) => answer.warnings ?? []) };
 }
@@ -89,12 +87,8 @@ export function marksOf(annotation: Annotation, series: Series[], step: number, 
   return series.flatMap(({ metric, values = [] }) => {
     const words = (format?: string) =>
       fill((format ?? "").replace(/\{\{\s*(\w+)\s*\}\}/g, (_, label: string) => metric[label] ?? ""));
-    const mark = {
-      title: words(annotation.titleFormat),
-      text: words(annotation.textFormat),
-      color,
-      source: annotation.name,
-    };
+    const mark = { title: words(annotation.titleFormat), text: words(annotation.textFormat), color,
+      source: annotation.name };
     if (annotation.useValueForTime) {
       const times = new Set(values.map(([, value]) => Math.floor(Number(value))));
       return [...times].map((time) => ({ ...mark, time }));
@@ -116,12 +110,8 @@ export async function askMarks(annotations: Annotation[], moment: Moment, signal
   const asked = annotations.map(async (annotation) => {
     const panel = { interval: annotation.step || "1m", maxDataPoints: 1000 } as Panel;
     const targets = [{ refId: annotation.name, expr: annotation.expr ?? "", interval: annotation.step || "1m" }];
-    const context = {
-      ...moment,
-      width: 1000,
-      fill: fillAt(moment),
-      fillWith: (own: Record<string, string>) => fillAt(moment, own),
-    };
+    const context = { ...moment, width: 1000, fill: fillAt(moment),
+      fillWith: (own: Record<string, string>) => fillAt(moment, own) };
     const [question] = questionsOf({ ...panel, targets }, context, `${moment.uid}/annotation`);
     const { answer, step = 60 } = await moment.source.ask(question, signal);
     return answer.resultType === "matrix" ? marksOf(annotation, answer.result, step, context.fill) : [];

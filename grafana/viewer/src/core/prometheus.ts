@@ -7,9 +7,11 @@ export interface Series {
   values?: Sample[];
 }
 
-export type Answer =
-  | { resultType: "matrix" | "vector"; result: Series[]; warnings?: string[] }
-  | { resultType: "scalar" | "string"; result: Sample; warnings?: string[] };
+export type Answer = { resultType: "matrix" | "vector"; result: Series[]; warnings?: string[] } | {
+  resultType: "scalar" | "string";
+  result: Sample;
+  warnings?: string[];
+};
 
 /** A question with its variables filled in. Times in seconds since 1970; `step` in seconds, only for a range. */
 export interface Question {
@@ -59,7 +61,9 @@ export function httpSource(base: string): Source {
       response = await (post
         ? fetch(`${base}/${path}`, { method: "POST", body: form, signal: until })
         : fetch(`${base}/${path}?${form}`, { signal: until }));
-      body = await response.json().catch(() => undefined);
+      body = await response.json().catch(() =>
+        undefined
+      );
     } catch (error) {
       if (signal?.aborted) throw error;
       throw new PrometheusAway(`${base} does not answer: ${(error as Error).message}`);
@@ -70,21 +74,17 @@ export function httpSource(base: string): Source {
     if (response.status === 400 || response.status === 422) throw new QueryError(said);
     throw new PrometheusAway(`${base} answers ${said}`);
   }
-  return {
-    async ask({ expr, start, end, step }, signal) {
-      const fields: Record<string, string> = step
-        ? { query: expr, start: `${start}`, end: `${end}`, step: `${step}` }
-        : { query: expr, time: `${end}` };
-      const path = step ? "query_range" : "query";
-      const { data, warnings } = await get<{ data: Answer; warnings?: string[] }>(path, fields, true, signal);
-      return { answer: { ...data, warnings }, step };
-    },
-    async labelValues(label, selector, start, end) {
-      const fields = { start: `${start}`, end: `${end}`, ...(selector && { "match[]": selector }) };
-      return (await get<{ data: string[] }>(`label/${encodeURIComponent(label)}/values`, fields, false)).data;
-    },
-    async labelNames(start, end) {
-      return (await get<{ data: string[] }>("labels", { start: `${start}`, end: `${end}` }, true)).data;
-    },
-  };
+  return { async ask({ expr, start, end, step }, signal) {
+    const fields: Record<string, string> = step
+      ? { query: expr, start: `${start}`, end: `${end}`, step: `${step}` }
+      : { query: expr, time: `${end}` };
+    const path = step ? "query_range" : "query";
+    const { data, warnings } = await get<{ data: Answer; warnings?: string[] }>(path, fields, true, signal);
+    return { answer: { ...data, warnings }, step };
+  }, async labelValues(label, selector, start, end) {
+    const fields = { start: `${start}`, end: `${end}`, ...(selector && { "match[]": selector }) };
+    return (await get<{ data: string[] }>(`label/${encodeURIComponent(label)}/values`, fields, false)).data;
+  }, async labelNames(start, end) {
+    return (await get<{ data: string[] }>("labels", { start: `${start}`, end: `${end}` }, true)).data;
+  } };
 }

@@ -1,4 +1,4 @@
-import { dateMath, dateTime, rangeUtil, type InterpolateFunction, type TimeRange } from "@grafana/data";
+import { dateMath, dateTime, type InterpolateFunction, rangeUtil, type TimeRange } from "@grafana/data";
 
 import type { Panel, Target } from "./dashboard.ts";
 import type { Question } from "./prometheus.ts";
@@ -72,23 +72,18 @@ export function intervals(panel: Pick<Panel, "interval" | "maxDataPoints">, targ
  */
 export function questionsOf(panel: Panel, context: QueryContext, prefix: string): (Question & { target: Target })[] {
   const [from, to] = [context.range.from.valueOf() / 1000, context.range.to.valueOf() / 1000];
-  return panel.targets
-    .filter(({ hide, expr }) => !hide && expr)
-    .flatMap((target) => {
-      const { step, interval, rateInterval } = intervals(panel, target, context);
-      const expr = context.fillWith({
-        __interval: interval,
-        __interval_ms: `${Math.round(step * 1000)}`,
-        __rate_interval: written(rateInterval),
-        __rate_interval_ms: `${Math.round(rateInterval * 1000)}`,
-      })(target.expr, undefined, "promql");
-      // Points lie on multiples of the step in local time, so that days begin at midnight.
-      const offset = context.range.to.utcOffset() * 60;
-      const align = (time: number) => Math.floor((time + offset) / step) * step - offset;
-      const key = `${prefix}/${target.refId}`;
-      const instant = { key: `${key}/instant`, expr, start: from, end: to, target };
-      const range = { key: `${key}/range`, expr, start: align(from), end: align(to), step, target };
-      if (!target.instant) return [range];
-      return target.range ? [range, instant] : [instant];
-    });
+  return panel.targets.filter(({ hide, expr }) => !hide && expr).flatMap((target) => {
+    const { step, interval, rateInterval } = intervals(panel, target, context);
+    const expr = context.fillWith({ __interval: interval, __interval_ms: `${Math.round(step * 1000)}`,
+      __rate_interval: written(rateInterval), __rate_interval_ms: `${Math.round(rateInterval * 1000)}` })(target.expr,
+        undefined, "promql");
+    // Points lie on multiples of the step in local time, so that days begin at midnight.
+    const offset = context.range.to.utcOffset() * 60;
+    const align = (time: number) => Math.floor((time + offset) / step) * step - offset;
+    const key = `${prefix}/${target.refId}`;
+    const instant = { key: `${key}/instant`, expr, start: from, end: to, target };
+    const range = { key: `${key}/range`, expr, start: align(from), end: align(to), step, target };
+    if (!target.instant) return [range];
+    return target.range ? [range, instant] : [instant];
+  });
 }

@@ -1,7 +1,7 @@
 import { stringToJsRegex } from "@grafana/data";
 
 import type { Variable } from "./dashboard.ts";
-import type { Chosen, Choices } from "./interpolation.ts";
+import type { Choices, Chosen } from "./interpolation.ts";
 import type { Source } from "./prometheus.ts";
 
 export interface Option {
@@ -58,12 +58,9 @@ export function extract(texts: string[], regex: string): Option[] {
 }
 
 const number = (text: string) => Number(text.match(/-?\d+(\.\d+)?/)?.[0] ?? NaN);
-const orders: ((a: string, b: string) => number)[] = [
-  (a, b) => (a < b ? -1 : a > b ? 1 : 0),
-  (a, b) => (number(a) || 0) - (number(b) || 0),
-  (a, b) => a.toLowerCase().localeCompare(b.toLowerCase()),
-  (a, b) => a.localeCompare(b, "en", { numeric: true }),
-];
+const orders: ((a: string, b: string) => number)[] = [(a, b) => (a < b ? -1 : a > b ? 1 : 0),
+  (a, b) => (number(a) || 0) - (number(b) || 0), (a, b) => a.toLowerCase().localeCompare(b.toLowerCase()),
+  (a, b) => a.localeCompare(b, "en", { numeric: true })];
 
 /** Sorts as Grafana's setting says: 0 not at all, then each order up and down: by letters, numbers, any case, naturally. */
 export function sortOptions(options: Option[], sort = 0): Option[] {
@@ -77,10 +74,7 @@ export function sortOptions(options: Option[], sort = 0): Option[] {
 function listed(query: string): Option[] {
   const parts = query.match(/(?:\\,|[^,])+/g) ?? [];
   return parts.map((part) => {
-    const [text, value = text] = part
-      .replaceAll("\\,", ",")
-      .trim()
-      .split(/\s+:\s+/);
+    const [text, value = text] = part.replaceAll("\\,", ",").trim().split(/\s+:\s+/);
     return { text, value };
   });
 }
@@ -92,9 +86,8 @@ function listed(query: string): Option[] {
  */
 export function choose(variable: Variable, options: Option[], wanted?: string[]): Chosen {
   const multi = Boolean(variable.multi || variable.includeAll);
-  if (variable.type === "textbox" || variable.type === "constant") {
-    const text = variable.type === "textbox" ? wanted?.[0] : undefined;
-    const value = text ?? [variable.current?.value ?? variable.query].flat().map(String)[0];
+  if (variable.type === "constant") {
+    const value = [variable.current?.value ?? variable.query].flat().map(String)[0];
     return { text: [value], value: [value], multi: false };
   }
   const saved = [variable.current?.value ?? []].flat();
@@ -107,12 +100,8 @@ export function choose(variable: Variable, options: Option[], wanted?: string[])
   const foreign = wanted?.length && !picked.length && !all ? wanted.map((value) => ({ text: value, value })) : [];
   const some = picked.length ? picked : foreign.length ? foreign : options.slice(0, 1);
   const taken = all ? options : variable.multi ? some : some.slice(0, 1);
-  return {
-    text: taken.map(({ text }) => text),
-    value: taken.map(({ value }) => value),
-    multi,
-    ...(all && { all: true, allValue: variable.allValue || undefined }),
-  };
+  return { text: taken.map(({ text }) => text), value: taken.map(({ value }) => value), multi,
+    ...(all && { all: true, allValue: variable.allValue || undefined }) };
 }
 
 /**
@@ -123,14 +112,11 @@ export function choose(variable: Variable, options: Option[], wanted?: string[])
  * @param dataSources the names and uids of data sources that may be chosen
  * @throws QueryError or PrometheusAway
  */
-export async function resolveVariables(
-  variables: Variable[],
-  source: Source,
-  fillWith: (choices: Choices) => (text: string) => string,
-  wanted: Record<string, string[]>,
+export async function resolveVariables(variables: Variable[], source: Source,
+  fillWith: (choices: Choices) => (text: string) => string, wanted: Record<string, string[]>,
   range: { start: number; end: number },
-  dataSources: Option[] = [{ text: "Prometheus", value: "prometheus" }],
-): Promise<Resolved[]> {
+  dataSources: Option[] = [{ text: "Prometheus", value: "prometheus" }]): Promise<Resolved[]>
+{
   const resolved: Resolved[] = [];
   for (const variable of variables) {
     const choices = choicesOf(resolved);
@@ -139,10 +125,7 @@ export async function resolveVariables(
     if (variable.type === "query") {
       const texts = await ask(query, source, fillWith(choices), range.start, range.end);
       const unique = new Map(extract(texts, fillWith(choices)(variable.regex ?? "")).map((one) => [one.value, one]));
-      options = sortOptions(
-        [...unique.values()].filter(({ value }) => value !== ""),
-        variable.sort,
-      );
+      options = sortOptions([...unique.values()].filter(({ value }) => value !== ""), variable.sort);
     } else if (variable.type === "datasource") {
       options = dataSources;
     } else if (variable.type === "custom" || variable.type === "interval") {

@@ -1,16 +1,16 @@
 import type { Surroundings } from "./surroundings.ts";
 import { TopLinks } from "./Toolbar.tsx";
-import { words } from "./words.ts";
+import { say } from "./words.ts";
 
 /** The list of dashboards. */
 export function BoardList({ surroundings }: { surroundings: Surroundings }) {
   return (
     <main className="list">
       <header className="top">
-        <h1>{words.dashboards}</h1>
+        <h1>{say("dashboards")}</h1>
         <TopLinks surroundings={surroundings} />
       </header>
-      {!surroundings.boards.length && <p>{words.none}</p>}
+      {!surroundings.boards.length && <p>{say("none")}</p>}
       <ul>
         {surroundings.boards.map(({ uid, title, tags = [], folder }) => (
           <li key={uid}>

@@ -1,14 +1,14 @@
 import { dateTimeFormat } from "@grafana/data";
 import { useEffect, useMemo, useRef, useState } from "react";
 
-import { panelsOf, readDashboard, type Annotation, type Dashboard, type Panel, type Row } from "../core/dashboard.ts";
-import { askMarks, choicesOf, fillAt, readRange, variablesAt, type Mark, type Moment } from "../core/panels.ts";
+import { type Annotation, type Dashboard, type Panel, panelsOf, readDashboard, type Row } from "../core/dashboard.ts";
+import { askMarks, choicesOf, fillAt, type Mark, type Moment, readRange, variablesAt } from "../core/panels.ts";
 import { choose, type Resolved } from "../core/variables.ts";
 import { changeAddress, useAddress, variablesIn } from "./address.ts";
 import { PanelView } from "./PanelView.tsx";
-import { useAwaySince, type Surroundings } from "./surroundings.ts";
+import { type Surroundings, useAwaySince } from "./surroundings.ts";
 import { BoardLinks, refreshMs, Settings, TimeControls, TopLinks } from "./Toolbar.tsx";
-import { words } from "./words.ts";
+import { say } from "./words.ts";
 
 /** How often Prometheus is asked again while it is away. */
 const RETRY_MS = 5000;
@@ -101,12 +101,10 @@ function useBoard(uid: string, surroundings: Surroundings) {
   const [problem, setProblem] = useState<string>();
   useEffect(() => {
     const known = surroundings.boards.some((board) => board.uid === uid);
-    if (!known) setProblem(words.missing(uid));
+    if (!known) setProblem(say("missing", { uid }));
     else
-      surroundings.readBoard(uid).then(
-        (model) => setDashboard(readDashboard(model)),
-        (error: Error) => setProblem(error.message),
-      );
+      surroundings.readBoard(uid).then((model) => setDashboard(readDashboard(model)),
+        (error: Error) => setProblem(error.message));
   }, [uid, surroundings]);
   return { dashboard, problem };
 }
@@ -134,7 +132,7 @@ export function BoardPage({ uid, surroundings }: { uid: string; surroundings: Su
   const marks = useMarks(switchedOn, shown);
   const away = useAwaySince();
   useEffect(() => {
-    if (dashboard && !frozen) document.title = `${dashboard.title} · ${words.title}`;
+    if (dashboard && !frozen) document.title = `${dashboard.title} · ${say("title")}`;
   }, [dashboard, frozen]);
 
   if (missing) return <p role="alert">{missing}</p>;
@@ -146,46 +144,28 @@ export function BoardPage({ uid, surroundings }: { uid: string; surroundings: Su
   return (
     <main>
       <header className="top">
-        <h1>
-          {!frozen && <a href="/dashboards">{words.dashboards}</a>} {dashboard.title}
-        </h1>
+        <h1>{!frozen && <a href="/dashboards">{say("dashboards")}</a>} {dashboard.title}</h1>
         <TopLinks surroundings={surroundings} />
-        {frozen ? (
-          <span>{words.frozen(time(frozen.from), time(frozen.to))}</span>
-        ) : (
-          <TimeControls range={shown.range} timeZone={timeZone} refresh={refresh} onRefresh={refreshNow} />
-        )}
+        {frozen
+          ? <span>{say("frozen", { from: time(frozen.from), to: time(frozen.to) })}</span>
+          : <TimeControls range={shown.range} timeZone={timeZone} refresh={refresh} onRefresh={refreshNow} />}
       </header>
       <Settings dashboard={dashboard} resolved={shown.resolved} switchedOn={switchedOn} fixed={Boolean(frozen)}>
-        {only && <button onClick={() => changeAddress({ viewPanel: undefined })}>{words.back}</button>}
+        {only && <button onClick={() => changeAddress({ viewPanel: undefined })}>{say("back")}</button>}
         {!frozen && (
-          <BoardLinks
-            links={dashboard.links}
-            boards={surroundings.boards}
-            uid={uid}
-            range={shown.range}
-            choices={shown.choices}
-            fill={fillAt(shown)}
-          />
+          <BoardLinks links={dashboard.links} boards={surroundings.boards} uid={uid} range={shown.range}
+            choices={shown.choices} fill={fillAt(shown)} />
         )}
       </Settings>
-      {away !== undefined && (
-        <p className="banner" role="alert">
-          {words.away(time(away))}
-        </p>
-      )}
-      {problem && away === undefined && (
-        <p className="banner" role="alert">
-          {problem}
-        </p>
-      )}
-      {only ? (
-        <div className="single">
-          <PanelView key={only.id} panel={only} {...drawn} />
-        </div>
-      ) : (
-        dashboard.rows.map((row, index) => <RowView key={row.id ?? index} row={row} {...drawn} />)
-      )}
+      {away !== undefined && <p className="banner" role="alert">{say("away", { since: time(away) })}</p>}
+      {problem && away === undefined && <p className="banner" role="alert">{problem}</p>}
+      {only
+        ? (
+          <div className="single">
+            <PanelView key={only.id} panel={only} {...drawn} />
+          </div>
+        )
+        : (dashboard.rows.map((row, index) => <RowView key={row.id ?? index} row={row} {...drawn} />))}
     </main>
   );
 }
@@ -200,11 +180,8 @@ interface RowProps {
 function RowView({ row, shown, ...drawn }: RowProps) {
   const [collapsed, setCollapsed] = useState(row.collapsed);
   const top = Math.min(...row.panels.map(({ gridPos }) => gridPos.y));
-  const place = ({ gridPos: { x, y, w, h } }: Panel) => ({
-    gridColumn: `${x + 1} / span ${w}`,
-    gridRow: `${y - top + 1} / span ${h}`,
-    "--rows": h,
-  });
+  const place = ({ gridPos: { x, y, w, h } }: Panel) => ({ gridColumn: `${x + 1} / span ${w}`,
+    gridRow: `${y - top + 1} / span ${h}`, "--rows": h });
   return (
     <section>
       {row.title !== undefined && (

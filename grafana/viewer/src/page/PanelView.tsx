@@ -1,21 +1,21 @@
-import { LoadingState, renderMarkdown, type DataFrame } from "@grafana/data";
+import { type DataFrame, LoadingState, renderMarkdown } from "@grafana/data";
 import { ErrorBoundary, PanelChrome, useTheme2 } from "@grafana/ui";
-import { memo, useEffect, useRef, useState, type ComponentType } from "react";
+import { type ComponentType, memo, useEffect, useRef, useState } from "react";
 
 import type { Panel } from "../core/dashboard.ts";
-import { askPanel, fillAt, preparePanel, type Mark, type RawAnswers } from "../core/panels.ts";
+import { askPanel, fillAt, type Mark, preparePanel, type RawAnswers } from "../core/panels.ts";
 import { PrometheusAway, QueryError } from "../core/prometheus.ts";
 import { changeAddress } from "./address.ts";
 import type { Shown } from "./BoardPage.tsx";
 import { BarGaugePanel } from "./panels/BarGaugePanel.tsx";
 import { HeatmapPanel } from "./panels/HeatmapPanel.tsx";
-import { StatPanel } from "./panels/StatPanel.tsx";
 import { StateTimelinePanel } from "./panels/StateTimelinePanel.tsx";
+import { StatPanel } from "./panels/StatPanel.tsx";
 import { TablePanel } from "./panels/TablePanel.tsx";
 import { TextPanel } from "./panels/TextPanel.tsx";
 import { TimeSeriesPanel } from "./panels/TimeSeriesPanel.tsx";
 import { useAwaySince } from "./surroundings.ts";
-import { words } from "./words.ts";
+import { say } from "./words.ts";
 
 /** What a drawing of a panel gets. */
 export interface DrawingProps {
@@ -28,15 +28,9 @@ export interface DrawingProps {
   height: number;
 }
 
-const drawings: Record<string, ComponentType<DrawingProps>> = {
-  bargauge: BarGaugePanel,
-  heatmap: HeatmapPanel,
-  stat: StatPanel,
-  "state-timeline": StateTimelinePanel,
-  table: TablePanel,
-  text: TextPanel,
-  timeseries: TimeSeriesPanel,
-};
+const drawings: Record<string, ComponentType<DrawingProps>> = { bargauge: BarGaugePanel, heatmap: HeatmapPanel,
+  stat: StatPanel, "state-timeline": StateTimelinePanel, table: TablePanel, text: TextPanel,
+  timeseries: TimeSeriesPanel };
 
 /** These say in their own way that there is nothing. */
 const drawsNothing = new Set(["stat", "text"]);
@@ -46,7 +40,7 @@ function useSize() {
   const [size, setSize] = useState({ width: 0, height: 0 });
   useEffect(() => {
     const observer = new ResizeObserver(([{ contentRect }]) =>
-      setSize({ width: Math.floor(contentRect.width), height: Math.floor(contentRect.height) }),
+      setSize({ width: Math.floor(contentRect.width), height: Math.floor(contentRect.height) })
     );
     observer.observe(ref.current!);
     return () => observer.disconnect();
@@ -82,29 +76,22 @@ function usePanelData(panel: Panel, shown: Shown, width: number): Data {
       raw.current = { answers, of: shown };
       setData({ frames, of: shown, loading: false });
     };
-    ask()
-      .catch((error: Error) => {
-        if (running.current === mine) setData((before) => ({ ...before, error, loading: false }));
-      })
-      .finally(() => {
-        if (running.current === mine) running.current = undefined;
-      });
+    ask().catch((error: Error) => {
+      if (running.current === mine) setData((before) => ({ ...before, error, loading: false }));
+    }).finally(() => {
+      if (running.current === mine) running.current = undefined;
+    });
   }, [panel, shown, known]);
   useEffect(() => {
     if (!raw.current) return;
     const { answers, of } = raw.current;
-    preparePanel(answers, panel, of, theme).then(
-      (frames) => setData((before) => ({ ...before, frames })),
-      () => undefined,
-    );
+    preparePanel(answers, panel, of, theme).then((frames) => setData((before) => ({ ...before, frames })),
+      () => undefined);
   }, [theme]);
-  useEffect(
-    () => () => {
-      running.current?.abort.abort();
-      running.current = undefined;
-    },
-    [],
-  );
+  useEffect(() => () => {
+    running.current?.abort.abort();
+    running.current = undefined;
+  }, []);
   return data;
 }
 
@@ -127,56 +114,44 @@ export const PanelView = memo(function PanelView({ panel, shown, marks, graphToo
   const state = !hasQueries ? "text" : blind ? "stale" : loading && !frames ? "loading" : "drawn";
 
   function body(innerWidth: number, innerHeight: number) {
-    if (!Drawing) return <Words text={words.unknownKind(panel.type)} />;
-    if (error instanceof QueryError && !frames) return <Words text={`${words.refused} ${error.message}`} />;
+    if (!Drawing) return <Words text={say("unknownKind", { type: panel.type })} />;
+    if (error instanceof QueryError && !frames) return <Words text={`${say("refused")} ${error.message}`} />;
     if (error && !(error instanceof PrometheusAway) && !frames) return <Words text={error.message} />;
-    if (hasQueries && !frames) return blind ? <Words text={words.silent} /> : null;
+    if (hasQueries && !frames) return blind ? <Words text={say("silent")} /> : null;
     const empty = !frames?.some(({ length }) => length > 0);
     if (empty && !drawsNothing.has(panel.type)) {
-      return <Words text={panel.fieldConfig.defaults.noValue ?? words.noData} />;
+      return <Words text={panel.fieldConfig.defaults.noValue ?? say("noData")} />;
     }
     const drawing = { panel, frames: frames ?? [], shown: of, marks, graphTooltip };
     return (
       <ErrorBoundary dependencies={[frames]}>
         {({ error: broken }) =>
-          broken ? <Words text={broken.message} /> : <Drawing {...drawing} width={innerWidth} height={innerHeight} />
-        }
+          broken ? <Words text={broken.message} /> : <Drawing {...drawing} width={innerWidth} height={innerHeight} />}
       </ErrorBoundary>
     );
   }
   const items = (
     <>
       {(panel.links ?? []).map(({ title, url, targetBlank }) => (
-        <a key={title} href={fill(url)} target={targetBlank ? "_blank" : undefined} rel="noreferrer">
-          {fill(title)}
-        </a>
+        <a key={title} href={fill(url)} target={targetBlank ? "_blank" : undefined} rel="noreferrer">{fill(title)}</a>
       ))}
     </>
   );
   const title = (
-    <button
-      type="button"
-      className="title"
-      title={words.viewPanel}
-      onClick={() => changeAddress({ viewPanel: `${panel.id}` })}
-    >
+    <button type="button" className="title" title={say("viewPanel")}
+      onClick={() => changeAddress({ viewPanel: `${panel.id}` })}>
       {fill(panel.title ?? "")}
     </button>
   );
   return (
     <div ref={ref} className="panel" data-panel={panel.id} data-kind={panel.type} data-state={state}>
       {width > 0 && (
-        <PanelChrome
-          width={width}
-          height={height}
-          title={panel.title ? title : ""}
+        <PanelChrome width={width} height={height} title={panel.title ? title : ""}
           description={panel.description && (() => renderMarkdown(fill(panel.description ?? "")))}
           displayMode={panel.transparent ? "transparent" : "default"}
-          padding={panel.type === "table" || panel.type === "stat" ? "none" : "md"}
-          titleItems={items}
+          padding={panel.type === "table" || panel.type === "stat" ? "none" : "md"} titleItems={items}
           loadingState={loading ? LoadingState.Loading : LoadingState.Done}
-          statusMessage={error && away === undefined ? error.message : undefined}
-        >
+          statusMessage={error && away === undefined ? error.message : undefined}>
           {body}
         </PanelChrome>
       )}

@@ -7,19 +7,19 @@ import { addressOf, type Choices } from "../core/interpolation.ts";
 import { ALL, type Resolved } from "../core/variables.ts";
 import { changeAddress } from "./address.ts";
 import type { BoardSummary, Surroundings } from "./surroundings.ts";
-import { words } from "./words.ts";
+import { say } from "./words.ts";
 
 /** Links to the other pages of the stack, and the switch between light and dark. */
 export function TopLinks({ surroundings }: { surroundings: Surroundings }) {
   const theme = useTheme2();
-  const { prometheus, alertmanager, inbox } = surroundings.links;
   return (
     <nav className="links">
-      {inbox && <a href={inbox}>{words.inbox}</a>}
-      {prometheus && <a href={prometheus}>{words.prometheus}</a>}
-      {alertmanager && <a href={alertmanager}>{words.alertmanager}</a>}
+      {(["inbox", "prometheus", "alertmanager"] as const).map((page) => {
+        const address = surroundings.links[page];
+        return address && <a key={page} href={address}>{say(page)}</a>;
+      })}
       <button type="button" onClick={() => changeAddress({ theme: theme.isDark ? "light" : "dark" })}>
-        {theme.isDark ? words.light : words.dark}
+        {theme.isDark ? say("light") : say("dark")}
       </button>
     </nav>
   );
@@ -47,26 +47,17 @@ export function TimeControls({ range, timeZone, refresh, onRefresh }: ControlPro
   const move = (by: number) => setTimes(range.from.valueOf() + by, range.to.valueOf() + by);
   return (
     <div className="times">
-      <TimeRangePicker
-        value={range}
-        timeZone={timeZone}
-        onChange={setRange}
-        onChangeTimeZone={(timezone) => changeAddress({ timezone })}
-        onMoveBackward={() => move(-length / 2)}
+      <TimeRangePicker value={range} timeZone={timeZone} onChange={setRange}
+        onChangeTimeZone={(timezone) => changeAddress({ timezone })} onMoveBackward={() => move(-length / 2)}
         onMoveForward={() => move(length / 2)}
-        onZoom={() => setTimes(range.from.valueOf() - length / 2, range.to.valueOf() + length / 2)}
-      />
-      <RefreshPicker
-        value={refresh}
-        intervals={["5s", "10s", "30s", "1m", "5m", "15m"]}
-        onRefresh={onRefresh}
-        onIntervalChanged={(interval) => changeAddress({ refresh: interval })}
-      />
+        onZoom={() => setTimes(range.from.valueOf() - length / 2, range.to.valueOf() + length / 2)} />
+      <RefreshPicker value={refresh} intervals={["5s", "10s", "30s", "1m", "5m", "15m"]} onRefresh={onRefresh}
+        onIntervalChanged={(interval) => changeAddress({ refresh: interval })} />
     </div>
   );
 }
 
-/** One variable: a list to choose from, with boxes where several can be chosen, or a text. */
+/** One variable: a list of boxes, of which one or several can be chosen. */
 function VariableControl({ resolved }: { resolved: Resolved }) {
   const { variable, options, chosen } = resolved;
   const label = variable.label || variable.name;
@@ -74,8 +65,9 @@ function VariableControl({ resolved }: { resolved: Resolved }) {
   const menu = useRef<HTMLDetailsElement>(null);
   useEffect(() => {
     const close = (event: Event) => {
-      const outside =
-        event instanceof KeyboardEvent ? event.key === "Escape" : !menu.current?.contains(event.target as Node);
+      const outside = event instanceof KeyboardEvent
+        ? event.key === "Escape"
+        : !menu.current?.contains(event.target as Node);
       if (outside && menu.current) menu.current.open = false;
     };
     for (const kind of ["pointerdown", "keydown"]) document.addEventListener(kind, close);
@@ -83,31 +75,9 @@ function VariableControl({ resolved }: { resolved: Resolved }) {
       for (const kind of ["pointerdown", "keydown"]) document.removeEventListener(kind, close);
     };
   }, []);
-  if (variable.type === "textbox") {
-    return (
-      <label className="variable">
-        {label}
-        <input key={chosen.value[0]} defaultValue={chosen.value[0]} onBlur={(event) => set(event.target.value)} />
-      </label>
-    );
-  }
-  if (!variable.multi) {
-    return (
-      <label className="variable">
-        {label}
-        <select value={chosen.all ? ALL : chosen.value[0]} onChange={(event) => set(event.target.value)}>
-          {variable.includeAll && <option value={ALL}>{words.all}</option>}
-          {options.map((option) => (
-            <option key={option.value} value={option.value}>
-              {option.text}
-            </option>
-          ))}
-        </select>
-      </label>
-    );
-  }
+  const kind = variable.multi ? "checkbox" : "radio";
   const toggle = (value: string) => {
-    const before = chosen.all ? [] : chosen.value;
+    const before = chosen.all || !variable.multi ? [] : chosen.value;
     const after = before.includes(value) ? before.filter((one) => one !== value) : [...before, value];
     set(after.length ? after : ALL);
   };
@@ -115,21 +85,17 @@ function VariableControl({ resolved }: { resolved: Resolved }) {
     <div className="variable">
       <span>{label}</span>
       <details ref={menu}>
-        <summary aria-label={label}>{chosen.all ? words.all : chosen.text.join(" + ")}</summary>
+        <summary aria-label={label}>{chosen.all ? say("all") : chosen.text.join(" + ")}</summary>
         <div className="choices">
           {variable.includeAll && (
             <label>
-              <input type="checkbox" checked={Boolean(chosen.all)} onChange={() => set(ALL)} />
-              {words.all}
+              <input type={kind} checked={Boolean(chosen.all)} onChange={() => set(ALL)} />
+              {say("all")}
             </label>
           )}
           {options.map(({ value, text: shown }) => (
             <label key={value}>
-              <input
-                type="checkbox"
-                checked={!chosen.all && chosen.value.includes(value)}
-                onChange={() => toggle(value)}
-              />
+              <input type={kind} checked={!chosen.all && chosen.value.includes(value)} onChange={() => toggle(value)} />
               {shown}
             </label>
           ))}
@@ -153,26 +119,21 @@ export function Settings({ dashboard, resolved, switchedOn, fixed, children }: S
   return (
     <div className="settings">
       {shown.map((one) =>
-        fixed ? (
-          <span key={one.variable.name} className="variable">
-            {one.variable.label || one.variable.name}: {one.chosen.all ? words.all : one.chosen.text.join(" + ")}
-          </span>
-        ) : (
-          <VariableControl key={one.variable.name} resolved={one} />
-        ),
+        fixed
+          ? (
+            <span key={one.variable.name} className="variable">
+              {one.variable.label || one.variable.name}: {one.chosen.all ? say("all") : one.chosen.text.join(" + ")}
+            </span>
+          )
+          : <VariableControl key={one.variable.name} resolved={one} />
       )}
-      {dashboard.annotations
-        .filter(({ hide }) => !hide && !fixed)
-        .map((annotation) => (
-          <label key={annotation.name} className="variable">
-            <input
-              type="checkbox"
-              checked={switchedOn.includes(annotation)}
-              onChange={(event) => changeAddress({ [`annotation-${annotation.name}`]: `${event.target.checked}` })}
-            />
-            {annotation.name}
-          </label>
-        ))}
+      {dashboard.annotations.filter(({ hide }) => !hide && !fixed).map((annotation) => (
+        <label key={annotation.name} className="variable">
+          <input type="checkbox" checked={switchedOn.includes(annotation)} onChange={(event) =>
+            changeAddress({ [`annotation-${annotation.name}`]: `${event.target.checked}` })} />
+          {annotation.name}
+        </label>
+      ))}
       {children}
     </div>
   );
@@ -195,13 +156,8 @@ export function BoardLinks({ links, boards, uid, range, choices, fill }: LinkPro
     return scope ? `${address}${address.includes("?") ? "&" : "?"}${scope}` : address;
   };
   const anchor = (link: DashboardLink, address: string, title: string) => (
-    <a
-      key={`${link.title} ${address}`}
-      href={withScope(link, address)}
-      title={link.tooltip}
-      target={link.targetBlank ? "_blank" : undefined}
-      rel="noreferrer"
-    >
+    <a key={`${link.title} ${address}`} href={withScope(link, address)} title={link.tooltip}
+      target={link.targetBlank ? "_blank" : undefined} rel="noreferrer">
       {title}
     </a>
   );

@@ -9,13 +9,10 @@ let query = location.search;
 
 /** The part of the page's address after the question mark, in Grafana's own names. */
 export function useAddress(): URLSearchParams {
-  const text = useSyncExternalStore(
-    (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    () => (location.protocol === "file:" ? query : location.search),
-  );
+  const text = useSyncExternalStore((listener) => {
+    listeners.add(listener);
+    return () => listeners.delete(listener);
+  }, () => (location.protocol === "file:" ? query : location.search));
   return new URLSearchParams(text);
 }
 

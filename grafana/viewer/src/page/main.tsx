@@ -10,7 +10,7 @@ import { BoardList } from "./BoardList.tsx";
 import { BoardPage } from "./BoardPage.tsx";
 import { RunTable } from "./RunTable.tsx";
 import { lookAround, type Surroundings } from "./surroundings.ts";
-import { words } from "./words.ts";
+import { language, say } from "./words.ts";
 
 const darkWanted = matchMedia("(prefers-color-scheme: dark)");
 
@@ -21,19 +21,11 @@ function Viewer({ surroundings }: { surroundings: Surroundings }) {
   useEffect(() => {
     const { colors } = theme;
     const root = document.documentElement;
-    root.lang = words.tag;
+    root.lang = language;
     root.style.colorScheme = mode;
-    const values = {
-      text: colors.text.primary,
-      faint: colors.text.secondary,
-      link: colors.text.link,
-      ground: colors.background.canvas,
-      raised: colors.background.primary,
-      field: colors.background.secondary,
-      line: colors.border.medium,
-      warning: colors.warning.transparent,
-      strong: colors.warning.border,
-    };
+    const values = { text: colors.text.primary, faint: colors.text.secondary, link: colors.text.link,
+      ground: colors.background.canvas, raised: colors.background.primary, field: colors.background.secondary,
+      line: colors.border.medium, warning: colors.warning.transparent, strong: colors.warning.border };
     for (const [name, value] of Object.entries(values)) root.style.setProperty(`--${name}`, value);
   }, [theme, mode]);
   const uid = location.pathname.match(/^\/d\/([^/]+)/)?.[1];
@@ -42,14 +34,11 @@ function Viewer({ surroundings }: { surroundings: Surroundings }) {
     <ThemeContext.Provider value={theme}>
       <GlobalStyles />
       {surroundings.frozen?.run && <RunTable run={surroundings.frozen.run} />}
-      {shown.length ? (
-        shown.map((one) => <BoardPage key={one} uid={decodeURIComponent(one)} surroundings={surroundings} />)
-      ) : (
-        <BoardList surroundings={surroundings} />
-      )}
-      <footer>
-        {words.about} {!surroundings.frozen && <a href="/public/licences.html">{words.licences}</a>}
-      </footer>
+      {shown.length
+        ? (shown.map((one) => <BoardPage key={one} uid={decodeURIComponent(one)} surroundings={surroundings} />))
+        : <BoardList surroundings={surroundings} />}
+      {surroundings.frozen && <p>{say("holds", { labels: surroundings.frozen.labels.join(", ") })}</p>}
+      <footer>{say("about")} {!surroundings.frozen && <a href="/public/licences.html">{say("licences")}</a>}</footer>
       <PortalContainer />
     </ThemeContext.Provider>
   );
@@ -61,9 +50,9 @@ function Start() {
   useEffect(() => {
     lookAround().then(setSurroundings, (problem: Error) => setError(problem.message));
   }, []);
-  if (error) return <p role="alert">{words.failed(error)}</p>;
+  if (error) return <p role="alert">{say("failed", { what: error })}</p>;
   return surroundings ? <Viewer surroundings={surroundings} /> : null;
 }
 
-document.title = words.title;
+document.title = say("title");
 createRoot(document.getElementById("viewer")!).render(<Start />);

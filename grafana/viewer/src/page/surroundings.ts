@@ -29,14 +29,10 @@ async function json<T>(path: string): Promise<T> {
 }
 
 function frozenSource({ answers, errors }: Frozen): Source {
-  return {
-    async ask({ key }) {
-      if (errors[key]) throw new QueryError(errors[key]);
-      return answers[key] ?? { answer: { resultType: "vector", result: [] } };
-    },
-    labelValues: async () => [],
-    labelNames: async () => [],
-  };
+  return { async ask({ key }) {
+    if (errors[key]) throw new QueryError(errors[key]);
+    return answers[key] ?? { answer: { resultType: "vector", result: [] } };
+  }, labelValues: async () => [], labelNames: async () => [] };
 }
 
 /** Finds out where the page is. */
@@ -44,30 +40,17 @@ export async function lookAround(): Promise<Surroundings> {
   const held = document.getElementById("frozen")?.textContent;
   if (held) {
     const frozen: Frozen = JSON.parse(held);
-    return {
-      source: frozenSource(frozen),
-      boards: frozen.boards.map(({ uid, title, tags }) => ({ uid, title, tags })),
-      readBoard: async (uid) => frozen.boards.find((board) => board.uid === uid)!,
-      scrapeSeconds: frozen.scrapeSeconds,
-      links: {},
-      frozen,
-    };
+    return { source: frozenSource(frozen), boards: frozen.boards.map(({ uid, title, tags }) => ({ uid, title, tags })),
+      readBoard: async (uid) => frozen.boards.find((board) => board.uid === uid)!, scrapeSeconds: frozen.scrapeSeconds,
+      links: {}, frozen };
   }
-  const [settings, boards] = await Promise.all([
-    json<Record<string, string>>("/api/settings"),
-    json<BoardSummary[]>("/api/boards"),
-  ]);
-  return {
-    source: watched(httpSource("/api/datasource")),
-    boards,
+  const [settings, boards] = await Promise.all([json<Record<string, string>>("/api/settings"),
+    json<BoardSummary[]>("/api/boards")]);
+  return { source: watched(httpSource("/api/datasource")), boards,
     readBoard: (uid) => json(`/api/boards/${encodeURIComponent(uid)}`),
     scrapeSeconds: rangeUtil.intervalToMs(settings.scrape_interval || "15s") / 1000,
-    links: {
-      prometheus: settings.prometheus_url,
-      inbox: settings.inbox_url,
-      alertmanager: settings.alertmanager_url,
-    },
-  };
+    links: { prometheus: settings.prometheus_url, inbox: settings.inbox_url,
+      alertmanager: settings.alertmanager_url } };
 }
 
 let lastAnswer = Date.now();
@@ -78,7 +61,7 @@ function note(answered: boolean) {
   if (answered) lastAnswer = Date.now();
   const before = awaySince;
   awaySince = answered ? undefined : (awaySince ?? lastAnswer);
-  if (awaySince !== before) for (const listener of listeners) listener();
+  if (awaySince !== before) { for (const listener of listeners) listener(); }
 }
 
 /** A source that also tells the page whether Prometheus answers. */
@@ -96,11 +79,9 @@ function watched(source: Source): Source {
       throw error;
     }
   };
-  return {
-    ask: (question, signal) => watch(source.ask(question, signal)),
+  return { ask: (question, signal) => watch(source.ask(question, signal)),
     labelValues: (...given) => watch(source.labelValues(...given)),
-    labelNames: (...given) => watch(source.labelNames(...given)),
-  };
+    labelNames: (...given) => watch(source.labelNames(...given)) };
 }
 
 const subscribe = (listener: () => void) => {

@@ -15,19 +15,10 @@ now-1h, 2026-01-31T12:00:00Z or milliseconds since 1970. --result takes what the
 Exit status: 0 written, 2 wrong usage, 3 Prometheus does not answer.`;
 
 async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      prometheus: { type: "string" },
-      from: { type: "string" },
-      to: { type: "string" },
-      var: { type: "string", multiple: true, default: [] },
-      result: { type: "string" },
-      scrape: { type: "string", default: "5" },
-      out: { type: "string" },
-      help: { type: "boolean", default: false },
-    },
-  });
+  const { values, positionals } = parseArgs({ allowPositionals: true,
+    options: { prometheus: { type: "string" }, from: { type: "string" }, to: { type: "string" },
+      var: { type: "string", multiple: true, default: [] }, result: { type: "string" },
+      scrape: { type: "string", default: "5" }, out: { type: "string" }, help: { type: "boolean", default: false } } });
   if (values.help) {
     console.log(usage);
     return;
@@ -48,7 +39,7 @@ async function main(): Promise<void> {
   const size = (Buffer.byteLength(page) / 1e6).toFixed(1);
   const refused = Object.keys(frozen.errors).length;
   console.log(
-    `${out}: ${size} MB, ${Object.keys(frozen.answers).length} answers${refused ? `, ${refused} refused` : ""}`,
+    `${out}: ${size} MB, ${Object.keys(frozen.answers).length} answers${refused ? `, ${refused} refused` : ""}`
   );
   console.log(`It holds the labels ${frozen.labels.join(", ")}: read it before you pass it on.`);
 }

@@ -30,7 +30,7 @@ export function onePage(frozen: Frozen): string {
     "font-src data:",
     "connect-src 'none'",
     "base-uri 'none'",
-    "form-action 'none'",
+    "form-action 'none'"
   ].join("; ");
   const titles = frozen.boards.map(({ title }) => title).join(", ");
   const day = new Date(frozen.from).toISOString().slice(0, 16);

@@ -1,4 +1,4 @@
-import { formattedValueToString, getValueFormat, type DataFrame, type GrafanaTheme2 } from "@grafana/data";
+import { type DataFrame, formattedValueToString, getValueFormat, type GrafanaTheme2 } from "@grafana/data";
 import { useTheme2 } from "@grafana/ui";
 import * as schemes from "d3-scale-chromatic";
 import { useMemo } from "react";
@@ -38,18 +38,13 @@ export function cellsOf(frame: DataFrame, { filterValues, color }: Options): Cel
   const [time, ...buckets] = frame.fields;
   const { le = -Infinity, ge = Infinity } = filterValues ?? {};
   const counts = buckets.map(({ values }) =>
-    values.map((count: number | null) => (count === null || count <= le || count >= ge ? null : count)),
+    values.map((count: number | null) => (count === null || count <= le || count >= ge ? null : count))
   );
   const all = counts.flat().filter((count) => count !== null);
   const times = time.values as number[];
-  return {
-    bounds: buckets.map(({ name }) => name),
-    times,
-    counts,
-    step: time.config.interval ?? (times[1] - times[0] || 60_000),
-    least: color.min ?? Math.min(...all),
-    most: color.max ?? Math.max(...all),
-  };
+  return { bounds: buckets.map(({ name }) => name), times, counts,
+    step: time.config.interval ?? (times[1] - times[0] || 60_000), least: color.min ?? Math.min(...all),
+    most: color.max ?? Math.max(...all) };
 }
 
 /** How many requests took how long: a column a step, a row a bucket, the darker or brighter the more. */
@@ -74,22 +69,19 @@ export function HeatmapPanel({ panel, frames, shown, marks, graphTooltip, width,
   const order = options.yAxis.reverse
     ? bounds.map((_, index) => bounds.length - 1 - index)
     : bounds.map((_, index) => index);
-  const draw = useMemo(
-    () => (plot: uPlot) => {
-      const gap = options.cellGap * devicePixelRatio;
-      order.forEach((bucket, row) => {
-        const [top, bottom] = [plot.valToPos(row + 1, "y", true), plot.valToPos(row, "y", true)];
-        counts[bucket].forEach((count, index) => {
-          if (count === null) return;
-          // A count is of the step that ends at its time.
-          const [left, right] = [plot.valToPos(times[index] - step, "x", true), plot.valToPos(times[index], "x", true)];
-          plot.ctx.fillStyle = colorOf(count);
-          plot.ctx.fillRect(left, top, Math.max(1, right - left - gap), Math.max(1, bottom - top - gap));
-        });
+  const draw = useMemo(() => (plot: uPlot) => {
+    const gap = options.cellGap * devicePixelRatio;
+    order.forEach((bucket, row) => {
+      const [top, bottom] = [plot.valToPos(row + 1, "y", true), plot.valToPos(row, "y", true)];
+      counts[bucket].forEach((count, index) => {
+        if (count === null) return;
+        // A count is of the step that ends at its time.
+        const [left, right] = [plot.valToPos(times[index] - step, "x", true), plot.valToPos(times[index], "x", true)];
+        plot.ctx.fillStyle = colorOf(count);
+        plot.ctx.fillRect(left, top, Math.max(1, right - left - gap), Math.max(1, bottom - top - gap));
       });
-    },
-    [cells, palette],
-  );
+    });
+  }, [cells, palette]);
   function tooltip(row: number, time: number) {
     const bucket = order[row];
     const index = times.findIndex((end) => time > end - step && time <= end);
@@ -103,18 +95,9 @@ export function HeatmapPanel({ panel, frames, shown, marks, graphTooltip, width,
   const hasLegend = options.legend.show && Number.isFinite(most);
   return (
     <>
-      <TimeRows
-        rows={order.map((bucket) => boundText(bounds[bucket]))}
-        labels="top"
-        times={times}
-        draw={draw}
-        tooltip={options.tooltip.mode === "none" ? undefined : tooltip}
-        shown={shown}
-        marks={marks}
-        graphTooltip={graphTooltip}
-        width={width}
-        height={hasLegend ? height - LEGEND_HEIGHT : height}
-      />
+      <TimeRows rows={order.map((bucket) => boundText(bounds[bucket]))} labels="top" times={times} draw={draw}
+        tooltip={options.tooltip.mode === "none" ? undefined : tooltip} shown={shown} marks={marks}
+        graphTooltip={graphTooltip} width={width} height={hasLegend ? height - LEGEND_HEIGHT : height} />
       {hasLegend && (
         <div className="scale">
           {countText(least)}

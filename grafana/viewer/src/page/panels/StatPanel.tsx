@@ -8,26 +8,11 @@ export function StatPanel(props: DrawingProps) {
   const theme = useTheme2();
   const { colorMode, graphMode, justifyMode, text, textMode, wideLayout } = props.panel.options;
   return (
-    <Values
-      {...props}
-      sparkline={graphMode !== "none"}
-      autoGrid
+    <Values {...props} sparkline={graphMode !== "none"} autoGrid
       render={({ value, orientation: _, ...place }, opening) => (
-        <BigValue
-          {...place}
-          {...opening}
-          value={value.display}
-          sparkline={value.sparkline}
-          hasLinks={value.hasLinks}
-          colorMode={colorMode}
-          graphMode={graphMode}
-          justifyMode={justifyMode}
-          textMode={textMode}
-          text={text}
-          disableWideLayout={!wideLayout}
-          theme={theme}
-        />
-      )}
-    />
+        <BigValue {...place} {...opening} value={value.display} sparkline={value.sparkline} hasLinks={value.hasLinks}
+          colorMode={colorMode} graphMode={graphMode} justifyMode={justifyMode} textMode={textMode} text={text}
+          disableWideLayout={!wideLayout} theme={theme} />
+      )} />
   );
 }

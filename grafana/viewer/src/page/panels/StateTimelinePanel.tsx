@@ -1,12 +1,5 @@
-import {
-  applyNullInsertThreshold,
-  colorManipulator,
-  FieldType,
-  formattedValueToString,
-  getFieldDisplayName,
-  type DataFrame,
-  type DisplayValue,
-} from "@grafana/data";
+import { applyNullInsertThreshold, colorManipulator, type DataFrame, type DisplayValue, FieldType,
+  formattedValueToString, getFieldDisplayName } from "@grafana/data";
 import { LegendDisplayMode, useTheme2, VizLegend } from "@grafana/ui";
 import { useMemo } from "react";
 import type uPlot from "uplot";
@@ -29,28 +22,26 @@ interface Span {
 export function spansOf(frames: DataFrame[], merge: boolean, to: number): { name: string; spans: Span[] }[] {
   return frames.flatMap((frame) => {
     const filled = applyNullInsertThreshold({
-      frame: { ...frame, fields: frame.fields.map((field) => ({ ...field })) },
+      frame: { ...frame, fields: frame.fields.map((field) => ({ ...field })) }
     });
     const time = filled.fields.find(({ type }) => type === FieldType.time);
     if (!time) return [];
     const times = time.values as number[];
     const step = time.config.interval ?? 0;
-    return filled.fields
-      .filter((field) => field !== time && !field.config.custom?.hideFrom?.viz)
-      .map((field) => {
-        const spans: Span[] = [];
-        field.values.forEach((value, index) => {
-          if (value == null || Number.isNaN(value)) return;
-          const state = field.display!(value);
-          const text = formattedValueToString(state);
-          const end = Math.min(to, times[index + 1] ?? times[index] + step);
-          const last = spans.at(-1);
-          if (merge && last && last.to === times[index] && last.text === text && last.state.color === state.color)
-            last.to = end;
-          else spans.push({ from: times[index], to: end, state, text });
-        });
-        return { name: getFieldDisplayName(field, frame, frames), spans };
+    return filled.fields.filter((field) => field !== time && !field.config.custom?.hideFrom?.viz).map((field) => {
+      const spans: Span[] = [];
+      field.values.forEach((value, index) => {
+        if (value == null || Number.isNaN(value)) return;
+        const state = field.display!(value);
+        const text = formattedValueToString(state);
+        const end = Math.min(to, times[index + 1] ?? times[index] + step);
+        const last = spans.at(-1);
+        if (merge && last && last.to === times[index] && last.text === text && last.state.color === state.color)
+          last.to = end;
+        else spans.push({ from: times[index], to: end, state, text });
       });
+      return { name: getFieldDisplayName(field, frame, frames), spans };
+    });
   });
 }
 
@@ -63,65 +54,51 @@ export function StateTimelinePanel({ panel, frames, shown, marks, graphTooltip, 
   const rows = useMemo(() => spansOf(frames, options.mergeValues, end).reverse(), [frames, options, end]);
   const times = useMemo(
     () => [...new Set(rows.flatMap(({ spans }) => spans.map(({ from }) => from)))].sort((a, b) => a - b),
-    [rows],
+    [rows]
   );
-  const draw = useMemo(
-    () => (plot: uPlot) => {
-      const { ctx } = plot;
-      ctx.font = `${12 * devicePixelRatio}px ${theme.typography.fontFamily}`;
-      ctx.textBaseline = "middle";
-      ctx.textAlign = options.alignValue;
-      rows.forEach(({ spans }, row) => {
-        const [top, bottom] = [plot.valToPos(row + 1, "y", true), plot.valToPos(row, "y", true)];
-        const margin = ((bottom - top) * (1 - options.rowHeight)) / 2;
-        for (const { from, to, state, text } of spans) {
-          const [left, right] = [plot.valToPos(from, "x", true), plot.valToPos(to, "x", true)];
-          const color = state.color ?? theme.colors.text.disabled;
-          ctx.fillStyle = colorManipulator.alpha(color, fillOpacity / 100);
-          ctx.fillRect(left, top + margin, Math.max(1, right - left), bottom - top - 2 * margin);
-          if (lineWidth) {
-            ctx.strokeStyle = color;
-            ctx.lineWidth = lineWidth * devicePixelRatio;
-            ctx.strokeRect(left, top + margin, right - left, bottom - top - 2 * margin);
-          }
-          const fits = ctx.measureText(text).width + 2 * PAD < right - left;
-          if (options.showValue === "never" || (options.showValue === "auto" && !fits)) continue;
-          ctx.fillStyle = theme.colors.text.primary;
-          const x = { left: left + PAD, center: (left + right) / 2, right: right - PAD }[options.alignValue as "left"];
-          ctx.fillText(text, x, (top + bottom) / 2);
+  const draw = useMemo(() => (plot: uPlot) => {
+    const { ctx } = plot;
+    ctx.font = `${12 * devicePixelRatio}px ${theme.typography.fontFamily}`;
+    ctx.textBaseline = "middle";
+    ctx.textAlign = options.alignValue;
+    rows.forEach(({ spans }, row) => {
+      const [top, bottom] = [plot.valToPos(row + 1, "y", true), plot.valToPos(row, "y", true)];
+      const margin = ((bottom - top) * (1 - options.rowHeight)) / 2;
+      for (const { from, to, state, text } of spans) {
+        const [left, right] = [plot.valToPos(from, "x", true), plot.valToPos(to, "x", true)];
+        const color = state.color ?? theme.colors.text.disabled;
+        ctx.fillStyle = colorManipulator.alpha(color, fillOpacity / 100);
+        ctx.fillRect(left, top + margin, Math.max(1, right - left), bottom - top - 2 * margin);
+        if (lineWidth) {
+          ctx.strokeStyle = color;
+          ctx.lineWidth = lineWidth * devicePixelRatio;
+          ctx.strokeRect(left, top + margin, right - left, bottom - top - 2 * margin);
         }
-      });
-    },
-    [rows, theme, options],
-  );
+        const fits = ctx.measureText(text).width + 2 * PAD < right - left;
+        if (options.showValue === "never" || (options.showValue === "auto" && !fits)) continue;
+        ctx.fillStyle = theme.colors.text.primary;
+        const x = { left: left + PAD, center: (left + right) / 2, right: right - PAD }[options.alignValue as "left"];
+        ctx.fillText(text, x, (top + bottom) / 2);
+      }
+    });
+  }, [rows, theme, options]);
   function tooltip(row: number, time: number) {
     const series = rows[row];
     const span = series?.spans.find(({ from, to }) => time >= from && time < to);
     if (!span) return null;
     return (
-      <Tooltip
-        time={span.from}
-        timeZone={shown.timeZone}
-        lines={[{ color: span.state.color, label: series.name, value: span.text }]}
-      />
+      <Tooltip time={span.from} timeZone={shown.timeZone}
+        lines={[{ color: span.state.color, label: series.name, value: span.text }]} />
     );
   }
   const states = new Map(rows.flatMap(({ spans }) => spans.map(({ text, state }) => [text, state.color] as const)));
   const legend = [...states].map(([label, color]) => ({ label, color, yAxis: 1 }));
   return (
     <>
-      <TimeRows
-        rows={rows.map(({ name }) => name)}
-        labels="middle"
-        times={times}
-        draw={draw}
-        tooltip={options.tooltip.mode === "none" ? undefined : tooltip}
-        shown={shown}
-        marks={marks}
-        graphTooltip={graphTooltip}
-        width={width}
-        height={options.legend.showLegend ? height - LEGEND_HEIGHT : height}
-      />
+      <TimeRows rows={rows.map(({ name }) => name)} labels="middle" times={times} draw={draw}
+        tooltip={options.tooltip.mode === "none" ? undefined : tooltip} shown={shown} marks={marks}
+        graphTooltip={graphTooltip} width={width}
+        height={options.legend.showLegend ? height - LEGEND_HEIGHT : height} />
       {options.legend.showLegend && (
         <VizLegend items={legend} placement="bottom" displayMode={LegendDisplayMode.List} readonly />
       )}

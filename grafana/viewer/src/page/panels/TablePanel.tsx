@@ -16,28 +16,13 @@ export function TablePanel({ panel, frames, shown, width, height }: DrawingProps
   const frame = frames[Math.min(chosen, frames.length - 1)];
   return (
     <>
-      <TableNG
-        key={chosen}
-        data={frame}
-        width={width}
-        height={several ? height - CHOICE_HEIGHT : height}
-        cellHeight={options.cellHeight}
-        noHeader={!options.showHeader}
-        initialSortBy={options.sortBy}
-        enablePagination={options.enablePagination}
-        frozenColumns={options.frozenColumns?.left}
-        fieldConfig={panel.fieldConfig}
-        timeRange={shown.range}
-        structureRev={structureRev}
-        disableKeyboardEvents
-      />
+      <TableNG key={chosen} data={frame} width={width} height={several ? height - CHOICE_HEIGHT : height}
+        cellHeight={options.cellHeight} noHeader={!options.showHeader} initialSortBy={options.sortBy}
+        enablePagination={options.enablePagination} frozenColumns={options.frozenColumns?.left}
+        fieldConfig={panel.fieldConfig} timeRange={shown.range} structureRev={structureRev} disableKeyboardEvents />
       {several && (
         <select value={chosen} onChange={(event) => setChosen(Number(event.target.value))}>
-          {frames.map((one, index) => (
-            <option key={index} value={index}>
-              {getFrameDisplayName(one, index)}
-            </option>
-          ))}
+          {frames.map((one, index) => <option key={index} value={index}>{getFrameDisplayName(one, index)}</option>)}
         </select>
       )}
     </>

@@ -10,14 +10,11 @@ export function TextPanel({ panel, shown, width, height }: DrawingProps) {
   const filled = fillAt(shown)(content);
   const html = useMemo(
     () => (mode === "html" ? textUtil.sanitizeTextPanelContent(filled) : renderTextPanelMarkdown(filled)),
-    [mode, filled],
+    [mode, filled]
   );
   if (mode === "code") return <pre style={{ width, height, overflow: "auto" }}>{filled}</pre>;
   return (
-    <div
-      className="markdown-html"
-      style={{ width, height, overflow: "auto" }}
-      dangerouslySetInnerHTML={{ __html: html }}
-    />
+    <div className="markdown-html" style={{ width, height, overflow: "auto" }}
+      dangerouslySetInnerHTML={{ __html: html }} />
   );
 }

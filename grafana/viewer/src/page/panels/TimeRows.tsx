@@ -1,14 +1,7 @@
-import {
-  AxisPlacement,
-  ScaleDirection,
-  ScaleOrientation,
-  TooltipPlugin2,
-  UPlotChart,
-  UPlotConfigBuilder,
-  useTheme2,
-} from "@grafana/ui";
 import { VisibilityMode } from "@grafana/schema";
-import { useMemo, useRef, type ReactNode } from "react";
+import { AxisPlacement, ScaleDirection, ScaleOrientation, TooltipPlugin2, UPlotChart, UPlotConfigBuilder,
+  useTheme2 } from "@grafana/ui";
+import { type ReactNode, useMemo, useRef } from "react";
 import type uPlot from "uplot";
 
 import type { DrawingProps } from "../PanelView.tsx";
@@ -38,39 +31,21 @@ export function TimeRows({ rows, labels, times, draw, tooltip, shown, marks, gra
   const config = useMemo(() => {
     const builder = new UPlotConfigBuilder(shown.timeZone);
     const { Horizontal, Vertical } = ScaleOrientation;
-    builder.addScale({
-      scaleKey: "x",
-      isTime: true,
-      orientation: Horizontal,
-      direction: ScaleDirection.Right,
-      range: () => [now.current.range.from.valueOf(), now.current.range.to.valueOf()],
-    });
-    builder.addScale({
-      scaleKey: "y",
-      orientation: Vertical,
-      direction: ScaleDirection.Up,
-      range: () => [0, rows.length],
-    });
+    builder.addScale({ scaleKey: "x", isTime: true, orientation: Horizontal, direction: ScaleDirection.Right,
+      range: () => [now.current.range.from.valueOf(), now.current.range.to.valueOf()] });
+    builder.addScale({ scaleKey: "y", orientation: Vertical, direction: ScaleDirection.Up,
+      range: () => [0, rows.length] });
     builder.addAxis({ scaleKey: "x", isTime: true, placement: AxisPlacement.Bottom, timeZone: shown.timeZone, theme });
     const offset = labels === "top" ? 1 : 0.5;
-    builder.addAxis({
-      scaleKey: "y",
-      placement: AxisPlacement.Left,
-      splits: rows.map((_, index) => index + offset),
+    builder.addAxis({ scaleKey: "y", placement: AxisPlacement.Left, splits: rows.map((_, index) => index + offset),
       values: (plot) => {
         // Names that would lie on each other are left out, from above.
         const every = Math.ceil((LINE_PX * rows.length * devicePixelRatio) / plot.bbox.height);
         return rows.map((name, index) => ((rows.length - 1 - index) % every ? "" : name));
-      },
-      grid: { show: false },
-      ticks: { show: false },
-      theme,
-    });
+      }, grid: { show: false }, ticks: { show: false }, theme });
     builder.addSeries({ scaleKey: "y", theme, pathBuilder: () => null, showPoints: VisibilityMode.Never, show: true });
-    builder.setCursor({
-      points: { show: false },
-      ...(graphTooltip ? { sync: { key: SYNC_SCOPE, scales: ["x", null] } } : {}),
-    });
+    builder.setCursor({ points: { show: false },
+      ...(graphTooltip ? { sync: { key: SYNC_SCOPE, scales: ["x", null] } } : {}) });
     builder.addHook("draw", (plot) => {
       const { ctx, bbox } = plot;
       ctx.save();
@@ -88,17 +63,12 @@ export function TimeRows({ rows, labels, times, draw, tooltip, shown, marks, gra
   return (
     <UPlotChart config={config} data={data} width={width} height={height}>
       {tooltip && (
-        <TooltipPlugin2
-          config={config}
-          hoverMode={1 as never}
-          syncMode={graphTooltip}
-          syncScope={SYNC_SCOPE}
+        <TooltipPlugin2 config={config} hoverMode={1 as never} syncMode={graphTooltip} syncScope={SYNC_SCOPE}
           queryZoom={(zoom) => setTimes(zoom.from, zoom.to)}
           render={(plot, _indexes, _series, _pinned, _dismiss, _range, viaSync) => {
             const { left = -1, top = -1 } = plot.cursor;
             return viaSync ? null : tooltip(Math.floor(plot.posToVal(top, "y")), plot.posToVal(left, "x"));
-          }}
-        />
+          }} />
       )}
     </UPlotChart>
   );

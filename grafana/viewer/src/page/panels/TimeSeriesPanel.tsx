@@ -1,23 +1,7 @@
-import {
-  applyNullInsertThreshold,
-  EventBusSrv,
-  FieldType,
-  formattedValueToString,
-  getFieldColorModeForField,
-  getFieldDisplayName,
-  getFieldSeriesColor,
-  type DataFrame,
-  type Field,
-} from "@grafana/data";
-import {
-  PanelContextProvider,
-  SeriesVisibilityChangeMode,
-  TimeSeries,
-  TooltipPlugin2,
-  useTheme2,
-  type PanelContext,
-  type UPlotConfigBuilder,
-} from "@grafana/ui";
+import { applyNullInsertThreshold, type DataFrame, EventBusSrv, type Field, FieldType, formattedValueToString,
+  getFieldColorModeForField, getFieldDisplayName, getFieldSeriesColor } from "@grafana/data";
+import { type PanelContext, PanelContextProvider, SeriesVisibilityChangeMode, TimeSeries, TooltipPlugin2,
+  type UPlotConfigBuilder, useTheme2 } from "@grafana/ui";
 import { useLayoutEffect, useMemo, useRef, useState } from "react";
 
 import type { DrawingProps } from "../PanelView.tsx";
@@ -72,7 +56,7 @@ export function TimeSeriesPanel({ panel, frames, shown, marks, graphTooltip, wid
   now.current = { marks, theme };
 
   const names = drawn.flatMap((frame) =>
-    frame.fields.slice(1).map((field) => getFieldDisplayName(field, frame, drawn)),
+    frame.fields.slice(1).map((field) => getFieldDisplayName(field, frame, drawn))
   );
   const toggle = useRef<PanelContext["onToggleSeriesVisibility"]>();
   toggle.current = (name, mode) => {
@@ -87,13 +71,9 @@ export function TimeSeriesPanel({ panel, frames, shown, marks, graphTooltip, wid
     }
   };
   const context = useMemo(
-    (): PanelContext => ({
-      eventsScope: SYNC_SCOPE,
-      eventBus: new EventBusSrv(),
-      sync: () => graphTooltip,
-      onToggleSeriesVisibility: (name, mode) => toggle.current?.(name, mode),
-    }),
-    [graphTooltip],
+    (): PanelContext => ({ eventsScope: SYNC_SCOPE, eventBus: new EventBusSrv(), sync: () => graphTooltip,
+      onToggleSeriesVisibility: (name, mode) => toggle.current?.(name, mode) }),
+    [graphTooltip]
   );
   if (!drawn.length) return <p className="words">{panel.fieldConfig.defaults.noValue}</p>;
 
@@ -108,63 +88,35 @@ export function TimeSeriesPanel({ panel, frames, shown, marks, graphTooltip, wid
       const display = field.display!(value);
       const byValue = getFieldColorModeForField(field).isByValue;
       const color = byValue ? display.color : getFieldSeriesColor(field, theme).color;
-      return [
-        {
-          color,
-          label: getFieldDisplayName(field, aligned, drawn),
-          value: formattedValueToString(display),
-          numeric: value,
-        },
-      ];
+      return [{ color, label: getFieldDisplayName(field, aligned, drawn), value: formattedValueToString(display),
+        numeric: value }];
     });
     const order = tooltip.sort === "desc" ? -1 : 1;
     return tooltip.sort === "none" ? found : found.sort((a, b) => order * (a.numeric - b.numeric));
   }
   return (
     <PanelContextProvider value={context}>
-      <TimeSeries
-        frames={drawn}
-        structureRev={structureRev}
-        timeRange={range}
-        timeZone={timeZone}
-        width={width}
-        height={height}
-        legend={legend}
-        options={panel.options}
-      >
+      <TimeSeries frames={drawn} structureRev={structureRev} timeRange={range} timeZone={timeZone} width={width}
+        height={height} legend={legend} options={panel.options}>
         {(config, aligned) => (
           <>
-            <OnPlot
-              config={config}
+            <OnPlot config={config}
               hooks={(builder) =>
-                builder.addHook("draw", (plot) => drawMarks(plot, now.current.marks, now.current.theme))
-              }
-            />
+                builder.addHook("draw", (plot) => drawMarks(plot, now.current.marks, now.current.theme))} />
             {tooltip.mode !== "none" && (
-              <TooltipPlugin2
-                config={config}
-                hoverMode={tooltip.mode === "single" ? 0 : 1}
-                syncMode={graphTooltip}
-                syncScope={SYNC_SCOPE}
-                queryZoom={(zoom) => setTimes(zoom.from, zoom.to)}
-                getDataLinks={(series, row) => aligned.fields[series]?.getLinks?.({ valueRowIndex: row }) ?? []}
+              <TooltipPlugin2 config={config} hoverMode={tooltip.mode === "single" ? 0 : 1} syncMode={graphTooltip}
+                syncScope={SYNC_SCOPE} queryZoom={(zoom) => setTimes(zoom.from, zoom.to)} getDataLinks={(series, row) =>
+                aligned.fields[series]?.getLinks?.({ valueRowIndex: row }) ?? []}
                 render={(plot, indexes, only, pinned, _dismiss, _range, viaSync, links) => (
                   <>
-                    <Tooltip
-                      time={aligned.fields[0].values[indexes[0] ?? 0]}
-                      timeZone={timeZone}
-                      lines={lines(aligned, indexes, viaSync ? null : only)}
-                      marks={marksNear(plot, marks)}
-                    />
-                    {pinned &&
-                      links.map((link) => (
-                        <a key={link.href} className="tooltip" href={link.href} target={link.target}>
-                          {link.title}
-                        </a>
+                    <Tooltip time={aligned.fields[0].values[indexes[0] ?? 0]} timeZone={timeZone}
+                      lines={lines(aligned, indexes, viaSync ? null : only)} marks={marksNear(plot, marks)} />
+                    {pinned
+                      && links.map((link) => (
+                        <a key={link.href} className="tooltip" href={link.href} target={link.target}>{link.title}</a>
                       ))}
                   </>
-                )}
-              />
+                )} />
             )}
           </>
         )}

@@ -9,17 +9,9 @@ export interface TooltipLine {
 }
 
 /** What stands beside the pointer: the time, a line a series, and the marks near it. */
-export function Tooltip({
-  time,
-  timeZone,
-  lines,
-  marks = [],
-}: {
-  time: number;
-  timeZone: string;
-  lines: TooltipLine[];
-  marks?: Mark[];
-}) {
+export function Tooltip(
+  { time, timeZone, lines, marks = [] }: { time: number; timeZone: string; lines: TooltipLine[]; marks?: Mark[] }
+) {
   return (
     <div className="tooltip">
       <strong>{dateTimeFormat(time, { timeZone })}</strong>
@@ -35,11 +27,7 @@ export function Tooltip({
           ))}
         </tbody>
       </table>
-      {marks.map((mark, index) => (
-        <div key={index}>
-          {mark.title || mark.source} {mark.text}
-        </div>
-      ))}
+      {marks.map((mark, index) => <div key={index}>{mark.title || mark.source} {mark.text}</div>)}
     </div>
   );
 }
