@@ -1,4 +1,4 @@
-import { createTheme, fieldColorModeRegistry, fieldMatchers, fieldReducers, getValueFormats, rangeUtil,
+import { createTheme, fieldColorModeRegistry, fieldMatchers, fieldReducers, getValueFormats,
   standardTransformersRegistry } from "@grafana/data";
 import * as schemes from "d3-scale-chromatic";
 
@@ -12,7 +12,7 @@ const theme = createTheme();
 const unitIds = new Set(getValueFormats().flatMap(({ submenu }) => submenu.map(({ value }) => value)));
 const customUnit = /^(time|prefix|suffix|si|count|currency|bool):./;
 const plainColor = /^(#[0-9a-fA-F]{3,8}|rgba?\(.+\)|hsla?\(.+\)|transparent|text)$/;
-const isInterval = (text: string) => /\$/.test(text) || rangeUtil.isValidTimeSpan(`now-${text.replace(/^>\s*/, "")}`);
+const isInterval = (text: string) => /\$/.test(text) || /^(>\s*)?\d+(ms|[smhdwMy])$/.test(text);
 const isZone = (zone: string) =>
   ["", "browser", "utc"].includes(zone) || Intl.supportedValuesOf("timeZone").includes(zone);
 

@@ -105,9 +105,9 @@ export function interpolator(choices: Choices, range: { from: number; to: number
         const text = atPlace(name, path ?? "", place) ?? whole;
         return wanted === "uriencode" || wanted === "percentencode" ? encodeURIComponent(text) : text;
       }
-      const scoped = scopedVars?.[name];
+      const scoped = scopedVars && Object.hasOwn(scopedVars, name) ? scopedVars[name] : undefined;
       if (scoped && name !== "__dataContext") return `${scoped.value}`;
-      if (name in builtIn) {
+      if (Object.hasOwn(builtIn, name)) {
         if (wanted.startsWith("date") && (name === "__from" || name === "__to")) {
           const pattern = wanted.slice("date:".length);
           if (!pattern || pattern === "iso") return new Date(Number(builtIn[name])).toISOString();
