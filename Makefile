@@ -68,7 +68,7 @@ lint: ## check style, types and shell scripts, without Docker
 unit: ## run the unit tests of every package, without Docker
 	$(TESTS) unit
 
-check: ## run lint, then check rules, dashboards, routing and compose files
+check: ## run lint, then check rules, dashboards, viewer, routing and compose files
 	$(TESTS) check
 
 test: ## run every check there is, on a stack of its own

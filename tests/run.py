@@ -14,6 +14,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -25,12 +26,16 @@ from tests.stack.running_example import FOLDER, Example
 from tools import ROOT, cli
 from tools.environment import LINT, UNIT, ensure
 from tools.launcher.commands import open_run
+from tools.launcher.compose import Service
+from tools.launcher.images import DASHBOARD_TOOLS, is_present
 from tools.launcher.wheels import wheels_override
 
 # A checkout of its own has a project and image tags of its own: two runs beside each other don't meet.
 CHECKOUT = hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]
 # Where things come from; all other settings of a user's .env must not change what is tested.
 KEPT_SETTINGS = {"IMAGE_REGISTRY", "PIP_INDEX_URL", "TORCH_INDEX_URL", "WHEELS_DIR", "DEBIAN_MIRROR", "NPM_REGISTRY"}
+
+NPM_REGISTRY = "https://registry.npmjs.org"
 
 # Folders of Python that stand by themselves, each with what mypy is asked about there.
 PACKAGES: Mapping[str, tuple[str, ...]] = {
@@ -69,15 +74,12 @@ PACKAGE_SUITES = (
     Suite("dashboard-viewer", "grafana/viewer/server"),
     Suite("measurements", ".", ("tools/bench_metrics", "tools/evaluation")),
 )
-_BENCH_RUN = "tools/bench/tests/test_bench_whole.py"
-_TOOLS = ("tools/tests", "tools/baseline", "tools/launcher", "tools/objectives", "tools/bench")
+TOOLS = ("tests", "baseline", "dashboards", "launcher", "objectives", "bench")
 TOOL_SUITES = (
-    Suite("tools", ".", (f"--ignore={_BENCH_RUN}", *_TOOLS)),
+    Suite("tools", ".", tuple(f"tools/{name}" for name in TOOLS)),
     Suite("smoke-test", ".", ("tests/smoke",)),
 )
 LOADTEST = Suite("loadtest", "loadtest")
-# The one test of `tools/` that builds images and measures for minutes.
-BENCH = Suite("bench", ".", (_BENCH_RUN,))
 CONFIGURATION = Suite("configuration", ".", ("tests/config",), at_once=True)
 # With its output: the figures are what one wants to see.
 RULE_COST = Suite("rule-cost", ".", ("-s", "tests/config/rule_cost.py"))
@@ -102,6 +104,7 @@ class TestRun:
             "BIND_ADDRESS": "127.0.0.1",
         }
         self.environ.pop("COMPOSE_FILE", None)
+        self.viewer_image: Service | None = None
 
     # On this host, without Docker
 
@@ -125,10 +128,8 @@ class TestRun:
     def unit(self) -> None:
         """Run the unit tests of every package; what needs more than this host has is left out by name."""
         print("\n== unit tests", flush=True)
-        for suite in TOOL_SUITES:
-            self._on_host(suite)
         python = str(ensure(UNIT))
-        for suite in (LOADTEST, *PACKAGE_SUITES):
+        for suite in (*TOOL_SUITES, LOADTEST, *PACKAGE_SUITES):
             self.report.pytest(suite.name, self._pytest(python, suite), ROOT / suite.folder, self.environ)
 
     # With Docker
@@ -143,8 +144,20 @@ class TestRun:
             self.report.failed.append("make prepare: the images could not be made")
             return False
         run = open_run(ROOT, self.environ)
-        self.environ |= wheels_override(list(run.compose.read().services.values()), run.settings, ROOT)
-        return self.report.run("image with the tools", [*self._dev(), "build", "-q", "dev"], ROOT, self.environ)
+        stack = run.compose.read()
+        self.environ |= wheels_override(list(stack.services.values()), run.settings, ROOT)
+        self.viewer_image = stack.services[DASHBOARD_TOOLS]
+        if not self.report.run("image with the tools", [*self._dev(), "build", "-q", "dev"], ROOT, self.environ):
+            return False
+        if is_present(self.viewer_image.image):
+            page_tests = [*self._dev(), "build", "-q", "viewer-page-tests"]
+            return self.report.run("image with the tests of the viewer's page", page_tests, ROOT, self.environ)
+        registry = self.environ.get("NPM_REGISTRY") or NPM_REGISTRY
+        if answers(registry):
+            self.report.failed.append(f"make prepare: the viewer could not be built, though {registry} answers")
+        else:
+            self.report.left_out.append(f"the viewer, and the check of the dashboards ({registry} can't be reached)")
+        return True
 
     def configuration(self) -> None:
         """Check rules, dashboards, routing and compose files, by the programs that read them."""
@@ -153,11 +166,20 @@ class TestRun:
         self.report.run("compose.yaml of the existing app", example, ROOT, self.environ)
         self._on_host(CONFIGURATION)
 
+    def viewer(self) -> None:
+        """Check the viewer's types, format and core, which is one build, and the dashboards with it."""
+        if self.viewer_image and is_present(self.viewer_image.image):
+            arguments = [f"--build-arg={name}={value}" for name, value in self.viewer_image.build_args.items()]
+            build = ["docker", "build", "--progress", "plain", "--output", "type=cacheonly", "--target", "checked"]
+            self.report.run("viewer", [*build, *arguments, "grafana/viewer"], ROOT, self.environ)
+            check = [sys.executable, "-m", "tools.dashboards", "check"]
+            self.report.run("dashboards", check, ROOT, self.environ)
+
     def unit_in_images(self) -> None:
         """Run the unit tests where nothing is missing: the service's in its image with the tests' tools."""
         for suite in PACKAGE_SUITES:
             self._in_dev(suite)
-        for suite in (*TOOL_SUITES, BENCH):
+        for suite in TOOL_SUITES:
             self._on_host(suite)
         self._in_loadtest_image()
 
@@ -184,8 +206,8 @@ class TestRun:
             [sys.executable, "-m", "tools.launcher", "clean"],
             cwd=ROOT, env={**self.environ, "CONFIRM": "yes"}, stdout=subprocess.DEVNULL, check=False,
         )  # fmt: skip
-        dev = f"gte-observability/dev:{self.environ['IMAGE_TAG']}"
-        subprocess.run(["docker", "image", "rm", dev], capture_output=True, check=False)
+        images = [f"gte-observability/{name}:{self.environ['IMAGE_TAG']}" for name in ("viewer-page-tests", "dev")]
+        subprocess.run(["docker", "image", "rm", *images], capture_output=True, check=False)
 
     def _pytest(self, python: str, suite: Suite, results: str = "") -> list[str]:
         xml = f"--junitxml={results or self.report.results}/{suite.name}.xml"
@@ -240,10 +262,10 @@ class Part:
 
 
 PARTS: Mapping[str, Part] = {
-    "all": Part((TestRun.lint, TestRun.configuration, TestRun.unit_in_images, TestRun.stack)),
+    "all": Part((TestRun.lint, TestRun.configuration, TestRun.viewer, TestRun.unit_in_images, TestRun.stack)),
     "lint": Part((TestRun.lint,), images=False),
     "unit": Part((TestRun.unit,), images=False),
-    "check": Part((TestRun.lint, TestRun.configuration)),
+    "check": Part((TestRun.lint, TestRun.configuration, TestRun.viewer)),
     "stack": Part((TestRun.stack,)),
     "full-size": Part((TestRun.full_size,)),
     "precision": Part((TestRun.precision,)),
@@ -285,6 +307,15 @@ def _alone(part: Part) -> Iterator[None]:
                     f"another test run works in {ROOT}. Wait for its end, or run this one in another clone."
                 ) from None
         yield
+
+
+def answers(registry: str) -> bool:
+    """Whether a registry of npm can be reached, by a proxy of the environment if there is one."""
+    try:
+        with urllib.request.urlopen(f"{registry.rstrip('/')}/esbuild/latest", timeout=10):
+            return True
+    except OSError:
+        return False
 
 
 def _tracked(*patterns: str) -> Sequence[Path]:

@@ -12,17 +12,28 @@ import re
 import sys
 import threading
 import time
+import urllib.parse
+import urllib.request
 import uuid
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.report import LEFT_OUT
 from tests.stack.rule_selectors import selectors_without_series
-from tests.stack.running import PORTS, PROJECT, Stack, wait_for
+from tests.stack.running import PORTS, PROJECT, ROOT, Stack, wait_for
 
-SERVICES = ("gte-service", "prometheus", "alertmanager", "alert-inbox", "node-exporter", "grafana")
+SERVICES = (
+    "gte-service",
+    "prometheus",
+    "alertmanager",
+    "alert-inbox",
+    "node-exporter",
+    "grafana",
+    "dashboard-viewer",
+)
 # Prometheus notices after at most one scrape and one evaluation (5 s each) that the service is gone, the alert waits
 # 30 s, Alertmanager gathers for 10 s; the rest is room for a busy machine.
 ALERT_SECONDS = 120
@@ -33,10 +44,19 @@ def running(stack: Stack) -> list[str]:
     return sorted(stack.containers())
 
 
+def require_viewer_tools(stack: Stack) -> None:
+    """Leave a check out where the viewer can't be built, which `make test` reports by itself."""
+    image = f"gte-observability/dashboard-tools:{stack.environ.get('IMAGE_TAG', 'local')}"
+    if stack.run("docker", "image", "inspect", image).returncode:
+        pytest.skip("npm's registry can't be reached, so the viewer is not built")
+
+
 def require(stack: Stack, service: str) -> None:
     """Leave a check out where its service is left out, which only an image that can't be had may cause."""
     if f"LEFT OUT: {service}" in stack.output:
         pytest.skip(f"{service}: its image can't be had here")
+    if service == "dashboard-viewer" and "LEFT OUT: grafana" not in stack.output:
+        pytest.skip("dashboard-viewer: Grafana runs here, whose place it would take")
 
 
 def test_the_start_ends_with_addresses_and_states(stack: Stack) -> None:
@@ -44,7 +64,8 @@ def test_the_start_ends_with_addresses_and_states(stack: Stack) -> None:
     for service in running(stack):
         assert re.search(rf"^{service} .*\bhealthy\b", table, re.M), table
     for port in PORTS:
-        if port != "GRAFANA_PORT":
+        # Grafana's port is the viewer's where Grafana is left out.
+        if port != "GRAFANA_PORT" or "LEFT OUT: dashboard-viewer" not in stack.output:
             assert f"127.0.0.1:{stack.environ[port]}" in table
     assert "DEMO MODEL: builtin:lexical" in table
 
@@ -102,9 +123,55 @@ def test_the_smoke_test_fails_and_names_what_to_look_at(stack: Stack) -> None:
     assert "docker compose logs node-exporter" in done.stdout
 
 
+def test_no_alert_fires_for_a_service_that_is_left_out(stack: Stack) -> None:
+    wait_for(lambda: stack.query("count(ALERTS)"), "an evaluation of the rules", 60)
+    assert stack.query('ALERTS{alertname=~"Target.*"}') == []
+
+
+def test_the_viewer_serves_its_page_and_the_very_files_under_a_strict_policy(stack: Stack) -> None:
+    require(stack, "dashboard-viewer")
+    with urllib.request.urlopen(stack.url("GRAFANA_PORT", "/d/gte-overview/any?viewPanel=2"), timeout=10) as answer:
+        assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'; script-src 'self'; ")
+        page = answer.read().decode()
+    assert "grafana" not in page.lower()
+    assert stack.get("GRAFANA_PORT", "/public/viewer.js")
+    assert "@grafana/data" in stack.get("GRAFANA_PORT", "/public/licences.html")
+    dashboard = (ROOT / "grafana/dashboards/gte-overview.json").read_text(encoding="utf-8")
+    assert stack.get("GRAFANA_PORT", "/api/boards/gte-overview") == dashboard
+    settings = json.loads(stack.get("GRAFANA_PORT", "/api/settings"))
+    assert settings["inbox_url"] == stack.url("ALERT_INBOX_PORT", "")
+    form = urllib.parse.urlencode({"query": 'up{job="prometheus"}'}).encode()
+    with urllib.request.urlopen(stack.url("GRAFANA_PORT", "/api/datasource/query"), form, timeout=10) as answer:
+        assert json.load(answer)["data"]["result"][0]["value"][1] == "1"
+
+
+def test_the_page_of_the_viewer_passes_its_tests_in_a_browser(stack: Stack) -> None:
+    require_viewer_tools(stack)
+    dev = ("docker", "compose", "--project-directory", ".", "-f", "compose.yaml", "-f", "tests/compose.dev.yaml")
+    print(stack.must(*dev, "run", "--rm", "--no-deps", "-T", "viewer-page-tests"))
+
+
 def test_the_load_test_agrees_with_prometheus(stack: Stack) -> None:
     output = stack.must(*MAKE, "load", "ARGS=--duration 8 --connections 4")
     assert re.search("(?i)p95", output), output
+
+
+def test_the_dashboards_pass_their_check_with_the_data_of_that_load(stack: Stack) -> None:
+    require_viewer_tools(stack)
+    output = stack.must(*MAKE, "check-dashboards", "ARGS=--data")
+    assert re.search(r"^gte-overview: Workers\n  workers: 2\[#73BF69\]$", output, re.M), output
+
+
+def test_a_report_holds_the_dashboards_and_the_load_test(stack: Stack, tmp_path: Path) -> None:
+    require_viewer_tools(stack)
+    file = tmp_path / "report.html"
+    output = stack.must(*MAKE, "report", f"ARGS=--load '--duration 6 --connections 2' --out {file}")
+    assert re.search(r"^It holds the labels .*\btask_type\b", output, re.M), output
+    page = file.read_text(encoding="utf-8")
+    assert "GTE overview" in page
+    assert 1_000_000 < len(page) < 5_000_000
+    # A file of one piece: it loads nothing from anywhere.
+    assert not re.search(r"<(?:script|link|img)[^>]+(?:src|href)=\"(?!data:)", page)
 
 
 def test_every_selector_of_the_rules_finds_series(stack: Stack) -> None:
