@@ -187,7 +187,7 @@ function RowView({ row, shown, ...drawn }: RowProps) {
       {row.title !== undefined && (
         <h2>
           <button type="button" aria-expanded={!collapsed} onClick={() => setCollapsed(!collapsed)}>
-            {fillAt(shown)(row.title)}
+            {fillAt(shown)(row.title, undefined, "text")}
           </button>
         </h2>
       )}

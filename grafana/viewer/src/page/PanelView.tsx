@@ -111,7 +111,7 @@ export const PanelView = memo(function PanelView({ panel, shown, marks, graphToo
   const Drawing = drawings[panel.type];
   const hasQueries = panel.targets.length > 0;
   const blind = hasQueries && (away !== undefined || error !== undefined);
-  const state = !hasQueries ? "text" : blind ? "stale" : loading && !frames ? "loading" : "drawn";
+  const state = !hasQueries ? "text" : blind ? (frames ? "stale" : "silent") : loading && !frames ? "loading" : "drawn";
 
   function body(innerWidth: number, innerHeight: number) {
     if (!Drawing) return <Words text={say("unknownKind", { type: panel.type })} />;
@@ -140,7 +140,7 @@ export const PanelView = memo(function PanelView({ panel, shown, marks, graphToo
   const title = (
     <button type="button" className="title" title={say("viewPanel")}
       onClick={() => changeAddress({ viewPanel: `${panel.id}` })}>
-      {fill(panel.title ?? "")}
+      {fill(panel.title ?? "", undefined, "text")}
     </button>
   );
   return (

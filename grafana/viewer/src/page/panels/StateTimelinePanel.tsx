@@ -76,7 +76,7 @@ export function StateTimelinePanel({ panel, frames, shown, marks, graphTooltip, 
         }
         const fits = ctx.measureText(text).width + 2 * PAD < right - left;
         if (options.showValue === "never" || (options.showValue === "auto" && !fits)) continue;
-        ctx.fillStyle = theme.colors.text.primary;
+        ctx.fillStyle = fillOpacity > 50 ? theme.colors.getContrastText(color) : theme.colors.text.primary;
         const x = { left: left + PAD, center: (left + right) / 2, right: right - PAD }[options.alignValue as "left"];
         ctx.fillText(text, x, (top + bottom) / 2);
       }
