@@ -77,16 +77,19 @@ async function colorsIn(page, selector) {
   }, picture);
   await reader.close();
   return { pixels: found.pixels, count: (color) => found.colors[color]?.count ?? 0,
-    columns: (color) => Object.keys(found.colors[color]?.columns ?? {}).map(Number).sort((a, b) => a - b), all: found.colors };
+    columns: (color) => Object.keys(found.colors[color]?.columns ?? {}).map(Number).sort((a, b) => a - b),
+    all: found.colors };
 }
 
 test("every panel is drawn with data or says why not, and the console stays silent", options, async () => {
   const page = await open(`/d/features?${half}&theme=dark`);
-  const expected = { 2: "drawn", 3: "drawn", 4: "drawn", 5: "drawn", 6: "drawn", 7: "drawn", 8: "drawn", 9: "drawn", 10: "drawn",
-    11: "drawn", 12: "text", 13: "silent", 14: "drawn" };
+  const expected = { 2: "drawn", 3: "drawn", 4: "drawn", 5: "drawn", 6: "drawn", 7: "drawn", 8: "drawn", 9: "drawn",
+    10: "drawn", 11: "drawn", 12: "text", 13: "silent", 14: "drawn" };
   assert.deepEqual(await states(page), expected);
-  const words = { 2: "5", 3: "all", 4: "no requests", 6: "1.92 s", 11: "480 ms", 12: "Task:", 13: "parse error", 14: "no requests yet" };
-  for (const [id, word] of Object.entries(words)) assert.match(await textOf(page, panel(id)), new RegExp(word), `panel ${id}`);
+  const words = { 2: "5", 3: "all", 4: "no requests", 6: "1.92 s", 11: "480 ms", 12: "Task:", 13: "parse error",
+    14: "no requests yet" };
+  for (const [id, word] of Object.entries(words))
+    assert.match(await textOf(page, panel(id)), new RegExp(word), `panel ${id}`);
   for (const id of [7, 8, 9, 10]) assert.ok(await page.$(`${panel(id)} canvas`), `panel ${id} has no drawing`);
   assert.deepEqual(page.faults, []);
   assert.doesNotMatch(await page.title(), /grafana/i);
@@ -106,8 +109,11 @@ test("the first panel is there within 4 seconds", options, async () => {
 test("colours of tasks, a threshold and a mapping are those of the file, in both themes", options, async () => {
   const page = await open(`/d/features?${half}&theme=dark`);
   const lines = await colorsIn(page, panel(7));
-  for (const task of ["qa", "ner", "event"]) assert.ok(lines.count(dark[task]) > 300, `${task}: ${lines.count(dark[task])} pixels`);
-  for (const [id, theme, color] of [[2, "dark", dark.red], [3, "dark", dark.blue], [2, "light", light.red], [3, "light", light.blue]]) {
+  for (const task of ["qa", "ner", "event"])
+    assert.ok(lines.count(dark[task]) > 300, `${task}: ${lines.count(dark[task])} pixels`);
+  for (const [id, theme, color] of [[2, "dark", dark.red], [3, "dark", dark.blue], [2, "light", light.red], [3, "light",
+    light.blue]])
+  {
     await page.goto(`${server.url}/d/features?${half}&theme=${theme}`);
     await page.waitForSelector(`${panel(id)}[data-state=drawn]`);
     const { count, pixels } = await colorsIn(page, panel(id));
@@ -120,7 +126,9 @@ test("gaps stay gaps", options, async () => {
   const page = await open(`/d/features?${half}&theme=dark`);
   const drawn = await colorsIn(page, panel(8));
   const columns = drawn.columns(dark.ner);
-  const jumps = columns.flatMap((column, index) => (index && column - columns[index - 1] > 20 ? [column - columns[index - 1]] : []));
+  const jumps = columns.flatMap((column,
+    index) => (index && column - columns[index - 1] > 20 ? [column - columns[index - 1]] : [])
+  );
   assert.equal(jumps.length, 3, `${columns.length} columns, jumps ${jumps}`);
   const spanned = columns.length / (columns.at(-1) - columns[0] + 1);
   assert.ok(spanned > 0.45 && spanned < 0.6, `${spanned}`);
@@ -138,7 +146,8 @@ test("the pointer is shown in all panels, with the values in their order beside 
     return Math.abs(left / width - 0.5) < 0.05;
   }, { timeout: WAIT_MS }, panel(8));
   await page.waitForSelector(".tooltip tr");
-  const lines = await page.$$eval(".tooltip tr", (rows) => rows.map((row) => row.innerText.replace(/\s+/g, " ").trim()));
+  const lines = await page.$$eval(".tooltip tr",
+    (rows) => rows.map((row) => row.innerText.replace(/\s+/g, " ").trim()));
   assert.deepEqual(lines, ["qa 1.92 s", "ner 480 ms", "event 350 ms"]);
   await page.close();
 });
@@ -162,8 +171,12 @@ test("dragging zooms, and the browser's back button takes it back", options, asy
 test("a click in the legend leaves one series", options, async () => {
   const page = await open(`/d/features?${half}&theme=dark`);
   await page.$$eval(`${panel(7)} button`, (all) => all.find(({ innerText }) => innerText === "qa").click());
-  await page.waitForFunction((selector) => document.querySelectorAll(`${selector} .u-series, ${selector} button`).length, {}, panel(7));
-  await page.waitForFunction(() => document.querySelector(".panel")); 
+  await page.waitForFunction(
+    (selector) => document.querySelectorAll(`${selector} .u-series, ${selector} button`).length,
+    {},
+    panel(7)
+  );
+  await page.waitForFunction(() => document.querySelector(".panel"));
   let lines = await colorsIn(page, panel(7));
   for (let tries = 0; lines.count(dark.ner) > 100 && tries < 20; tries++) lines = await colorsIn(page, panel(7));
   assert.ok(lines.count(dark.qa) > 300);
@@ -177,9 +190,13 @@ test("what is chosen stands in the address under Grafana's names and in titles",
   await page.click("summary[aria-label=Task]");
   await page.$$eval(".choices label", (all) => all.find(({ innerText }) => innerText.trim() === "qa").click());
   await page.waitForFunction("location.search.includes('var-task=qa')");
-  await page.waitForFunction("document.querySelector('section h2').innerText.includes('State of qa')", { timeout: WAIT_MS });
+  await page.waitForFunction("document.querySelector('section h2').innerText.includes('State of qa')", {
+    timeout: WAIT_MS
+  });
   await page.$$eval(".choices label", (all) => all.find(({ innerText }) => innerText.trim() === "ner").click());
-  await page.waitForFunction("document.querySelector('section h2').innerText.includes('qa + ner')", { timeout: WAIT_MS });
+  await page.waitForFunction("document.querySelector('section h2').innerText.includes('qa + ner')", {
+    timeout: WAIT_MS
+  });
   assert.deepEqual(new URL(page.url()).searchParams.getAll("var-task"), ["qa", "ner"]);
   await page.close();
 });
@@ -235,7 +252,8 @@ test("nothing is cut off from 390 to 1920 pixels, in both themes", options, asyn
 test("the list leads to each dashboard, in the reader's language", options, async () => {
   const page = await open("/", false);
   await page.waitForSelector("li a");
-  assert.deepEqual(await page.$$eval("li a", (all) => all.map(({ innerText }) => innerText)), ["Features", "Other board"]);
+  assert.deepEqual(await page.$$eval("li a", (all) => all.map(({ innerText }) => innerText)), ["Features",
+    "Other board"]);
   await page.evaluateOnNewDocument(() => Object.defineProperty(navigator, "languages", { get: () => ["zh-CN", "en"] }));
   await page.reload();
   await page.waitForSelector("li a");
@@ -315,7 +333,9 @@ test("a report opens from disk without a network, and says which labels it holds
   const cli = fileURLToPath(new URL("../../dist/cli/report.mjs", import.meta.url));
   const board = fileURLToPath(new URL("boards/features.json", import.meta.url));
   const times = ["--from", `${to - 1_800_000}`, "--to", `${to}`, "--var", "task=qa"];
-  const made = spawnSync(process.execPath, [cli, "--prometheus", PROMETHEUS_URL, ...times, "--out", file, board], { encoding: "utf8" });
+  const made = spawnSync(process.execPath, [cli, "--prometheus", PROMETHEUS_URL, ...times, "--out", file, board], {
+    encoding: "utf8"
+  });
   assert.equal(made.status, 0, made.stderr);
   const page = await open(`file://${file}`);
   assert.equal((await states(page))[7], "drawn");

@@ -1,6 +1,6 @@
 // A server for the page alone: its files and made-up dashboards, with the headers of the real one, before a real
 // Prometheus that can be made to go away.
-import { readFileSync, readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 
 const built = new URL("../../dist/public/", import.meta.url);
@@ -8,7 +8,8 @@ const boards = readdirSync(new URL("boards/", import.meta.url)).map((name) =>
   JSON.parse(readFileSync(new URL(`boards/${name}`, import.meta.url)))
 );
 const types = { html: "text/html", js: "text/javascript", css: "text/css", woff2: "font/woff2" };
-const policy = "default-src 'none'; script-src 'self'; style-src 'self' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='; "
+const policy =
+  "default-src 'none'; script-src 'self'; style-src 'self' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='; "
   + "img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /** @returns {Promise<{ url: string, away: boolean, queries: number, close: () => void }>} */
@@ -17,7 +18,8 @@ export async function serve(prometheus) {
   const server = createServer(async (request, response) => {
     const { pathname, search } = new URL(request.url, "http://here");
     const send = (status, type, body) => {
-      response.writeHead(status, { "Content-Type": type, "Content-Security-Policy": policy, "Cache-Control": "no-store" });
+      response.writeHead(status, { "Content-Type": type, "Content-Security-Policy": policy,
+        "Cache-Control": "no-store" });
       response.end(body);
     };
     const json = (value, status = 200) => send(status, "application/json", JSON.stringify(value));
@@ -32,7 +34,9 @@ export async function serve(prometheus) {
       const answer = await fetch(prometheus + path, { method: request.method, body, headers });
       return send(answer.status, "application/json", Buffer.from(await answer.arrayBuffer()));
     }
-    if (pathname === "/api/settings") return json({ scrape_interval: "5s", language: "en", prometheus_url: "http://prometheus.example", inbox_url: "" });
+    if (pathname === "/api/settings")
+      return json({ scrape_interval: "5s", language: "en", prometheus_url: "http://prometheus.example",
+        inbox_url: "" });
     if (pathname === "/api/boards") return json(boards.map(({ uid, title, tags }) => ({ uid, title, tags })));
     if (pathname.startsWith("/api/boards/")) return json(boards.find(({ uid }) => uid === pathname.split("/")[3]));
     const file = pathname.startsWith("/public/") ? pathname.slice("/public/".length) : "index.html";
