@@ -117,7 +117,7 @@ def read_settings(environ: Mapping[str, str] = os.environ, cpus: float | None = 
     links = {
         name: given[variable]
         for name, variable in (
-            ("Grafana", "GTE_GRAFANA_URL"),
+            ("Dashboards", "GTE_GRAFANA_URL"),
             ("Prometheus", "GTE_PROMETHEUS_URL"),
             ("Alert inbox", "GTE_ALERT_INBOX_URL"),
         )

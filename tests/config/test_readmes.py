@@ -15,7 +15,7 @@ _COMMON = {
     "headings": re.compile(r"^(#+) ", re.M),
     "rows of tables": re.compile(r"^(\|).*\|$", re.M),
     "addresses": re.compile(r"^\| (http://\S+) \|", re.M),
-    "pages": re.compile(r"\]\(((?!README)[\w./-]+?)(?:\.zh-CN)?(?:\.md)?(?:#[^)]*)?\)"),
+    "pages": re.compile(r"\]\(((?!README)[\w./-]+?)(?:\.zh-CN)?(?:\.md|\.png)?(?:#[^)]*)?\)"),
     "names": re.compile(r"`(/[\w/]+|GTE_\w+|gte_\w+|make [\w-]+)`"),
 }
 

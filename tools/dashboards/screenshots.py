@@ -18,7 +18,7 @@ from tools.launcher.start import containers
 FOLDER = ROOT / "docs" / "screenshots"
 LARGEST_BYTES = 300_000
 """A README with six of them still opens quickly."""
-LANGUAGES = {"en": "en-US", "zh-CN": "zh-CN"}
+LANGUAGES = {"": "en-US", ".zh-CN": "zh-CN"}
 """The ending of a picture's name, and the language that the browser asks for."""
 _PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _LONGEST_SECONDS = 90.0
@@ -47,10 +47,10 @@ class Picture:
 
 def pictures(dashboard_uids: list[str]) -> Iterator[Picture]:
     """All pages, in the order of the READMEs."""
-    yield Picture("service", "gte-service", 5000, "/", 900)
+    yield Picture("service", "gte-service", 5000, "/", 560)
     for uid in dashboard_uids:
         yield Picture(f"dashboard-{uid}", VIEWER, 3000, f"/d/{uid}?from=now-15m&to=now", 1000)
-    yield Picture("inbox", "alert-inbox", 5001, "/", 900)
+    yield Picture("inbox", "alert-inbox", 5001, "/", 720)
 
 
 def take(compose: Compose, program: str | None) -> int:
@@ -74,7 +74,7 @@ def take(compose: Compose, program: str | None) -> int:
     for picture in pictures(uids):
         url = f"http://{stack.services[picture.service].address(picture.port)}{picture.path}"
         for ending, language in LANGUAGES.items():
-            file = FOLDER / f"{picture.name}.{ending}.png"
+            file = FOLDER / f"{picture.name}{ending}.png"
             _take(chromium, url, language, picture.height, file)
             size = file.stat().st_size
             print(f"{file.relative_to(ROOT)}: {size / 1000:.0f} kB", flush=True)
