@@ -37,8 +37,10 @@ function Viewer({ surroundings }: { surroundings: Surroundings }) {
       {shown.length
         ? (shown.map((one) => <BoardPage key={one} uid={decodeURIComponent(one)} surroundings={surroundings} />))
         : <BoardList surroundings={surroundings} />}
-      {surroundings.frozen && <p>{say("holds", { labels: surroundings.frozen.labels.join(", ") })}</p>}
-      <footer>{say("about")} {!surroundings.frozen && <a href="/public/licences.html">{say("licences")}</a>}</footer>
+      <footer>
+        {surroundings.frozen && <p>{say("holds", { labels: surroundings.frozen.labels.join(", ") })}</p>}
+        {say("about")} {!surroundings.frozen && <a href="/public/licences.html">{say("licences")}</a>}
+      </footer>
       <PortalContainer />
     </ThemeContext.Provider>
   );

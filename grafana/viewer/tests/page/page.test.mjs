@@ -81,6 +81,18 @@ async function colorsIn(page, selector) {
     all: found.colors };
 }
 
+/** Tries a check of a picture until it holds: drawing and fonts come a moment after the data. */
+async function eventually(check) {
+  const deadline = Date.now() + WAIT_MS;
+  for (;;) {
+    try {
+      return await check();
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+    }
+  }
+}
+
 test("every panel is drawn with data or says why not, and the console stays silent", options, async () => {
   const page = await open(`/d/features?${half}&theme=dark`);
   const expected = { 2: "drawn", 3: "drawn", 4: "drawn", 5: "drawn", 6: "drawn", 7: "drawn", 8: "drawn", 9: "drawn",
@@ -108,24 +120,31 @@ test("the first panel is there within 4 seconds", options, async () => {
 
 test("colours of tasks, a threshold and a mapping are those of the file, in both themes", options, async () => {
   const page = await open(`/d/features?${half}&theme=dark`);
-  const lines = await colorsIn(page, panel(7));
-  for (const task of ["qa", "ner", "event"])
-    assert.ok(lines.count(dark[task]) > 300, `${task}: ${lines.count(dark[task])} pixels`);
+  await eventually(async () => {
+    const lines = await colorsIn(page, panel(7));
+    for (const task of ["qa", "ner", "event"])
+      assert.ok(lines.count(dark[task]) > 300, `${task}: ${lines.count(dark[task])} pixels`);
+  });
   for (const [id, theme, color] of [[2, "dark", dark.red], [3, "dark", dark.blue], [2, "light", light.red], [3, "light",
     light.blue]])
   {
     await page.goto(`${server.url}/d/features?${half}&theme=${theme}`);
     await page.waitForSelector(`${panel(id)}[data-state=drawn]`);
-    const { count, pixels } = await colorsIn(page, panel(id));
-    assert.ok(count(color) > pixels / 3, `${theme}, panel ${id}: ${count(color)} of ${pixels} pixels are ${color}`);
+    await eventually(async () => {
+      const { count, pixels } = await colorsIn(page, panel(id));
+      assert.ok(count(color) > pixels / 3, `${theme}, panel ${id}: ${count(color)} of ${pixels} pixels are ${color}`);
+    });
   }
   await page.close();
 });
 
 test("gaps stay gaps", options, async () => {
   const page = await open(`/d/features?${half}&theme=dark`);
-  const drawn = await colorsIn(page, panel(8));
-  const columns = drawn.columns(dark.ner);
+  const columns = await eventually(async () => {
+    const drawn = await colorsIn(page, panel(8));
+    assert.ok(drawn.count(dark.ner) > 300);
+    return drawn.columns(dark.ner);
+  });
   const jumps = columns.flatMap((column,
     index) => (index && column - columns[index - 1] > 20 ? [column - columns[index - 1]] : [])
   );
@@ -171,16 +190,11 @@ test("dragging zooms, and the browser's back button takes it back", options, asy
 test("a click in the legend leaves one series", options, async () => {
   const page = await open(`/d/features?${half}&theme=dark`);
   await page.$$eval(`${panel(7)} button`, (all) => all.find(({ innerText }) => innerText === "qa").click());
-  await page.waitForFunction(
-    (selector) => document.querySelectorAll(`${selector} .u-series, ${selector} button`).length,
-    {},
-    panel(7)
-  );
-  await page.waitForFunction(() => document.querySelector(".panel"));
-  let lines = await colorsIn(page, panel(7));
-  for (let tries = 0; lines.count(dark.ner) > 100 && tries < 20; tries++) lines = await colorsIn(page, panel(7));
-  assert.ok(lines.count(dark.qa) > 300);
-  assert.ok(lines.count(dark.ner) < 100, `${lines.count(dark.ner)} pixels of ner`);
+  await eventually(async () => {
+    const lines = await colorsIn(page, panel(7));
+    assert.ok(lines.count(dark.qa) > 300);
+    assert.ok(lines.count(dark.ner) < 100, `${lines.count(dark.ner)} pixels of ner`);
+  });
   await page.close();
 });
 
@@ -284,7 +298,7 @@ test("while Prometheus is away the last figures stay, greyed, and it comes back 
   server.away = false;
   await page.waitForFunction("!document.querySelector('.banner')", { timeout: WAIT_MS });
   await page.waitForFunction("!document.querySelector('[data-state=stale]')", { timeout: WAIT_MS });
-  assert.ok((await colorsIn(page, panel(2))).count(dark.red) > 1000);
+  await eventually(async () => assert.ok((await colorsIn(page, panel(2))).count(dark.red) > 1000));
   assert.deepEqual(page.faults, []);
   await page.close();
 });
@@ -307,11 +321,11 @@ test("100 refreshes leave no more nodes than there were", options, async () => {
       const before = server.queries;
       await page.click("[data-testid*=RefreshPicker], button[aria-label*=efresh]");
       const deadline = Date.now() + WAIT_MS;
-      while (server.queries < before + 12) {
-        assert.ok(Date.now() < deadline, `refresh ${index}: ${server.queries - before} queries`);
+      while (server.queries === before) {
+        assert.ok(Date.now() < deadline, `refresh ${index} asks nothing`);
         await new Promise((done) => setTimeout(done, 10));
       }
-      await page.waitForNetworkIdle({ idleTime: 30, timeout: WAIT_MS });
+      await page.waitForNetworkIdle({ idleTime: 50, timeout: WAIT_MS });
     }
   };
   const nodes = async () => {
@@ -341,7 +355,7 @@ test("a report opens from disk without a network, and says which labels it holds
   assert.equal((await states(page))[7], "drawn");
   assert.match(await textOf(page, "#viewer"), /holds the labels le, name, task/);
   assert.match(await textOf(page, "#viewer"), /Task: qa/);
-  assert.ok((await colorsIn(page, panel(7))).count("#e69f00") > 300);
+  await eventually(async () => assert.ok((await colorsIn(page, panel(7))).count(dark.qa) > 300));
   const gone = await page.evaluate((url) => fetch(url).then(() => "reached", () => "refused"), server.url);
   assert.equal(gone, "refused");
   assert.deepEqual(page.faults.filter((fault) => !fault.includes(server.url)), []);
