@@ -1,14 +1,7 @@
-import type { DataLink, DataTransformerConfig, FieldConfigSource } from "@grafana/data";
+import type { DataTransformerConfig, FieldConfigSource } from "@grafana/data";
+import type * as schema from "@grafana/schema";
 
 import { withDefaultFields, withDefaultOptions } from "./defaults.ts";
-
-/** A place on the grid: `w` and `x` in 24 columns, `h` and `y` in rows of 30 pixels with 8 between. */
-export interface GridPos {
-  h: number;
-  w: number;
-  x: number;
-  y: number;
-}
 
 /** One question to Prometheus, as the data source's editor writes it. */
 export interface Target {
@@ -23,24 +16,13 @@ export interface Target {
   range?: boolean;
 }
 
-// The options of a panel differ by its type; check/honoured.ts holds their shapes.
+// The options of a panel differ by its type; check/honoured.json holds their shapes.
 export type Options = Record<string, any>;
 
-export interface Panel {
-  id: number;
-  type: string;
-  title?: string;
-  description?: string;
-  gridPos: GridPos;
-  targets: Target[];
-  fieldConfig: FieldConfigSource;
-  options: Options;
-  transformations: DataTransformerConfig[];
-  interval?: string;
-  links?: DataLink[];
-  maxDataPoints?: number;
-  transparent?: boolean;
-}
+/** A panel with Grafana's defaults filled in. Its place is in 24 columns, and in rows of 30 pixels with 8 between. */
+export type Panel = Omit<schema.Panel, "fieldConfig" | "targets" | "transformations"> & { id: number;
+  gridPos: schema.GridPos; targets: Target[]; fieldConfig: FieldConfigSource; options: Options;
+  transformations: DataTransformerConfig[] };
 
 /** A heading and the panels under it; the first row of a dashboard may have no heading. */
 export interface Row {
@@ -50,63 +32,20 @@ export interface Row {
   panels: Panel[];
 }
 
-export interface Variable {
-  name: string;
-  type: string;
-  label?: string;
-  allValue?: string;
-  auto?: boolean;
-  current?: { text?: string | string[]; value?: string | string[] };
-  hide?: number;
-  includeAll?: boolean;
-  multi?: boolean;
-  options?: { text: string; value: string }[];
-  query?: string | { query?: string };
-  refresh?: number;
-  regex?: string;
-  skipUrlSync?: boolean;
-  sort?: number;
-}
+export type Variable = Omit<schema.VariableModel, "type" | "current"> & { type: string;
+  current?: { value?: string | string[] } };
 
-export interface Annotation {
-  name: string;
-  enable: boolean;
-  expr?: string;
-  hide?: boolean;
-  iconColor?: string;
-  step?: string;
-  tagKeys?: string;
-  textFormat?: string;
-  titleFormat?: string;
-  useValueForTime?: boolean;
-}
+/** A query whose answers are marks over time. */
+export type Annotation = Pick<schema.AnnotationQuery, "name" | "enable" | "hide" | "iconColor"> & { expr?: string;
+  step?: string; textFormat?: string; titleFormat?: string; useValueForTime?: boolean };
 
-/** A link at the top of a dashboard: to an address, or to the dashboards with some tags. */
-export interface DashboardLink {
-  title: string;
-  type: "link" | "dashboards";
-  asDropdown?: boolean;
-  includeVars?: boolean;
-  keepTime?: boolean;
-  tags?: string[];
-  targetBlank?: boolean;
-  tooltip?: string;
-  url?: string;
-}
-
-export interface Dashboard {
-  uid: string;
-  title: string;
-  description: string;
-  tags: string[];
+export interface Dashboard extends Required<Pick<schema.Dashboard, "uid" | "title" | "tags" | "refresh" | "timezone">> {
   time: { from: string; to: string };
-  refresh: string;
-  timezone: string;
   graphTooltip: number;
   rows: Row[];
   variables: Variable[];
   annotations: Annotation[];
-  links: DashboardLink[];
+  links: schema.DashboardLink[];
 }
 
 function readPanel(model: Options): Panel {
@@ -138,7 +77,7 @@ export function readDashboard(model: Options): Dashboard {
       rows.at(-1)!.panels.push(readPanel(panel));
     }
   }
-  return { uid: model.uid ?? "", title: model.title ?? "", description: model.description ?? "", tags: model.tags ?? [],
+  return { uid: model.uid ?? "", title: model.title ?? "", tags: model.tags ?? [],
     time: model.time ?? { from: "now-6h", to: "now" }, refresh: model.refresh || "",
     timezone: model.timezone || "browser", graphTooltip: model.graphTooltip ?? 0, rows,
     variables: model.templating?.list ?? [],

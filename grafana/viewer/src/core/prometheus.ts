@@ -40,7 +40,6 @@ export interface Source {
   ask(question: Question, signal?: AbortSignal): Promise<Answered>;
   /** @returns the values of a label, of the series that a selector picks, within a time in seconds */
   labelValues(label: string, selector: string | undefined, start: number, end: number): Promise<string[]>;
-  labelNames(start: number, end: number): Promise<string[]>;
 }
 
 const TIMEOUT_MS = 30_000;
@@ -84,7 +83,5 @@ export function httpSource(base: string): Source {
   }, async labelValues(label, selector, start, end) {
     const fields = { start: `${start}`, end: `${end}`, ...(selector && { "match[]": selector }) };
     return (await get<{ data: string[] }>(`label/${encodeURIComponent(label)}/values`, fields, false)).data;
-  }, async labelNames(start, end) {
-    return (await get<{ data: string[] }>("labels", { start: `${start}`, end: `${end}` }, true)).data;
   } };
 }

@@ -2,7 +2,7 @@ import { stringToJsRegex } from "@grafana/data";
 
 import type { Variable } from "./dashboard.ts";
 import type { Choices, Chosen } from "./interpolation.ts";
-import type { Source } from "./prometheus.ts";
+import { QueryError, type Source } from "./prometheus.ts";
 
 export interface Option {
   text: string;
@@ -21,19 +21,14 @@ export const ALL = "$__all";
 /** What a query of a variable asks for. Times in seconds since 1970. */
 async function ask(query: string, source: Source, fill: (text: string) => string, start: number, end: number) {
   const filled = fill(query).trim();
-  const [, name, rest] = filled.match(/^(label_values|label_names|metrics|query_result)\(([^]*)\)$/) ?? [];
-  if (name === "label_names") return source.labelNames(start, end);
-  if (name === "metrics") {
-    const pattern = new RegExp(rest);
-    return (await source.labelValues("__name__", undefined, start, end)).filter((metric) => pattern.test(metric));
-  }
+  const [, name, rest] = filled.match(/^(label_values|query_result)\(([^]*)\)$/) ?? [];
   if (name === "label_values") {
     const comma = rest.lastIndexOf(",");
     const label = rest.slice(comma + 1).trim();
     return source.labelValues(label, comma < 0 ? undefined : rest.slice(0, comma).trim(), start, end);
   }
-  const expr = name === "query_result" ? rest : filled;
-  const { answer } = await source.ask({ key: `variable/${expr}`, expr, start, end });
+  if (!name) throw new QueryError(`"${filled}" is not a variable's query: write label_values(…) or query_result(…)`);
+  const { answer } = await source.ask({ key: `variable/${rest}`, expr: rest, start, end });
   if (answer.resultType !== "vector") return [`${(answer.result as [number, string])[1]}`];
   return answer.result.map(({ metric: { __name__ = "", ...labels }, value = [0, ""] }) => {
     const inner = Object.entries(labels).map(([label, text]) => `${label}="${text}"`);

@@ -7,13 +7,12 @@ import { askPanel, fillAt, type Mark, preparePanel, type RawAnswers } from "../c
 import { PrometheusAway, QueryError } from "../core/prometheus.ts";
 import { changeAddress } from "./address.ts";
 import type { Shown } from "./BoardPage.tsx";
-import { BarGaugePanel } from "./panels/BarGaugePanel.tsx";
 import { HeatmapPanel } from "./panels/HeatmapPanel.tsx";
 import { StateTimelinePanel } from "./panels/StateTimelinePanel.tsx";
-import { StatPanel } from "./panels/StatPanel.tsx";
 import { TablePanel } from "./panels/TablePanel.tsx";
 import { TextPanel } from "./panels/TextPanel.tsx";
 import { TimeSeriesPanel } from "./panels/TimeSeriesPanel.tsx";
+import { BarGaugePanel, StatPanel } from "./panels/Values.tsx";
 import { useAwaySince } from "./surroundings.ts";
 import { say } from "./words.ts";
 
@@ -133,7 +132,9 @@ export const PanelView = memo(function PanelView({ panel, shown, marks, graphToo
   const items = (
     <>
       {(panel.links ?? []).map(({ title, url, targetBlank }) => (
-        <a key={title} href={fill(url)} target={targetBlank ? "_blank" : undefined} rel="noreferrer">{fill(title)}</a>
+        <a key={title} href={fill(url ?? "")} target={targetBlank ? "_blank" : undefined} rel="noreferrer">
+          {fill(title)}
+        </a>
       ))}
     </>
   );

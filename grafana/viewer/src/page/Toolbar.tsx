@@ -2,7 +2,8 @@ import { rangeUtil, type TimeRange } from "@grafana/data";
 import { RefreshPicker, TimeRangePicker, useTheme2 } from "@grafana/ui";
 import { useEffect, useRef } from "react";
 
-import type { Annotation, Dashboard, DashboardLink } from "../core/dashboard.ts";
+import type { DashboardLink } from "@grafana/schema";
+import type { Annotation, Dashboard } from "../core/dashboard.ts";
 import { addressOf, type Choices } from "../core/interpolation.ts";
 import { ALL, type Resolved } from "../core/variables.ts";
 import { changeAddress } from "./address.ts";

@@ -32,7 +32,7 @@ function frozenSource({ answers, errors }: Frozen): Source {
   return { async ask({ key }) {
     if (errors[key]) throw new QueryError(errors[key]);
     return answers[key] ?? { answer: { resultType: "vector", result: [] } };
-  }, labelValues: async () => [], labelNames: async () => [] };
+  }, labelValues: async () => [] };
 }
 
 /** Finds out where the page is. */
@@ -80,8 +80,7 @@ function watched(source: Source): Source {
     }
   };
   return { ask: (question, signal) => watch(source.ask(question, signal)),
-    labelValues: (...given) => watch(source.labelValues(...given)),
-    labelNames: (...given) => watch(source.labelNames(...given)) };
+    labelValues: (...given) => watch(source.labelValues(...given)) };
 }
 
 const subscribe = (listener: () => void) => {

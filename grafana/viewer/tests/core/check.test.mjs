@@ -70,12 +70,11 @@ test("two files with one uid, and a file of another kind, are found", () => {
   assert.equal(checkFiles([{ file: "c", model: { elements: {} } }])[0].fatal, true);
 });
 
-const asked = (answers) => ({ labelValues: async () => recorded.tasks, labelNames: async () => [],
-  async ask({ expr, step }) {
-    const key = Object.keys(answers).find((part) => expr.includes(part));
-    if (answers[key] instanceof Error) throw answers[key];
-    return { answer: answers[key], step };
-  } });
+const asked = (answers) => ({ labelValues: async () => recorded.tasks, async ask({ expr, step }) {
+  const key = Object.keys(answers).find((part) => expr.includes(part));
+  if (answers[key] instanceof Error) throw answers[key];
+  return { answer: answers[key], step };
+} });
 const good = { "rate(": recorded.rates, ALERTS: recorded.alerts, "max(": recorded.scalar, bucket: recorded.buckets };
 const nothing = { resultType: "vector", result: [] };
 const check = (answers, change = () => {}) => {

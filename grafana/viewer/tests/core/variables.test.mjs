@@ -14,7 +14,7 @@ const chosen = (...values) => ({ text: values, value: values, multi: true });
 const source = { async labelValues(label, selector) {
   this.asked = [label, selector];
   return recorded.tasks;
-}, labelNames: async () => ["instance", "job"], ask: async () => ({ answer: recorded.model }) };
+}, ask: async () => ({ answer: recorded.model }) };
 const resolve = (variables, wanted = {}) => {
   const fillWith = (choices) => {
     const moment = { choices, range: readRange("now-1h", "now"), timeZone: "utc", scrapeSeconds: 5, uid: "x" };

@@ -1,5 +1,6 @@
 import { type DisplayValueAlignmentFactors, type FieldDisplay, getDisplayValueAlignmentFactors } from "@grafana/data";
-import { DataLinksContextMenu, useTheme2, VizRepeater, type VizRepeaterRenderValueProps } from "@grafana/ui";
+import { BarGauge, BigValue, DataLinksContextMenu, useTheme2, VizRepeater,
+  type VizRepeaterRenderValueProps } from "@grafana/ui";
 import type { MouseEventHandler, ReactElement } from "react";
 
 import { singleValues } from "../../core/fields.ts";
@@ -7,7 +8,7 @@ import { fillAt } from "../../core/panels.ts";
 import type { DrawingProps } from "../PanelView.tsx";
 
 /** Opens the links of a value, where it has some. */
-export interface Opening {
+interface Opening {
   onClick?: MouseEventHandler<HTMLElement>;
   className?: string;
 }
@@ -21,7 +22,7 @@ interface Props extends DrawingProps {
 }
 
 /** The single values of a panel beside or below each other, all in letters of one size. */
-export function Values({ panel, frames, shown, width, height, sparkline, autoGrid, leastRoom, render }: Props) {
+function Values({ panel, frames, shown, width, height, sparkline, autoGrid, leastRoom, render }: Props) {
   const theme = useTheme2();
   return (
     <VizRepeater<FieldDisplay, DisplayValueAlignmentFactors> width={width} height={height} source={frames}
@@ -37,5 +38,36 @@ export function Values({ panel, frames, shown, width, height, sparkline, autoGri
         </DataLinksContextMenu>
       );
     }} />
+  );
+}
+
+/** Big values, each with its colour, and a line behind it where the panel asks for one. */
+export function StatPanel(props: DrawingProps) {
+  const theme = useTheme2();
+  const { colorMode, graphMode, justifyMode, text, textMode, wideLayout } = props.panel.options;
+  return (
+    <Values {...props} sparkline={graphMode !== "none"} autoGrid
+      render={({ value, orientation: _, ...place }, opening) => (
+        <BigValue {...place} {...opening} value={value.display} sparkline={value.sparkline} hasLinks={value.hasLinks}
+          colorMode={colorMode} graphMode={graphMode} justifyMode={justifyMode} textMode={textMode} text={text}
+          disableWideLayout={!wideLayout} theme={theme} />
+      )} />
+  );
+}
+
+const LEAST_ROOM = 24;
+
+/** A bar a value. */
+export function BarGaugePanel(props: DrawingProps) {
+  const theme = useTheme2();
+  const { displayMode, namePlacement, showUnfilled, text, valueMode } = props.panel.options;
+  return (
+    <Values {...props} sparkline={false} leastRoom={LEAST_ROOM}
+      render={({ value, count: _, ...place }, opening) => (
+        <BarGauge {...place} {...opening} value={value.display} field={value.field}
+          display={value.view?.getFieldDisplayProcessor(value.colIndex ?? 0)} displayMode={displayMode}
+          namePlacement={namePlacement} showUnfilled={showUnfilled} text={text} valueDisplayMode={valueMode}
+          isOverflow={false} theme={theme} />
+      )} />
   );
 }
