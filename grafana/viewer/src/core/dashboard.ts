@@ -32,7 +32,9 @@ export interface Row {
   panels: Panel[];
 }
 
-export type Variable = Omit<schema.VariableModel, "type" | "current"> & { type: string;
+type VariableKeys = "name" | "label" | "hide" | "includeAll" | "multi" | "allValue" | "refresh" | "regex" | "sort";
+
+export type Variable = Pick<schema.VariableModel, VariableKeys> & { type: string; query?: string | { query?: string };
   current?: { value?: string | string[] } };
 
 /** A query whose answers are marks over time. */
