@@ -141,33 +141,28 @@ export function BoardPage({ uid, surroundings }: { uid: string; surroundings: Su
   const only = wantedPanel ? panelsOf(dashboard).find(({ id }) => id === wantedPanel) : undefined;
   const time = (ms: number) => dateTimeFormat(ms, { timeZone });
   const drawn = { shown, marks, graphTooltip: dashboard.graphTooltip };
-  return (
-    <main>
-      <header className="top">
-        <h1>{!frozen && <a href="/dashboards">{say("dashboards")}</a>} {dashboard.title}</h1>
-        <TopLinks surroundings={surroundings} />
-        {frozen
-          ? <span>{say("frozen", { from: time(frozen.from), to: time(frozen.to) })}</span>
-          : <TimeControls range={shown.range} timeZone={timeZone} refresh={refresh} onRefresh={refreshNow} />}
-      </header>
-      <Settings dashboard={dashboard} resolved={shown.resolved} switchedOn={switchedOn} fixed={Boolean(frozen)}>
-        {only && <button onClick={() => changeAddress({ viewPanel: undefined })}>{say("back")}</button>}
-        {!frozen && (
-          <BoardLinks links={dashboard.links} boards={surroundings.boards} uid={uid} range={shown.range}
-            choices={shown.choices} fill={fillAt(shown)} />
-        )}
-      </Settings>
-      {away !== undefined && <p className="banner" role="alert">{say("away", { since: time(away) })}</p>}
-      {problem && away === undefined && <p className="banner" role="alert">{problem}</p>}
-      {only
-        ? (
-          <div className="single">
-            <PanelView key={only.id} panel={only} {...drawn} />
-          </div>
-        )
-        : (dashboard.rows.map((row, index) => <RowView key={row.id ?? index} row={row} {...drawn} />))}
-    </main>
-  );
+  return (<main>
+    <header className="top">
+      <h1>{!frozen && <a href="/dashboards">{say("dashboards")}</a>} {dashboard.title}</h1>
+      <TopLinks surroundings={surroundings} />
+      {frozen
+        ? <span>{say("frozen", { from: time(frozen.from), to: time(frozen.to) })}</span>
+        : <TimeControls range={shown.range} timeZone={timeZone} refresh={refresh} onRefresh={refreshNow} />}
+    </header>
+    <Settings dashboard={dashboard} resolved={shown.resolved} switchedOn={switchedOn} fixed={Boolean(frozen)}>
+      {only && <button onClick={() => changeAddress({ viewPanel: undefined })}>{say("back")}</button>}
+      {!frozen
+        && (<BoardLinks links={dashboard.links} boards={surroundings.boards} uid={uid} range={shown.range}
+          choices={shown.choices} fill={fillAt(shown)} />)}
+    </Settings>
+    {away !== undefined && <p className="banner" role="alert">{say("away", { since: time(away) })}</p>}
+    {problem && away === undefined && <p className="banner" role="alert">{problem}</p>}
+    {only
+      ? (<div className="single">
+        <PanelView key={only.id} panel={only} {...drawn} />
+      </div>)
+      : (dashboard.rows.map((row, index) => <RowView key={row.id ?? index} row={row} {...drawn} />))}
+  </main>);
 }
 
 interface RowProps {
@@ -182,24 +177,17 @@ function RowView({ row, shown, ...drawn }: RowProps) {
   const top = Math.min(...row.panels.map(({ gridPos }) => gridPos.y));
   const place = ({ gridPos: { x, y, w, h } }: Panel) => ({ gridColumn: `${x + 1} / span ${w}`,
     gridRow: `${y - top + 1} / span ${h}`, "--rows": h });
-  return (
-    <section>
-      {row.title !== undefined && (
-        <h2>
-          <button type="button" aria-expanded={!collapsed} onClick={() => setCollapsed(!collapsed)}>
-            {fillAt(shown)(row.title, undefined, "text")}
-          </button>
-        </h2>
-      )}
-      {!collapsed && (
-        <div className="grid">
-          {row.panels.map((panel) => (
-            <div key={panel.id} className="place" style={place(panel)}>
-              <PanelView panel={panel} shown={shown} {...drawn} />
-            </div>
-          ))}
-        </div>
-      )}
-    </section>
-  );
+  return (<section>
+    {row.title !== undefined && (<h2>
+      <button type="button" aria-expanded={!collapsed} onClick={() => setCollapsed(!collapsed)}>
+        {fillAt(shown)(row.title, undefined, "text")}
+      </button>
+    </h2>)}
+    {!collapsed
+      && (<div className="grid">
+        {row.panels.map((panel) => (<div key={panel.id} className="place" style={place(panel)}>
+          <PanelView panel={panel} shown={shown} {...drawn} />
+        </div>))}
+      </div>)}
+  </section>);
 }

@@ -122,42 +122,35 @@ export const PanelView = memo(function PanelView({ panel, shown, marks, graphToo
       return <Words text={panel.fieldConfig.defaults.noValue ?? say("noData")} />;
     }
     const drawing = { panel, frames: frames ?? [], shown: of, marks, graphTooltip };
-    return (
-      <ErrorBoundary dependencies={[frames]}>
-        {({ error: broken }) =>
-          broken ? <Words text={broken.message} /> : <Drawing {...drawing} width={innerWidth} height={innerHeight} />}
-      </ErrorBoundary>
-    );
+    return (<ErrorBoundary dependencies={[frames]}>
+      {({ error: broken }) =>
+        broken ? <Words text={broken.message} /> : <Drawing {...drawing} width={innerWidth} height={innerHeight} />}
+    </ErrorBoundary>);
   }
-  const items = (
-    <>
-      {(panel.links ?? []).map(({ title, url, targetBlank }) => (
-        <a key={title} href={fill(url ?? "")} target={targetBlank ? "_blank" : undefined} rel="noreferrer">
-          {fill(title)}
-        </a>
-      ))}
-    </>
-  );
-  const title = (
-    <button type="button" className="title" title={say("viewPanel")}
+  const items =
+    (<>
+      {(panel.links ?? []).map((
+        { title, url, targetBlank }
+      ) => (<a key={title} href={fill(url ?? "")} target={targetBlank ? "_blank" : undefined} rel="noreferrer">
+        {fill(title)}
+      </a>))}
+    </>);
+  const title =
+    (<button type="button" className="title" title={say("viewPanel")}
       onClick={() => changeAddress({ viewPanel: `${panel.id}` })}>
       {fill(panel.title ?? "", undefined, "text")}
-    </button>
-  );
-  return (
-    <div ref={ref} className="panel" data-panel={panel.id} data-kind={panel.type} data-state={state}>
-      {width > 0 && (
-        <PanelChrome width={width} height={height} title={panel.title ? title : ""}
-          description={panel.description && (() => renderMarkdown(fill(panel.description ?? "")))}
-          displayMode={panel.transparent ? "transparent" : "default"}
-          padding={panel.type === "table" || panel.type === "stat" ? "none" : "md"} titleItems={items}
-          loadingState={loading ? LoadingState.Loading : LoadingState.Done}
-          statusMessage={error && away === undefined ? error.message : undefined}>
-          {body}
-        </PanelChrome>
-      )}
-    </div>
-  );
+    </button>);
+  return (<div ref={ref} className="panel" data-panel={panel.id} data-kind={panel.type} data-state={state}>
+    {width > 0
+      && (<PanelChrome width={width} height={height} title={panel.title ? title : ""}
+        description={panel.description && (() => renderMarkdown(fill(panel.description ?? "")))}
+        displayMode={panel.transparent ? "transparent" : "default"}
+        padding={panel.type === "table" || panel.type === "stat" ? "none" : "md"} titleItems={items}
+        loadingState={loading ? LoadingState.Loading : LoadingState.Done}
+        statusMessage={error && away === undefined ? error.message : undefined}>
+        {body}
+      </PanelChrome>)}
+  </div>);
 });
 
 function Words({ text }: { text: string }) {

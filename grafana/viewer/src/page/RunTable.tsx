@@ -31,26 +31,22 @@ export function RunTable({ run }: { run: Run }) {
       [task, { p95 }]
     ): [string, string, string] => [`P95 ${task}`, "", latency(p95)])
   ];
-  return (
-    <main className="run">
-      <h1>{say("run", { scenario: run.scenario, connections: `${run.connections}`, time: seconds(run.seconds) })}</h1>
-      <p>{model.name} {model.revision} {model.demo && <strong>{say("demo")}</strong>}</p>
-      <table>
-        <thead>
-          <tr>{["", say("client"), say("server"), ""].map((name, index) => <th key={index}>{name}</th>)}</tr>
-        </thead>
-        <tbody>
-          {rows.map(([name, ours, theirs, agrees]) => (
-            <tr key={name}>
-              <td>{name}</td>
-              <td>{ours}</td>
-              <td>{theirs}</td>
-              <td>{agrees === undefined ? "" : agrees ? say("agrees") : say("disagrees")}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-      {problems.map((problem) => <p key={problem} role="alert">{problem}</p>)}
-    </main>
-  );
+  return (<main className="run">
+    <h1>{say("run", { scenario: run.scenario, connections: `${run.connections}`, time: seconds(run.seconds) })}</h1>
+    <p>{model.name} {model.revision} {model.demo && <strong>{say("demo")}</strong>}</p>
+    <table>
+      <thead>
+        <tr>{["", say("client"), say("server"), ""].map((name, index) => <th key={index}>{name}</th>)}</tr>
+      </thead>
+      <tbody>
+        {rows.map(([name, ours, theirs, agrees]) => (<tr key={name}>
+          <td>{name}</td>
+          <td>{ours}</td>
+          <td>{theirs}</td>
+          <td>{agrees === undefined ? "" : agrees ? say("agrees") : say("disagrees")}</td>
+        </tr>))}
+      </tbody>
+    </table>
+    {problems.map((problem) => <p key={problem} role="alert">{problem}</p>)}
+  </main>);
 }

@@ -13,17 +13,15 @@ import { say } from "./words.ts";
 /** Links to the other pages of the stack, and the switch between light and dark. */
 export function TopLinks({ surroundings }: { surroundings: Surroundings }) {
   const theme = useTheme2();
-  return (
-    <nav className="links">
-      {(["inbox", "prometheus", "alertmanager"] as const).map((page) => {
-        const address = surroundings.links[page];
-        return address && <a key={page} href={address}>{say(page)}</a>;
-      })}
-      <button type="button" onClick={() => changeAddress({ theme: theme.isDark ? "light" : "dark" })}>
-        {theme.isDark ? say("light") : say("dark")}
-      </button>
-    </nav>
-  );
+  return (<nav className="links">
+    {(["inbox", "prometheus", "alertmanager"] as const).map((page) => {
+      const address = surroundings.links[page];
+      return address && <a key={page} href={address}>{say(page)}</a>;
+    })}
+    <button type="button" onClick={() => changeAddress({ theme: theme.isDark ? "light" : "dark" })}>
+      {theme.isDark ? say("light") : say("dark")}
+    </button>
+  </nav>);
 }
 
 const text = (time: TimeRange["raw"]["from"]) => (typeof time === "string" ? time : `${time.valueOf()}`);
@@ -46,16 +44,14 @@ interface ControlProps {
 export function TimeControls({ range, timeZone, refresh, onRefresh }: ControlProps) {
   const length = range.to.valueOf() - range.from.valueOf();
   const move = (by: number) => setTimes(range.from.valueOf() + by, range.to.valueOf() + by);
-  return (
-    <div className="times">
-      <TimeRangePicker value={range} timeZone={timeZone} onChange={setRange}
-        onChangeTimeZone={(timezone) => changeAddress({ timezone })} onMoveBackward={() => move(-length / 2)}
-        onMoveForward={() => move(length / 2)}
-        onZoom={() => setTimes(range.from.valueOf() - length / 2, range.to.valueOf() + length / 2)} />
-      <RefreshPicker value={refresh} intervals={["5s", "10s", "30s", "1m", "5m", "15m"]} onRefresh={onRefresh}
-        onIntervalChanged={(interval) => changeAddress({ refresh: interval })} />
-    </div>
-  );
+  return (<div className="times">
+    <TimeRangePicker value={range} timeZone={timeZone} onChange={setRange}
+      onChangeTimeZone={(timezone) => changeAddress({ timezone })} onMoveBackward={() => move(-length / 2)}
+      onMoveForward={() => move(length / 2)}
+      onZoom={() => setTimes(range.from.valueOf() - length / 2, range.to.valueOf() + length / 2)} />
+    <RefreshPicker value={refresh} intervals={["5s", "10s", "30s", "1m", "5m", "15m"]} onRefresh={onRefresh}
+      onIntervalChanged={(interval) => changeAddress({ refresh: interval })} />
+  </div>);
 }
 
 /** One variable: a list of boxes, of which one or several can be chosen. */
@@ -82,28 +78,22 @@ function VariableControl({ resolved }: { resolved: Resolved }) {
     const after = before.includes(value) ? before.filter((one) => one !== value) : [...before, value];
     set(after.length ? after : ALL);
   };
-  return (
-    <div className="variable">
-      <span>{label}</span>
-      <details ref={menu}>
-        <summary aria-label={label}>{chosen.all ? say("all") : chosen.text.join(" + ")}</summary>
-        <div className="choices">
-          {variable.includeAll && (
-            <label>
-              <input type={kind} checked={Boolean(chosen.all)} onChange={() => set(ALL)} />
-              {say("all")}
-            </label>
-          )}
-          {options.map(({ value, text: shown }) => (
-            <label key={value}>
-              <input type={kind} checked={!chosen.all && chosen.value.includes(value)} onChange={() => toggle(value)} />
-              {shown}
-            </label>
-          ))}
-        </div>
-      </details>
-    </div>
-  );
+  return (<div className="variable">
+    <span>{label}</span>
+    <details ref={menu}>
+      <summary aria-label={label}>{chosen.all ? say("all") : chosen.text.join(" + ")}</summary>
+      <div className="choices">
+        {variable.includeAll && (<label>
+          <input type={kind} checked={Boolean(chosen.all)} onChange={() => set(ALL)} />
+          {say("all")}
+        </label>)}
+        {options.map(({ value, text: shown }) => (<label key={value}>
+          <input type={kind} checked={!chosen.all && chosen.value.includes(value)} onChange={() => toggle(value)} />
+          {shown}
+        </label>))}
+      </div>
+    </details>
+  </div>);
 }
 
 interface SettingsProps {
@@ -117,27 +107,23 @@ interface SettingsProps {
 /** The variables and annotations of a dashboard. In a report they can only be read. */
 export function Settings({ dashboard, resolved, switchedOn, fixed, children }: SettingsProps) {
   const shown = resolved.filter(({ variable }) => variable.hide !== 2 && variable.type !== "constant");
-  return (
-    <div className="settings">
-      {shown.map((one) =>
-        fixed
-          ? (
-            <span key={one.variable.name} className="variable">
-              {one.variable.label || one.variable.name}: {one.chosen.all ? say("all") : one.chosen.text.join(" + ")}
-            </span>
-          )
-          : <VariableControl key={one.variable.name} resolved={one} />
-      )}
-      {dashboard.annotations.filter(({ hide }) => !hide && !fixed).map((annotation) => (
-        <label key={annotation.name} className="variable">
-          <input type="checkbox" checked={switchedOn.includes(annotation)} onChange={(event) =>
-            changeAddress({ [`annotation-${annotation.name}`]: `${event.target.checked}` })} />
-          {annotation.name}
-        </label>
-      ))}
-      {children}
-    </div>
-  );
+  return (<div className="settings">
+    {shown.map((one) =>
+      fixed
+        ? (<span key={one.variable.name} className="variable">
+          {one.variable.label || one.variable.name}: {one.chosen.all ? say("all") : one.chosen.text.join(" + ")}
+        </span>)
+        : <VariableControl key={one.variable.name} resolved={one} />
+    )}
+    {dashboard.annotations.filter(({ hide }) => !hide && !fixed).map((
+      annotation
+    ) => (<label key={annotation.name} className="variable">
+      <input type="checkbox" checked={switchedOn.includes(annotation)} onChange={(event) =>
+        changeAddress({ [`annotation-${annotation.name}`]: `${event.target.checked}` })} />
+      {annotation.name}
+    </label>))}
+    {children}
+  </div>);
 }
 
 interface LinkProps {
@@ -156,21 +142,19 @@ export function BoardLinks({ links, boards, uid, range, choices, fill }: LinkPro
     const scope = [link.keepTime && time, link.includeVars && variables].filter(Boolean).join("&");
     return scope ? `${address}${address.includes("?") ? "&" : "?"}${scope}` : address;
   };
-  const anchor = (link: DashboardLink, address: string, title: string) => (
-    <a key={`${link.title} ${address}`} href={withScope(link, address)} title={link.tooltip}
+  const anchor = (link: DashboardLink, address: string,
+    title:
+      string) => (<a key={`${link.title} ${address}`} href={withScope(link, address)} title={link.tooltip}
       target={link.targetBlank ? "_blank" : undefined} rel="noreferrer">
       {title}
-    </a>
-  );
-  return (
-    <nav className="links">
-      {links.flatMap((link) => {
-        if (link.type === "link") return [anchor(link, fill(link.url ?? ""), fill(link.title))];
-        const tagged = boards.filter(({ tags = [] }) => (link.tags ?? []).every((tag) => tags.includes(tag)));
-        return tagged.filter((board) => board.uid !== uid).map((board) => anchor(link, `/d/${board.uid}`, board.title));
-      })}
-    </nav>
-  );
+    </a>);
+  return (<nav className="links">
+    {links.flatMap((link) => {
+      if (link.type === "link") return [anchor(link, fill(link.url ?? ""), fill(link.title))];
+      const tagged = boards.filter(({ tags = [] }) => (link.tags ?? []).every((tag) => tags.includes(tag)));
+      return tagged.filter((board) => board.uid !== uid).map((board) => anchor(link, `/d/${board.uid}`, board.title));
+    })}
+  </nav>);
 }
 
 /** The time between two refreshes in milliseconds; undefined when there are none. */

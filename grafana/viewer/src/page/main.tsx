@@ -30,20 +30,18 @@ function Viewer({ surroundings }: { surroundings: Surroundings }) {
   }, [theme, mode]);
   const uid = location.pathname.match(/^\/d\/([^/]+)/)?.[1];
   const shown = surroundings.frozen ? surroundings.boards.map((board) => board.uid) : uid ? [uid] : [];
-  return (
-    <ThemeContext.Provider value={theme}>
-      <GlobalStyles />
-      {surroundings.frozen?.run && <RunTable run={surroundings.frozen.run} />}
-      {shown.length
-        ? (shown.map((one) => <BoardPage key={one} uid={decodeURIComponent(one)} surroundings={surroundings} />))
-        : <BoardList surroundings={surroundings} />}
-      <footer>
-        {surroundings.frozen && <p>{say("holds", { labels: surroundings.frozen.labels.join(", ") })}</p>}
-        {say("about")} {!surroundings.frozen && <a href="/public/licences.html">{say("licences")}</a>}
-      </footer>
-      <PortalContainer />
-    </ThemeContext.Provider>
-  );
+  return (<ThemeContext.Provider value={theme}>
+    <GlobalStyles />
+    {surroundings.frozen?.run && <RunTable run={surroundings.frozen.run} />}
+    {shown.length
+      ? (shown.map((one) => <BoardPage key={one} uid={decodeURIComponent(one)} surroundings={surroundings} />))
+      : <BoardList surroundings={surroundings} />}
+    <footer>
+      {surroundings.frozen && <p>{say("holds", { labels: surroundings.frozen.labels.join(", ") })}</p>}
+      {say("about")} {!surroundings.frozen && <a href="/public/licences.html">{say("licences")}</a>}
+    </footer>
+    <PortalContainer />
+  </ThemeContext.Provider>);
 }
 
 function Start() {

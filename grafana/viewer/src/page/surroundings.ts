@@ -10,6 +10,9 @@ export interface BoardSummary {
   title: string;
   tags?: string[];
   folder?: string;
+  file?: string;
+  /** Why the file can't be used. */
+  error?: string;
 }
 
 /** Where the page is: its server or a report, and which other pages there are. */

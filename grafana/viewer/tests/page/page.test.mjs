@@ -268,6 +268,7 @@ test("the list leads to each dashboard, in the reader's language", options, asyn
   await page.waitForSelector("li a");
   assert.deepEqual(await page.$$eval("li a", (all) => all.map(({ innerText }) => innerText)), ["Features",
     "Other board"]);
+  assert.match(await textOf(page, "li [role=alert]"), /broken.json: it is not JSON/);
   await page.evaluateOnNewDocument(() => Object.defineProperty(navigator, "languages", { get: () => ["zh-CN", "en"] }));
   await page.reload();
   await page.waitForSelector("li a");

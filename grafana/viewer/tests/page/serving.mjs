@@ -37,7 +37,10 @@ export async function serve(prometheus) {
     if (pathname === "/api/settings")
       return json({ scrape_interval: "5s", language: "en", prometheus_url: "http://prometheus.example",
         inbox_url: "" });
-    if (pathname === "/api/boards") return json(boards.map(({ uid, title, tags }) => ({ uid, title, tags })));
+    if (pathname === "/api/boards") {
+      const broken = { uid: "", title: "", tags: [], file: "broken.json", error: "it is not JSON" };
+      return json([...boards.map(({ uid, title, tags }) => ({ uid, title, tags, file: `${uid}.json` })), broken]);
+    }
     if (pathname.startsWith("/api/boards/")) return json(boards.find(({ uid }) => uid === pathname.split("/")[3]));
     const file = pathname.startsWith("/public/") ? pathname.slice("/public/".length) : "index.html";
     return send(200, types[file.split(".").pop()], readFileSync(new URL(file, built)));

@@ -93,18 +93,14 @@ export function HeatmapPanel({ panel, frames, shown, marks, graphTooltip, width,
     return <Tooltip time={times[index]} timeZone={shown.timeZone} lines={[line]} />;
   }
   const hasLegend = options.legend.show && Number.isFinite(most);
-  return (
-    <>
-      <TimeRows rows={order.map((bucket) => boundText(bounds[bucket]))} labels="top" times={times} draw={draw}
-        tooltip={options.tooltip.mode === "none" ? undefined : tooltip} shown={shown} marks={marks}
-        graphTooltip={graphTooltip} width={width} height={hasLegend ? height - LEGEND_HEIGHT : height} />
-      {hasLegend && (
-        <div className="scale">
-          {countText(least)}
-          <span style={{ background: `linear-gradient(to right, ${palette.join(", ")})` }} />
-          {countText(most)}
-        </div>
-      )}
-    </>
-  );
+  return (<>
+    <TimeRows rows={order.map((bucket) => boundText(bounds[bucket]))} labels="top" times={times} draw={draw}
+      tooltip={options.tooltip.mode === "none" ? undefined : tooltip} shown={shown} marks={marks}
+      graphTooltip={graphTooltip} width={width} height={hasLegend ? height - LEGEND_HEIGHT : height} />
+    {hasLegend && (<div className="scale">
+      {countText(least)}
+      <span style={{ background: `linear-gradient(to right, ${palette.join(", ")})` }} />
+      {countText(most)}
+    </div>)}
+  </>);
 }

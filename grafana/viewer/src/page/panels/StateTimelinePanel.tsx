@@ -86,22 +86,16 @@ export function StateTimelinePanel({ panel, frames, shown, marks, graphTooltip, 
     const series = rows[row];
     const span = series?.spans.find(({ from, to }) => time >= from && time < to);
     if (!span) return null;
-    return (
-      <Tooltip time={span.from} timeZone={shown.timeZone}
-        lines={[{ color: span.state.color, label: series.name, value: span.text }]} />
-    );
+    return (<Tooltip time={span.from} timeZone={shown.timeZone}
+      lines={[{ color: span.state.color, label: series.name, value: span.text }]} />);
   }
   const states = new Map(rows.flatMap(({ spans }) => spans.map(({ text, state }) => [text, state.color] as const)));
   const legend = [...states].map(([label, color]) => ({ label, color, yAxis: 1 }));
-  return (
-    <>
-      <TimeRows rows={rows.map(({ name }) => name)} labels="middle" times={times} draw={draw}
-        tooltip={options.tooltip.mode === "none" ? undefined : tooltip} shown={shown} marks={marks}
-        graphTooltip={graphTooltip} width={width}
-        height={options.legend.showLegend ? height - LEGEND_HEIGHT : height} />
-      {options.legend.showLegend && (
-        <VizLegend items={legend} placement="bottom" displayMode={LegendDisplayMode.List} readonly />
-      )}
-    </>
-  );
+  return (<>
+    <TimeRows rows={rows.map(({ name }) => name)} labels="middle" times={times} draw={draw}
+      tooltip={options.tooltip.mode === "none" ? undefined : tooltip} shown={shown} marks={marks}
+      graphTooltip={graphTooltip} width={width} height={options.legend.showLegend ? height - LEGEND_HEIGHT : height} />
+    {options.legend.showLegend
+      && (<VizLegend items={legend} placement="bottom" displayMode={LegendDisplayMode.List} readonly />)}
+  </>);
 }

@@ -14,17 +14,14 @@ export function TablePanel({ panel, frames, shown, width, height }: DrawingProps
   const { options } = panel;
   const several = frames.length > 1;
   const frame = frames[Math.min(chosen, frames.length - 1)];
-  return (
-    <>
-      <TableNG key={chosen} data={frame} width={width} height={several ? height - CHOICE_HEIGHT : height}
-        cellHeight={options.cellHeight} noHeader={!options.showHeader} initialSortBy={options.sortBy}
-        enablePagination={options.enablePagination} frozenColumns={options.frozenColumns?.left}
-        fieldConfig={panel.fieldConfig} timeRange={shown.range} structureRev={structureRev} disableKeyboardEvents />
-      {several && (
-        <select value={chosen} onChange={(event) => setChosen(Number(event.target.value))}>
-          {frames.map((one, index) => <option key={index} value={index}>{getFrameDisplayName(one, index)}</option>)}
-        </select>
-      )}
-    </>
-  );
+  return (<>
+    <TableNG key={chosen} data={frame} width={width} height={several ? height - CHOICE_HEIGHT : height}
+      cellHeight={options.cellHeight} noHeader={!options.showHeader} initialSortBy={options.sortBy}
+      enablePagination={options.enablePagination} frozenColumns={options.frozenColumns?.left}
+      fieldConfig={panel.fieldConfig} timeRange={shown.range} structureRev={structureRev} disableKeyboardEvents />
+    {several
+      && (<select value={chosen} onChange={(event) => setChosen(Number(event.target.value))}>
+        {frames.map((one, index) => <option key={index} value={index}>{getFrameDisplayName(one, index)}</option>)}
+      </select>)}
+  </>);
 }

@@ -13,8 +13,6 @@ export function TextPanel({ panel, shown, width, height }: DrawingProps) {
     [mode, filled]
   );
   if (mode === "code") return <pre style={{ width, height, overflow: "auto" }}>{filled}</pre>;
-  return (
-    <div className="markdown-html" style={{ width, height, overflow: "auto" }}
-      dangerouslySetInnerHTML={{ __html: html }} />
-  );
+  return (<div className="markdown-html" style={{ width, height, overflow: "auto" }}
+    dangerouslySetInnerHTML={{ __html: html }} />);
 }

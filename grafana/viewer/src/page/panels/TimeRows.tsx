@@ -60,16 +60,13 @@ export function TimeRows({ rows, labels, times, draw, tooltip, shown, marks, gra
     return builder;
   }, [named, labels, theme, shown.timeZone, graphTooltip]);
   const data = useMemo((): uPlot.AlignedData => [times, times.map(() => 0)], [times, draw, marks]);
-  return (
-    <UPlotChart config={config} data={data} width={width} height={height}>
-      {tooltip && (
-        <TooltipPlugin2 config={config} hoverMode={1 as never} syncMode={graphTooltip} syncScope={SYNC_SCOPE}
-          queryZoom={(zoom) => setTimes(zoom.from, zoom.to)}
-          render={(plot, _indexes, _series, _pinned, _dismiss, _range, viaSync) => {
-            const { left = -1, top = -1 } = plot.cursor;
-            return viaSync ? null : tooltip(Math.floor(plot.posToVal(top, "y")), plot.posToVal(left, "x"));
-          }} />
-      )}
-    </UPlotChart>
-  );
+  return (<UPlotChart config={config} data={data} width={width} height={height}>
+    {tooltip
+      && (<TooltipPlugin2 config={config} hoverMode={1 as never} syncMode={graphTooltip} syncScope={SYNC_SCOPE}
+        queryZoom={(zoom) => setTimes(zoom.from, zoom.to)}
+        render={(plot, _indexes, _series, _pinned, _dismiss, _range, viaSync) => {
+          const { left = -1, top = -1 } = plot.cursor;
+          return viaSync ? null : tooltip(Math.floor(plot.posToVal(top, "y")), plot.posToVal(left, "x"));
+        }} />)}
+  </UPlotChart>);
 }

@@ -94,33 +94,26 @@ export function TimeSeriesPanel({ panel, frames, shown, marks, graphTooltip, wid
     const order = tooltip.sort === "desc" ? -1 : 1;
     return tooltip.sort === "none" ? found : found.sort((a, b) => order * (a.numeric - b.numeric));
   }
-  return (
-    <PanelContextProvider value={context}>
-      <TimeSeries frames={drawn} structureRev={structureRev} timeRange={range} timeZone={timeZone} width={width}
-        height={height} legend={legend} options={panel.options}>
-        {(config, aligned) => (
-          <>
-            <OnPlot config={config}
-              hooks={(builder) =>
-                builder.addHook("draw", (plot) => drawMarks(plot, now.current.marks, now.current.theme))} />
-            {tooltip.mode !== "none" && (
-              <TooltipPlugin2 config={config} hoverMode={tooltip.mode === "single" ? 0 : 1} syncMode={graphTooltip}
-                syncScope={SYNC_SCOPE} queryZoom={(zoom) => setTimes(zoom.from, zoom.to)} getDataLinks={(series, row) =>
-                aligned.fields[series]?.getLinks?.({ valueRowIndex: row }) ?? []}
-                render={(plot, indexes, only, pinned, _dismiss, _range, viaSync, links) => (
-                  <>
-                    <Tooltip time={aligned.fields[0].values[indexes[0] ?? 0]} timeZone={timeZone}
-                      lines={lines(aligned, indexes, viaSync ? null : only)} marks={marksNear(plot, marks)} />
-                    {pinned
-                      && links.map((link) => (
-                        <a key={link.href} className="tooltip" href={link.href} target={link.target}>{link.title}</a>
-                      ))}
-                  </>
-                )} />
-            )}
-          </>
-        )}
-      </TimeSeries>
-    </PanelContextProvider>
-  );
+  return (<PanelContextProvider value={context}>
+    <TimeSeries frames={drawn} structureRev={structureRev} timeRange={range} timeZone={timeZone} width={width}
+      height={height} legend={legend} options={panel.options}>
+      {(config, aligned) => (<>
+        <OnPlot config={config}
+          hooks={(builder) =>
+            builder.addHook("draw", (plot) => drawMarks(plot, now.current.marks, now.current.theme))} />
+        {tooltip.mode !== "none"
+          && (<TooltipPlugin2 config={config} hoverMode={tooltip.mode === "single" ? 0 : 1} syncMode={graphTooltip}
+            syncScope={SYNC_SCOPE} queryZoom={(zoom) => setTimes(zoom.from, zoom.to)} getDataLinks={(series, row) =>
+            aligned.fields[series]?.getLinks?.({ valueRowIndex: row }) ?? []}
+            render={(plot, indexes, only, pinned, _dismiss, _range, viaSync, links) => (<>
+              <Tooltip time={aligned.fields[0].values[indexes[0] ?? 0]} timeZone={timeZone}
+                lines={lines(aligned, indexes, viaSync ? null : only)} marks={marksNear(plot, marks)} />
+              {pinned
+                && links.map((
+                  link
+                ) => (<a key={link.href} className="tooltip" href={link.href} target={link.target}>{link.title}</a>))}
+            </>)} />)}
+      </>)}
+    </TimeSeries>
+  </PanelContextProvider>);
 }

@@ -12,22 +12,18 @@ export interface TooltipLine {
 export function Tooltip(
   { time, timeZone, lines, marks = [] }: { time: number; timeZone: string; lines: TooltipLine[]; marks?: Mark[] }
 ) {
-  return (
-    <div className="tooltip">
-      <strong>{dateTimeFormat(time, { timeZone })}</strong>
-      <table>
-        <tbody>
-          {lines.map(({ color, label, value }, index) => (
-            <tr key={index}>
-              <td>
-                <span className="swatch" style={{ background: color }} /> {label}
-              </td>
-              <td>{value}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-      {marks.map((mark, index) => <div key={index}>{mark.title || mark.source} {mark.text}</div>)}
-    </div>
-  );
+  return (<div className="tooltip">
+    <strong>{dateTimeFormat(time, { timeZone })}</strong>
+    <table>
+      <tbody>
+        {lines.map(({ color, label, value }, index) => (<tr key={index}>
+          <td>
+            <span className="swatch" style={{ background: color }} /> {label}
+          </td>
+          <td>{value}</td>
+        </tr>))}
+      </tbody>
+    </table>
+    {marks.map((mark, index) => <div key={index}>{mark.title || mark.source} {mark.text}</div>)}
+  </div>);
 }
