@@ -25,6 +25,7 @@ def test_the_defaults_are_those_of_the_container(tmp_path: Path) -> None:
         ("DASHBOARDS", "/nowhere/at/all", "which is no folder; create or mount it"),
         ("PROMETHEUS", "prometheus:9090", "give an address such as http://127.0.0.1:9090"),
         ("PROMETHEUS_URL", "javascript:alert(1)", "give an address such as"),
+        ("ALERTMANAGER_URL", "javascript://a/%0aalert(1)", "give an address such as"),
         ("INBOX_URL", "http://a b", "give an address such as"),
         ("SCRAPE_INTERVAL", "often", "give the scrape_interval of prometheus.yml"),
         ("SCRAPE_INTERVAL", "0s", "give the scrape_interval of prometheus.yml"),
