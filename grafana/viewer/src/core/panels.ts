@@ -1,7 +1,6 @@
 import type { DataFrame, GrafanaTheme2, InterpolateFunction, TimeRange } from "@grafana/data";
 
-import type { Annotation, Panel } from "./dashboard.ts";
-import type { Dashboard } from "./dashboard.ts";
+import type { Annotation, Dashboard, Panel } from "./dashboard.ts";
 import { prepare } from "./fields.ts";
 import { framesOf } from "./frames.ts";
 import { type Choices, interpolator } from "./interpolation.ts";
@@ -40,7 +39,8 @@ export function variablesAt(dashboard: Dashboard, moment: Omit<Moment, "choices"
   return resolveVariables(dashboard.variables, source, fillWith, wanted, times);
 }
 
-export interface Prepared {
+/** Answers as frames, before transformations. */
+export interface RawAnswers {
   frames: DataFrame[];
   warnings: string[];
 }
@@ -60,9 +60,6 @@ export async function askPanel(panel: Panel, moment: Moment, width: number, sign
   );
   return { frames: framesOf(answers), warnings: answers.flatMap(({ answer }) => answer.warnings ?? []) };
 }
-
-/** Answers as frames, before transformations. */
-export type RawAnswers = Prepared;
 
 /** The frames of a panel as it draws them; see `prepare`. */
 export function preparePanel(raw: RawAnswers, panel: Panel, moment: Moment, theme: GrafanaTheme2) {

@@ -5,7 +5,7 @@ import { type Annotation, type Dashboard, type Panel, panelsOf, readDashboard, t
 import { askMarks, choicesOf, fillAt, type Mark, type Moment, readRange, variablesAt } from "../core/panels.ts";
 import { choose, type Resolved } from "../core/variables.ts";
 import { changeAddress, useAddress, variablesIn } from "./address.ts";
-import { PanelView } from "./PanelView.tsx";
+import { type DrawingProps, PanelView } from "./PanelView.tsx";
 import { type Surroundings, useAwaySince } from "./surroundings.ts";
 import { BoardLinks, refreshMs, Settings, TimeControls, TopLinks } from "./Toolbar.tsx";
 import { say } from "./words.ts";
@@ -165,12 +165,7 @@ export function BoardPage({ uid, surroundings }: { uid: string; surroundings: Su
   </main>);
 }
 
-interface RowProps {
-  row: Row;
-  shown: Shown;
-  marks: Mark[];
-  graphTooltip: number;
-}
+type RowProps = { row: Row } & Pick<DrawingProps, "shown" | "marks" | "graphTooltip">;
 
 function RowView({ row, shown, ...drawn }: RowProps) {
   const [collapsed, setCollapsed] = useState(row.collapsed);

@@ -94,12 +94,7 @@ function usePanelData(panel: Panel, shown: Shown, width: number): Data {
   return data;
 }
 
-interface Props {
-  panel: Panel;
-  shown: Shown;
-  marks: Mark[];
-  graphTooltip: number;
-}
+type Props = Omit<DrawingProps, "frames" | "width" | "height">;
 
 /** One panel: its frame, and in it the drawing, or words where there is nothing to draw. */
 export const PanelView = memo(function PanelView({ panel, shown, marks, graphTooltip }: Props) {

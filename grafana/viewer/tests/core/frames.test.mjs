@@ -79,6 +79,16 @@ test("a threshold colours from its value up; the first is below all", async () =
   assert.equal((await texts("2", { thresholds }))[0][1], "#F2495C");
 });
 
+test("the first threshold is below all numbers, so that no line is drawn at zero", async () => {
+  const thresholds = { mode: "absolute", steps: [{ value: null, color: "green" }, { value: 2, color: "red" }] };
+  const panel = panelOf({
+    fieldConfig: { defaults: { thresholds },
+      overrides: [{ matcher: { id: "byName", options: "x" }, properties: [{ id: "thresholds", value: thresholds }] }] }
+  });
+  const [{ fields }] = await prepare(number("1"), panel, theme, "utc", fill);
+  assert.equal(fields[1].config.thresholds.steps[0].value, -Infinity);
+});
+
 test("a mapping gives its word and colour", async () => {
   const mappings = [{ type: "value", options: { 1: { text: "all", color: "blue", index: 0 } } }];
   assert.deepEqual(await texts("1", { mappings }), [["all", "#5794F2"]]);
