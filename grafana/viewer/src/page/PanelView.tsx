@@ -5,7 +5,7 @@ import { type ComponentType, memo, useEffect, useRef, useState } from "react";
 import type { Panel } from "../core/dashboard.ts";
 import { askPanel, fillAt, type Mark, preparePanel, type RawAnswers } from "../core/panels.ts";
 import { PrometheusAway, QueryError } from "../core/prometheus.ts";
-import { changeAddress } from "./address.ts";
+import { addressWith, changeAddress } from "./address.ts";
 import type { Shown } from "./BoardPage.tsx";
 import { HeatmapPanel } from "./panels/HeatmapPanel.tsx";
 import { StateTimelinePanel } from "./panels/StateTimelinePanel.tsx";
@@ -130,11 +130,14 @@ export const PanelView = memo(function PanelView({ panel, shown, marks, graphToo
         {fill(title)}
       </a>))}
     </>);
-  const title =
-    (<button type="button" className="title" title={say("viewPanel")}
-      onClick={() => changeAddress({ viewPanel: `${panel.id}` })}>
-      {fill(panel.title ?? "", undefined, "text")}
-    </button>);
+  const only = { viewPanel: `${panel.id}` };
+  const title = <a className="title" title={say("viewPanel")} href={addressWith(only)} onClick={(event) => {
+    if (event.ctrlKey || event.metaKey) return;
+    event.preventDefault();
+    changeAddress(only);
+  }}>
+    {fill(panel.title ?? "", undefined, "text")}
+  </a>;
   return (<div ref={ref} className="panel" data-panel={panel.id} data-kind={panel.type} data-state={state}>
     {width > 0
       && (<PanelChrome width={width} height={height} title={panel.title ? title : ""}

@@ -16,14 +16,19 @@ export function useAddress(): URLSearchParams {
   return new URLSearchParams(text);
 }
 
-/** Changes parts of the address; `undefined` takes a part out. Each change can be taken back in the browser. */
-export function changeAddress(changes: Record<string, string | string[] | undefined>): void {
+/** The address with some parts changed; `undefined` takes a part out. */
+export function addressWith(changes: Record<string, string | string[] | undefined>): string {
   const next = new URLSearchParams(location.protocol === "file:" ? query : location.search);
   for (const [name, value] of Object.entries(changes)) {
     next.delete(name);
     for (const one of [value ?? []].flat()) next.append(name, one);
   }
-  const text = next.size ? `?${next}` : "";
+  return next.size ? `?${next}` : "";
+}
+
+/** Changes parts of the address. Each change can be taken back in the browser. */
+export function changeAddress(changes: Record<string, string | string[] | undefined>): void {
+  const text = addressWith(changes);
   if (location.protocol === "file:") query = text;
   else history.pushState(null, "", `${location.pathname}${text}`);
   tell();
