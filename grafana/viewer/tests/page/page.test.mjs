@@ -39,7 +39,8 @@ async function open(address, settled = true) {
   const page = await browser.newPage();
   page.faults = [];
   page.on("console", (message) => {
-    const refused = /status of (400|502)/.test(message.text());
+    // A refused query, Prometheus away, or a container network that comes or goes on this host meanwhile.
+    const refused = /status of (400|502)|ERR_NETWORK_CHANGED/.test(message.text());
     if (["error", "warn"].includes(message.type()) && !refused) page.faults.push(message.text());
   });
   page.on("pageerror", (error) => page.faults.push(error.message));
