@@ -144,7 +144,7 @@ class TestRun:
             self.report.failed.append("make prepare: the images could not be made")
             return False
         run = open_run(ROOT, self.environ)
-        stack = run.compose.read()
+        stack = run.compose.with_settings(self.environ).read()
         self.environ |= wheels_override(list(stack.services.values()), run.settings, ROOT)
         self.viewer_image = stack.services[DASHBOARD_TOOLS]
         if not self.report.run("image with the tools", [*self._dev(), "build", "-q", "dev"], ROOT, self.environ):
