@@ -74,12 +74,15 @@ PACKAGE_SUITES = (
     Suite("dashboard-viewer", "grafana/viewer/server"),
     Suite("measurements", ".", ("tools/bench_metrics", "tools/evaluation")),
 )
-TOOLS = ("tests", "baseline", "dashboards", "launcher", "objectives", "bench")
+_BENCH_RUN = "tools/bench/tests/test_bench_whole.py"
+_TOOLS = ("tests", "baseline", "dashboards", "launcher", "objectives", "bench")
 TOOL_SUITES = (
-    Suite("tools", ".", tuple(f"tools/{name}" for name in TOOLS)),
+    Suite("tools", ".", (f"--ignore={_BENCH_RUN}", *(f"tools/{name}" for name in _TOOLS))),
     Suite("smoke-test", ".", ("tests/smoke",)),
 )
 LOADTEST = Suite("loadtest", "loadtest")
+# The one test of `tools/` that builds images and measures for minutes.
+BENCH = Suite("bench", ".", (_BENCH_RUN,))
 CONFIGURATION = Suite("configuration", ".", ("tests/config",), at_once=True)
 # With its output: the figures are what one wants to see.
 RULE_COST = Suite("rule-cost", ".", ("-s", "tests/config/rule_cost.py"))
@@ -128,8 +131,10 @@ class TestRun:
     def unit(self) -> None:
         """Run the unit tests of every package; what needs more than this host has is left out by name."""
         print("\n== unit tests", flush=True)
+        for suite in TOOL_SUITES:
+            self._on_host(suite)
         python = str(ensure(UNIT))
-        for suite in (*TOOL_SUITES, LOADTEST, *PACKAGE_SUITES):
+        for suite in (LOADTEST, *PACKAGE_SUITES):
             self.report.pytest(suite.name, self._pytest(python, suite), ROOT / suite.folder, self.environ)
 
     # With Docker
@@ -179,7 +184,7 @@ class TestRun:
         """Run the unit tests where nothing is missing: the service's in its image with the tests' tools."""
         for suite in PACKAGE_SUITES:
             self._in_dev(suite)
-        for suite in TOOL_SUITES:
+        for suite in (*TOOL_SUITES, BENCH):
             self._on_host(suite)
         self._in_loadtest_image()
 
