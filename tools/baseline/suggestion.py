@@ -21,7 +21,7 @@ _QUERIES = {
     "requests": 'sum by (job, task_type) (increase(gte_task_requests_total{status!="invalid"}[1d]))',
     "median": "job_task_type:gte_task_latency_seconds:p95_median1d",
     "limit": "job_task_type:gte_task_latency_seconds:p95_limit",
-    "now": f"avg_over_time({_P95}[5m])",
+    "now": f"avg_over_time({_P95}[10m])",
 }
 
 
@@ -37,7 +37,7 @@ class Suggestion:
         requests: that could be answered.
         median: of the P95, in seconds; None without any figure.
         limit: of the P95 in seconds; None where the history says too little.
-        now: mean P95 of the last five minutes, in seconds; None without any figure.
+        now: mean P95 of the last ten minutes, in seconds; None without any figure.
     """
 
     job: str
@@ -72,8 +72,8 @@ class Suggestion:
         selector = f'job="{_quoted(self.job)}",task_type="{_quoted(self.task)}"'
         yield f"      # {self.why()}"
         yield "      - alert: GTE_TaskAboveItsLimit"
-        yield f"        expr: avg_over_time({_P95}{{{selector}}}[5m]) > {_rounded_up(self.limit):g}"
-        yield "        for: 10m"
+        yield f"        expr: avg_over_time({_P95}{{{selector}}}[10m]) > {_rounded_up(self.limit):g}"
+        yield "        for: 5m"
         yield "        labels:"
         yield "          severity: warning"
         yield "        annotations:"

@@ -52,7 +52,7 @@ def test_the_reason_is_that_of_the_rules_or_says_what_is_missing(changes: dict[s
 
 def test_the_rule_names_job_and_task_and_rounds_the_limit_up() -> None:
     text = "\n".join(suggestion(job='a"b', limit=0.6012).rule())
-    assert r'{job="a\"b",task_type="ner"}[5m]) > 0.61' in text
+    assert r'{job="a\"b",task_type="ner"}[10m]) > 0.61' in text
     assert list(suggestion(limit=None).rule()) == []
 
 
