@@ -126,7 +126,8 @@ def test_the_smoke_test_fails_and_names_what_to_look_at(stack: Stack) -> None:
 
 def test_no_alert_fires_for_a_service_that_is_left_out(stack: Stack) -> None:
     wait_for(lambda: stack.query("count(ALERTS)"), "an evaluation of the rules", 60)
-    assert stack.query('ALERTS{alertname=~"Target.*"}') == []
+    # An earlier test has paused node-exporter, for which one may still fire.
+    assert stack.query('ALERTS{alertname=~"Target.*",job=~"grafana|dashboard-viewer"}') == []
 
 
 def test_the_viewer_serves_its_page_and_the_very_files_under_a_strict_policy(stack: Stack) -> None:
