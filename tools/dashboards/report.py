@@ -15,7 +15,7 @@ from tools.launcher.commands import LOADTEST, Run
 from tools.launcher.images import prepare_images
 
 MARGIN_SECONDS = 30.0
-"""What is shown before a load test, so that one sees what it changed."""
+"""Seconds of a report before its load test begins, so that a reader sees what the test changed."""
 _LONGEST_WAIT_SECONDS = 60.0
 _SCRAPED = 'min(timestamp(up{job="gte-service"} == 1))'
 
