@@ -3,7 +3,7 @@ import { createTheme, type DataFrame, type Field, fieldMatchers, formattedValueT
 
 import { type Options, type Panel, panelsOf, readDashboard } from "../core/dashboard.ts";
 import { singleValues } from "../core/fields.ts";
-import { askPanel, choicesOf, fillAt, type Moment, preparePanel, variablesAt } from "../core/panels.ts";
+import { askPanel, choicesOf, fillAt, type Moment, preparePanel, usualWidth, variablesAt } from "../core/panels.ts";
 import { PrometheusAway, type Source } from "../core/prometheus.ts";
 import type { Problem } from "./files.ts";
 
@@ -15,8 +15,6 @@ export interface Shown {
 }
 
 const theme = createTheme({ colors: { mode: "dark" } });
-/** Pixels of a column of the grid on a common screen; steps depend on it. */
-const COLUMN = 75;
 
 const colored = (text: string, color?: string) => (color ? `${text}[${color}]` : text);
 
@@ -88,7 +86,7 @@ export async function checkAnswers(file: string, model: Options, source: Source,
   for (const panel of panelsOf(dashboard)) {
     if (!panel.targets.length) continue;
     const path = `panel "${panel.title}"`;
-    const raw = await attempt(path, () => askPanel(panel, moment, panel.gridPos.w * COLUMN));
+    const raw = await attempt(path, () => askPanel(panel, moment, usualWidth(panel)));
     if (!raw) continue;
     for (const warning of new Set(raw.warnings)) add(path, `Prometheus warns: ${warning}`);
     const frames = await attempt(path, () => preparePanel(raw, panel, moment, theme));

@@ -39,6 +39,15 @@ export function variablesAt(dashboard: Dashboard, moment: Omit<Moment, "choices"
   return resolveVariables(dashboard.variables, source, fillWith, wanted, times);
 }
 
+/** Pixels of a column of the grid on a common screen. */
+const COLUMN = 75;
+
+/** How wide a panel is, in pixels, where no screen says it; the steps of its queries depend on it. */
+export const usualWidth = ({ gridPos }: Panel): number => gridPos.w * COLUMN;
+
+const contextAt = (moment: Moment, width: number): QueryContext => ({ ...moment, width, fill: fillAt(moment),
+  fillWith: (own) => fillAt(moment, own) });
+
 /** Answers as frames, before transformations. */
 export interface RawAnswers {
   frames: DataFrame[];
@@ -52,9 +61,7 @@ export interface RawAnswers {
  * @throws QueryError, PrometheusAway, or an Error from a transformation
  */
 export async function askPanel(panel: Panel, moment: Moment, width: number, signal?: AbortSignal): Promise<RawAnswers> {
-  const fillWith = (own: Record<string, string>) => fillAt(moment, own);
-  const context: QueryContext = { ...moment, width, fill: fillAt(moment), fillWith };
-  const questions = questionsOf(panel, context, `${moment.uid}/${panel.id}`);
+  const questions = questionsOf(panel, contextAt(moment, width), `${moment.uid}/${panel.id}`);
   const answers = await Promise.all(
     questions.map(async ({ target, ...question }) => ({ target, ...(await moment.source.ask(question, signal)) }))
   );
@@ -107,8 +114,7 @@ export async function askMarks(annotations: Annotation[], moment: Moment, signal
   const asked = annotations.map(async (annotation) => {
     const panel = { interval: annotation.step || "1m", maxDataPoints: 1000 } as Panel;
     const targets = [{ refId: annotation.name, expr: annotation.expr ?? "", interval: annotation.step || "1m" }];
-    const context = { ...moment, width: 1000, fill: fillAt(moment),
-      fillWith: (own: Record<string, string>) => fillAt(moment, own) };
+    const context = contextAt(moment, 1000);
     const [question] = questionsOf({ ...panel, targets }, context, `${moment.uid}/annotation`);
     const { answer, step = 60 } = await moment.source.ask(question, signal);
     return answer.resultType === "matrix" ? marksOf(annotation, answer.result, step, context.fill) : [];

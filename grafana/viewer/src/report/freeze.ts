@@ -2,12 +2,9 @@ import type { TimeRange } from "@grafana/data";
 
 import { type Options, panelsOf, readDashboard } from "../core/dashboard.ts";
 import type { Frozen } from "../core/frozen.ts";
-import { askMarks, askPanel, choicesOf, variablesAt } from "../core/panels.ts";
+import { askMarks, askPanel, choicesOf, usualWidth, variablesAt } from "../core/panels.ts";
 import { QueryError, type Question, type Source } from "../core/prometheus.ts";
 import { ALL } from "../core/variables.ts";
-
-/** Pixels of a column of the grid on a common screen; the steps of the answers depend on it. */
-const COLUMN = 75;
 
 /**
  * Asks everything that dashboards show, and keeps the answers. A query that Prometheus refuses is kept as its error.
@@ -47,7 +44,7 @@ export async function freeze(boards: Options[], source: Source, range: TimeRange
       resolved.map(({ variable, chosen }) => [variable.name, chosen.all ? [ALL] : chosen.value])
     );
     const moment = { ...start, choices: choicesOf(resolved) };
-    for (const panel of panelsOf(dashboard)) await askPanel(panel, moment, panel.gridPos.w * COLUMN).catch(passing);
+    for (const panel of panelsOf(dashboard)) await askPanel(panel, moment, usualWidth(panel)).catch(passing);
     await askMarks(dashboard.annotations.filter(({ enable }) => enable), moment).catch(passing);
   }
   const [from, to] = [range.from.valueOf(), range.to.valueOf()];
