@@ -24,6 +24,8 @@ REASONS = (
     "internal",
 )
 PHASES = ("tokenize", "queue", "inference", "postprocess")
+# The phase of the time that is in none of these.
+REST = "rest"
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH")
 OTHER_METHOD = "other"
 UNMATCHED_PATH = "unmatched"
@@ -203,6 +205,12 @@ def general_metrics(task_types: Iterable[str]) -> tuple[Metric, ...]:
                "Time spent in each phase of a request, in seconds. "
                "Alert when queue grows relative to inference: the machine is at capacity.",
                "请求各阶段的时间（秒）。queue 相对 inference 变长时应告警：机器已满载。", bounds=PHASE_BOUNDS),
+        Metric("gte_task_phase_seconds_total", "counter", (task, Label("phase", (*PHASES, REST))),
+               "Time of a task's finished requests in each phase, in seconds; rest is the time outside the others. "
+               "The sum over phases is gte_task_latency_seconds_sum. "
+               "Alert when the share of queue grows: the task waits for others.",
+               "某任务已完成请求在各阶段的时间（秒）；rest 为其余各阶段之外的时间。"
+               "各阶段之和即 gte_task_latency_seconds_sum。queue 的占比上升时应告警：该任务在排队。"),
         Metric("gte_input_tokens_total", "counter", (task,),
                "Tokens processed, including special tokens. "
                "Alert when it grows faster than the number of requests: texts are getting longer.",

@@ -117,13 +117,13 @@ class TaskMonitor:
 
         Args:
             phase: one of the contract's `PHASES`; others are logged once and not recorded.
-            seconds: how long it took.
+            seconds: how long it took; below 0, as by a clock that was set back, it counts as 0.
         """
         if phase not in PHASES:
             self._log_once("a phase was not recorded: %s", ValueError(f"{phase!r} is none of {', '.join(PHASES)}"))
             return
         phases = request_in_flight().phases
-        phases[phase] = phases.get(phase, 0.0) + seconds
+        phases[phase] = phases.get(phase, 0.0) + max(0.0, seconds)
 
     def volume(self, tokens: int, truncated: int, batch_tokens: int = 0) -> None:
         """Add to what was computed for the request in flight; it is recorded when the request is counted.
@@ -194,7 +194,7 @@ class TaskMonitor:
             self.recorder.http_finished(http, seconds)
             return outcome
         self.recorder.volume(measured.task_type, measured.tokens, measured.truncated)
-        return self.recorder.task_finished(http, seconds, measured.task_type, outcome)
+        return self.recorder.task_finished(http, seconds, measured.task_type, outcome, measured.phases)
 
     def _call(self, callback: Callable[[_Argument], _Result], about: _Argument) -> _Result | None:
         """The result of a callback of the app, None where it fails: that must not cost a client the answer."""

@@ -160,6 +160,10 @@ def test_the_readmes_callbacks_say_task_and_outcome(start: Start) -> None:
     }
     assert metrics['gte_task_errors_total{reason="internal",task_type="translation"}'] == 2
     assert metrics['gte_phase_seconds_sum{phase="inference"}'] == 0.75
+    assert metrics['gte_task_phase_seconds_total{phase="inference",task_type="summary"}'] == 0.25
+    # /v1/translate says no phases.
+    rest = metrics['gte_task_phase_seconds_total{phase="rest",task_type="translation"}']
+    assert 0 < rest == pytest.approx(metrics['gte_task_latency_seconds_sum{task_type="translation"}'])
     assert 'task_type="embedding"' not in app.exposition()
 
 

@@ -60,6 +60,7 @@ def counters(recorder: Recorder) -> dict[tuple[str, ...], float]:
         if sample.name.removeprefix(MONITOR_PREFIX).startswith("gte_")
         and sample.name.endswith(("_total", "_count", "seconds_sum"))
         and "latency" not in sample.name
+        and "task_phase" not in sample.name
     }
 
 
@@ -77,6 +78,42 @@ def test_parts_of_a_request_add_up_and_are_recorded_once() -> None:
         ("gte_phase_seconds_sum", "inference"): 0.5,
     }
     assert counted.measured.batch_tokens == 80
+
+
+def seconds_by_phase(recorder: Recorder) -> dict[tuple[str, str], float]:
+    """gte_task_phase_seconds_total by task and phase, where it is not 0."""
+    (family,) = recorder.metric("gte_task_phase_seconds_total").collect()
+    samples = [sample for sample in family.samples if sample.name.endswith("_total") and sample.value]
+    return {(sample.labels["task_type"], sample.labels["phase"]): sample.value for sample in samples}
+
+
+def test_the_phases_of_a_task_add_up_to_its_time_and_what_is_in_none_is_the_rest() -> None:
+    watched = Watched()
+
+    @watched.app.before_request
+    def phases() -> None:
+        watched.monitor.phase("queue", 1e-6)
+        watched.monitor.phase("queue", 2e-6)
+        watched.monitor.phase("tokenize", 1e-6)
+        watched.monitor.phase("postprocess", -1)
+
+    watched.app.test_client().post("/fixed")
+    watched.app.test_client().post("/fixed")
+    watched.app.test_client().get("/other")
+    watched.app.test_client().options("/fixed")
+    first, second = [counted.seconds for counted in watched.told if counted.measured.is_task]
+    assert seconds_by_phase(watched.monitor.recorder) == {
+        ("embedding", "queue"): pytest.approx(6e-6),
+        ("embedding", "tokenize"): pytest.approx(2e-6),
+        ("embedding", "rest"): pytest.approx(first + second - 8e-6),
+    }
+
+
+def test_phases_that_are_longer_than_their_request_leave_no_rest() -> None:
+    watched = Watched()
+    watched.app.test_client().post("/predict")
+    assert watched.only().seconds < 0.5
+    assert seconds_by_phase(watched.monitor.recorder) == {("qa", "inference"): 0.5}
 
 
 def test_a_request_that_fails_in_another_hook_is_counted_and_told_of() -> None:

@@ -24,7 +24,7 @@ TASK_KEYS = [
     "time", "request_id", "method", "path", "task_type", "status", "reason", "http_status", "latency_ms", "tokenize_ms",
     "queue_ms", "inference_ms", "postprocess_ms", "tokens", "batch_share", "revision", "worker",
 ]  # fmt: skip
-SAMPLE = re.compile(r"(?P<name>gte_task_\w+_(total|count))\{(?P<labels>[^}]*)\}")
+SAMPLE = re.compile(r"(?P<name>gte_task_(?!phase)\w+_(total|count))\{(?P<labels>[^}]*)\}")
 
 
 def lines(service: Service) -> list[dict[str, Any]]:

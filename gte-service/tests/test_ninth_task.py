@@ -71,11 +71,13 @@ def test_a_new_file_is_enough(project: Path) -> None:
     assert known(project) == {
         "contract": [
             "gte_task_requests_total", "gte_task_errors_total", "gte_task_latency_seconds", "gte_active_requests",
-            "gte_input_tokens_total", "gte_truncated_inputs_total", "gte_probe_success", "gte_probe_seconds",
+            "gte_task_phase_seconds_total", "gte_input_tokens_total", "gte_truncated_inputs_total", "gte_probe_success",
+            "gte_probe_seconds",
         ],
         "table": True,
         "counters": [
             "monitor_gte_active_requests", "monitor_gte_input_tokens_created", "monitor_gte_input_tokens_total",
+            "monitor_gte_task_phase_seconds_created", "monitor_gte_task_phase_seconds_total",
             "monitor_gte_truncated_inputs_created", "monitor_gte_truncated_inputs_total",
         ],
         "registry": True,

@@ -29,7 +29,7 @@ KEY = "the-only-key-0123456789"
 # Counted for each request that is measured.
 TRAFFIC = (
     "gte_task_requests_total", "gte_task_errors_total", "gte_task_latency_seconds", "gte_active_requests",
-    "gte_phase_seconds", "gte_input_tokens_total", "gte_truncated_inputs_total",
+    "gte_phase_seconds", "gte_task_phase_seconds_total", "gte_input_tokens_total", "gte_truncated_inputs_total",
     'flask_http_request_total{method="POST"', 'flask_http_request_duration_seconds_count{method="POST"',
 )  # fmt: skip
 

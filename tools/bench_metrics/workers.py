@@ -109,10 +109,11 @@ def _recorded(files: Path, requests: Sequence[Finished], slots: bool) -> Callabl
             recorder.http_finished(http, seconds)
             continue
         recorder.task_started(task_type)
-        for phase in PHASES:
-            recorder.phase(phase, seconds / len(PHASES))
+        phases = dict.fromkeys(PHASES, seconds / len(PHASES))
+        for phase, part in phases.items():
+            recorder.phase(phase, part)
         recorder.volume(task_type, 14, 1)
-        recorder.task_finished(http, seconds, task_type, outcome)
+        recorder.task_finished(http, seconds, task_type, outcome, phases)
         recorder.task_ended(task_type)
     return lambda _: None
 

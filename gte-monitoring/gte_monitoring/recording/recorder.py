@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -12,6 +13,7 @@ from gte_monitoring.contract import (
     OTHER_METHOD,
     PHASES,
     REASONS,
+    REST,
     STATUSES,
     UNKNOWN_TASK,
     UNMATCHED_PATH,
@@ -28,6 +30,7 @@ _METHODS = frozenset(METHODS)
 _STATUSES = frozenset(STATUSES)
 _REASONS = frozenset(REASONS)
 _EXCEPTION_STATUS = "500"
+_NO_PHASES: Mapping[str, float] = MappingProxyType({})
 
 
 class Recorder:
@@ -52,6 +55,10 @@ class Recorder:
             task: self.metric("gte_truncated_inputs_total").labels(task) for task in tasks
         }
         self._phase: dict[str, Histogram] = {phase: self.metric("gte_phase_seconds").labels(phase) for phase in PHASES}
+        self._task_phase: dict[str, dict[str, Counter]] = {
+            task: {phase: self.metric("gte_task_phase_seconds_total").labels(task, phase) for phase in (*PHASES, REST)}
+            for task in tasks
+        }
         self._http_exceptions: Counter = self.metric("flask_http_request_exceptions_total")
         for method in ("GET", "POST"):
             self._http_exceptions.labels(method, _EXCEPTION_STATUS)
@@ -85,7 +92,14 @@ class Recorder:
         """
         self._requests.add((*_labels(http), "", "", ""), seconds)
 
-    def task_finished(self, http: Http, seconds: float, task_type: str, outcome: Outcome) -> Outcome:
+    def task_finished(
+        self,
+        http: Http,
+        seconds: float,
+        task_type: str,
+        outcome: Outcome,
+        phases: Mapping[str, float] = _NO_PHASES,
+    ) -> Outcome:
         """Count a finished HTTP request that is a task, as both.
 
         Args:
@@ -93,12 +107,19 @@ class Recorder:
             seconds: from its arrival to its answer.
             task_type: a value that `task_label` gave.
             outcome: how it ended; a status that is none of the contract's becomes `error`, a reason `internal`.
+            phases: the part of `seconds` in each of `PHASES`; what they leave of it is recorded as the phase `rest`.
 
         Returns:
             the outcome it was counted under; the reason of a success is "".
         """
         status = outcome.status if outcome.status in _STATUSES else "error"
         reason = "" if status == "success" else outcome.reason if outcome.reason in _REASONS else "internal"
+        counters, rest = self._task_phase[task_type], seconds
+        for phase, part in phases.items():
+            counters[phase].inc(part)
+            rest -= part
+        # Below 0 where phases ran at the same time, or a clock differs from the monitor's.
+        counters[REST].inc(max(0.0, rest))
         self._requests.add((*_labels(http), task_type, status, reason), seconds)
         return Outcome(status, reason)
 
