@@ -66,6 +66,7 @@ class RequestError(GteError):
         reason: the value of the label `reason` in the metrics.
         code: identifies the error for clients; the reason, or finer.
         field: the field of the request that is wrong, or None.
+        phases: seconds of what the engine had done for the request by then, by phase of the metric contract.
     """
 
     status: ClassVar[int] = 500
@@ -79,6 +80,7 @@ class RequestError(GteError):
     def __init__(self, message: str, *, field: str | None = None) -> None:
         super().__init__(message)
         self.field = field
+        self.phases: dict[str, float] = {}
 
 
 class InvalidJson(RequestError):

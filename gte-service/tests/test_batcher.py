@@ -174,8 +174,9 @@ def test_a_full_queue_refuses_at_once(
     assert model.entered.acquire(timeout=10)
     waiting = ask(clients, batcher, [[2], [3]])
     wait_for(lambda: seen.depths[-1] == 2, "two texts wait")
-    with pytest.raises(Overloaded, match="2 texts are waiting and the queue holds 2"):
+    with pytest.raises(Overloaded, match="2 texts are waiting and the queue holds 2") as refused:
         batcher.compute([[4]], math.inf)
+    assert refused.value.phases == {}
     model.free()
     assert figures(first) == [[1, 1]]
     assert figures(waiting) == [[2, 1], [3, 1]]
@@ -195,8 +196,10 @@ def test_a_text_past_its_deadline_costs_no_computation(
     batcher = new_batcher(seen, batch_tokens=1, queued_texts=2)
     first = ask(clients, batcher, [[1]])
     assert model.entered.acquire(timeout=10)
-    with pytest.raises(DeadlineExceeded, match=r"0 of 2 texts were computed within the 0\.0"):
+    with pytest.raises(DeadlineExceeded, match=r"0 of 2 texts were computed within the 0\.0") as late:
         ask(clients, batcher, [[8], [9]], seconds=0.05).result(10)
+    assert list(late.value.phases) == ["queue"]
+    assert late.value.phases["queue"] > 0.02
     assert seen.depths[-1] == 0
     # Nor does it take room in the queue.
     second = ask(clients, batcher, [[2], [3]])
@@ -207,6 +210,31 @@ def test_a_text_past_its_deadline_costs_no_computation(
     assert model.batches == [[[1]], [[2]], [[3]]]
 
 
+def test_a_request_that_is_late_while_it_is_computed_knows_how_long_it_waited_and_was_computed(
+    model: Model, new_batcher: Callable[..., Batcher], clients: ThreadPoolExecutor
+) -> None:
+    seen = Seen()
+    batcher = new_batcher(seen, batch_tokens=1)
+    first = ask(clients, batcher, [[1]])
+    assert model.entered.acquire(timeout=10)
+    asked = time.monotonic()
+    late = ask(clients, batcher, [[2], [3], [4]], seconds=0.6)
+    wait_for(lambda: seen.depths[-1] == 3, "three texts wait")
+    time.sleep(0.2)  # the wait that is measured
+    model.let.release(2)
+    # The second of its texts is being computed when its time is up.
+    assert model.entered.acquire(timeout=10)
+    assert model.entered.acquire(timeout=10)
+    computed = time.monotonic()
+    error = late.exception(10)
+    ended = time.monotonic()
+    assert isinstance(error, DeadlineExceeded)
+    assert figures(first) == [[1, 1]]
+    assert 0.2 < error.phases["queue"] < computed - asked
+    assert error.phases["inference"] > asked + 0.5 - computed
+    assert 0.5 < sum(error.phases.values()) < ended - asked
+
+
 def test_a_text_that_fails_fails_its_batch_and_no_other(
     model: Model, new_batcher: Callable[..., Batcher], clients: ThreadPoolExecutor
 ) -> None:
@@ -214,8 +242,9 @@ def test_a_text_that_fails_fails_its_batch_and_no_other(
     model.free()
     model.failing = lambda batch: [13] in batch
     batcher = new_batcher(seen)
-    with pytest.raises(InferenceFailed, match="RuntimeError"):
+    with pytest.raises(InferenceFailed, match="RuntimeError") as failed:
         ask(clients, batcher, [[13]]).result(10)
+    assert failed.value.phases["inference"] > 0
     assert figures(ask(clients, batcher, [[2]])) == [[2, 1]]
     assert seen.why == ""
 
@@ -242,7 +271,9 @@ def test_a_computation_that_hangs_is_reported_and_everybody_is_answered(
     hanging = ask(clients, batcher, [[1]])
     assert model.entered.acquire(timeout=10)
     waiting = ask(clients, batcher, [[2]])
-    for one in (hanging, waiting):
-        with pytest.raises(InferenceFailed, match=r"has hung for over 0\.3 s"):
+    for one, longest in ((hanging, "inference"), (waiting, "queue")):
+        with pytest.raises(InferenceFailed, match=r"has hung for over 0\.3 s") as hung:
             one.result(10)
+        assert hung.value.phases[longest] > 0.2
+        assert sum(hung.value.phases.values()) < hung.value.phases[longest] + 0.2
     wait_for(lambda: "has hung" in seen.why, "the report", 10)

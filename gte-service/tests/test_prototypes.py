@@ -151,7 +151,9 @@ class CountingEncoder:
     def encode(self, texts: Sequence[str], deadline: float, token_vectors: bool) -> Encoded:
         self.calls.append(list(texts))
         if "fail" in texts:
-            raise InferenceFailed("no such weight")
+            error = InferenceFailed("no such weight")
+            error.phases["queue"] = 2.0
+            raise error
         return self._encoder.encode(texts, deadline, token_vectors)
 
 
@@ -180,7 +182,7 @@ def test_a_model_sums_the_time_and_the_tokens_of_its_calls_also_when_a_later_one
         model.encode(["fail"])
     assert model.phases == {
         "tokenize": pytest.approx(sum(call.tokenize_seconds for call in calls)),
-        "queue": pytest.approx(sum(call.queue_seconds for call in calls)),
+        "queue": pytest.approx(sum(call.queue_seconds for call in calls) + 2),
         "inference": pytest.approx(sum(call.inference_seconds for call in calls)),
     }
     assert model.tokens == 4 + 512 + 4

@@ -156,6 +156,8 @@ class Batcher:
     def compute(self, texts: Sequence[Sequence[int]], deadline: float, with_token_vectors: bool = False) -> Computed:
         """Wait until the texts have been computed.
 
+        An error that comes after a wait has its time in `phases`: `queue`, and `inference` if a text was computed.
+
         Args:
             texts: token ids, at least one text.
             deadline: the `time.monotonic()` at which the request is given up.
@@ -188,6 +190,7 @@ class Batcher:
                         self._watcher.queue(self._waiting())
                     job.end(_too_late(job))
         if job.error:
+            job.error.phases = self._phases(job)
             raise job.error
         took = time.monotonic() - job.arrived
         return Computed(job.outputs, max(0.0, took - job.computing), job.computing, job.batch_tokens)
@@ -203,6 +206,14 @@ class Batcher:
         if not self._broken:
             self._thread.join()
         atexit.unregister(self.close)
+
+    def _phases(self, job: _Job) -> dict[str, float]:
+        """The time of a job that has got no result; the computation that holds it may go on."""
+        with self._lock:
+            now = time.monotonic()
+            computing = job.computing + (now - self._running_since if job in self._running else 0.0)
+        phases = {"queue": max(0.0, now - job.arrived - computing)}
+        return phases | {"inference": computing} if job.taken else phases
 
     def _waiting(self) -> int:
         return sum(job.waiting for job in self._queue)

@@ -24,7 +24,7 @@ from gte_service.engine.precision import precision_named
 from gte_service.engine.store.checkpoint import map_safetensors
 from gte_service.engine.store.prepared import WEIGHTS_FILE, prepare, read_prepared
 from gte_service.engine.tokens import BertTokenizer
-from gte_service.errors import ModelFilesError
+from gte_service.errors import ModelFilesError, RequestError
 
 PROBE_TEXT = "模型已经可以回答。"
 
@@ -153,7 +153,11 @@ class Encoder:
         begun = time.perf_counter()
         tokenized = self._tokenizer.tokenize(texts, offsets=token_vectors)
         tokenized_at = time.perf_counter()
-        computed = self._batcher.compute([text.ids for text in tokenized], deadline, token_vectors)
+        try:
+            computed = self._batcher.compute([text.ids for text in tokenized], deadline, token_vectors)
+        except RequestError as error:
+            error.phases["tokenize"] = tokenized_at - begun
+            raise
         pooled = [self._pool(rows) for rows in computed.outputs] if token_vectors else computed.outputs
         return Encoded(
             vectors=functional.normalize(torch.stack(list(pooled)), dim=1),

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from gte_service.engine import Encoded
+from gte_service.errors import RequestError
 
 _Derived = TypeVar("_Derived")
 
@@ -90,7 +91,8 @@ class Model:
 
     Attributes:
         prototypes: those of every task, by its name.
-        phases: seconds of the calls so far, by phase: `tokenize`, `queue` and `inference`; empty before the first.
+        phases: seconds of the calls so far, those that failed included, by phase: `tokenize`, `queue` and `inference`;
+            empty before the first.
         tokens: tokens computed, including special ones.
         truncated: texts that were cut off.
         batch_tokens: tokens of the computations that held one of the texts, including other requests' tokens.
@@ -127,17 +129,26 @@ class Model:
 
     def encode(self, texts: Sequence[str], *, token_vectors: bool = False) -> Encoded:
         """The vectors of some texts; arguments and errors are those of `Encoder.encode`."""
-        encoded = self._encoder.encode(texts, self._deadline, token_vectors)
-        for phase, seconds in (
-            ("tokenize", encoded.tokenize_seconds),
-            ("queue", encoded.queue_seconds),
-            ("inference", encoded.inference_seconds),
-        ):
-            self.phases[phase] = self.phases.get(phase, 0.0) + seconds
+        try:
+            encoded = self._encoder.encode(texts, self._deadline, token_vectors)
+        except RequestError as error:
+            self._add(error.phases)
+            raise
+        self._add(
+            {
+                "tokenize": encoded.tokenize_seconds,
+                "queue": encoded.queue_seconds,
+                "inference": encoded.inference_seconds,
+            }
+        )
         self.tokens += encoded.tokens
         self.truncated += encoded.truncated
         self.batch_tokens += encoded.batch_tokens
         return encoded
+
+    def _add(self, phases: Mapping[str, float]) -> None:
+        for phase, seconds in phases.items():
+            self.phases[phase] = self.phases.get(phase, 0.0) + seconds
 
     def encode_cached(self, texts: Sequence[str], *, token_means: bool = False) -> Tensor:
         """The vectors of texts that are likely to be sent again: only those not in the cache are computed.
