@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,12 +16,13 @@ __all__ = ["FinishedRequest", "recorded", "request_in_flight"]
 def recorded(monitor: TaskMonitor, model: Model) -> Iterator[None]:
     """Answer a request with a model in the block, and record what the model computed, also where the block raises.
 
-    The rest of the time of an answered request is its phase `postprocess`.
+    The rest of the block's time is the phase `postprocess` of an answered request. The time in which its body arrives
+    is in no phase.
     """
+    begun = time.perf_counter()
     try:
         yield
-        rest = request_in_flight().seconds - sum(model.phases.values())
-        monitor.phase("postprocess", max(0.0, rest))
+        monitor.phase("postprocess", max(0.0, time.perf_counter() - begun - sum(model.phases.values())))
     finally:
         for phase, seconds in model.phases.items():
             monitor.phase(phase, seconds)
