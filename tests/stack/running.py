@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -96,8 +96,8 @@ class Stack:
             text: str = answer.read().decode()
         return text
 
-    def predict(self, text: str) -> int:
-        """Send one text for its embedding; returns the HTTP status."""
+    def predict(self, text: str | Sequence[str]) -> int:
+        """Send a text, or some, for their embeddings; returns the HTTP status."""
         body = json.dumps({"task_type": "embedding", "input_text": text}).encode()
         request = urllib.request.Request(self.url("GTE_PORT", "/predict"), body, {"Content-Type": "application/json"})
         try:

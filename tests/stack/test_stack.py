@@ -16,6 +16,7 @@ import urllib.parse
 import urllib.request
 import uuid
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +220,26 @@ def test_prometheus_has_nothing_against_the_metrics(stack: Stack) -> None:
     ours = [line for line in log if "gte-service" in line and re.search("level=(WARN|ERROR)", line)]
     # Before the service's container is there, its name has no address.
     assert [line for line in ours if "Unable to refresh target groups" not in line] == []
+
+
+def test_the_phases_of_each_task_add_up_to_its_latency_also_when_requests_are_refused(stack: Stack) -> None:
+    def seconds(metric: str) -> dict[str, float]:
+        by_task = stack.query(f"sum by (task_type) ({metric})")
+        return {sample["metric"]["task_type"]: float(sample["value"][1]) for sample in by_task}
+
+    def refused() -> float:
+        counter = 'sum(gte_task_errors_total{task_type="embedding",reason="overloaded"})'
+        return float(stack.query(counter)[0]["value"][1])
+
+    before = refused()
+    # Two of them fill the queue of a worker.
+    texts = ["一段比较长的文字，用来让计算持续一会儿。" * 10] * 90
+    with ThreadPoolExecutor(16) as clients:
+        statuses = list(clients.map(lambda _: stack.predict(texts), range(48)))
+    assert set(statuses) == {200, 503}
+    wait_for(lambda: refused() == before + statuses.count(503), "the last of them in Prometheus", 30)
+    latency = pytest.approx(seconds("gte_task_latency_seconds_sum"), rel=0.001)
+    assert seconds("gte_task_phase_seconds_total") == latency
 
 
 def test_a_restart_fails_no_request_in_flight(stack: Stack) -> None:
