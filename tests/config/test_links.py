@@ -52,7 +52,10 @@ def test_every_page_gets_the_addresses_of_the_others_with_the_host_and_the_ports
     for service, address in (("prometheus", prometheus), ("alertmanager", alertmanager)):
         command = services[service]["command"]
         assert command[command.index("--web.external-url") + 1] == address
-    assert services["alert-inbox"]["environment"]["ALERT_INBOX_ALERTMANAGER_URL"] == alertmanager
+    assert services["alert-inbox"]["environment"] == {
+        "ALERT_INBOX_ALERTMANAGER_URL": alertmanager,
+        "ALERT_INBOX_GRAFANA_URL": grafana,
+    }
     assert services["grafana"]["environment"]["GF_SERVER_ROOT_URL"] == grafana
     service = services["gte-service"]["environment"]
     assert {name: service[name] for name in ("GTE_GRAFANA_URL", "GTE_PROMETHEUS_URL", "GTE_ALERT_INBOX_URL")} == {

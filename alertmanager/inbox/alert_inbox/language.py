@@ -15,6 +15,8 @@ class Words:
     """The suffix that a rule gives to the name of an annotation in this language."""
     runbook_ending: str
     """What a runbook's file has between the alert's name and `.md` in this language."""
+    dashboard_ending: str
+    """What the uid of a dashboard has at its end in this language."""
     title: str
     subtitle: str
     all: str
@@ -52,6 +54,7 @@ class Words:
     no_runbooks: str
     runbook_untranslated: str
     dashboard: str
+    dashboards: str
     silence: str
     older: str
     newest: str
@@ -71,6 +74,7 @@ ENGLISH = Words(
     tag="en",
     annotation_ending="",
     runbook_ending="",
+    dashboard_ending="",
     title="Alert inbox",
     subtitle="Every notification that Alertmanager sent, newest first.",
     all="All",
@@ -108,6 +112,7 @@ ENGLISH = Words(
     no_runbooks="No runbook is here: ALERT_INBOX_RUNBOOKS names no folder that holds any.",
     runbook_untranslated="This runbook has not been translated into English.",
     dashboard="Dashboard",
+    dashboards="Dashboards",
     silence="Silence",
     older="Older notifications",
     newest="Back to the newest",
@@ -127,6 +132,7 @@ CHINESE = Words(
     tag="zh",
     annotation_ending="_zh",
     runbook_ending=".zh-CN",
+    dashboard_ending="-zh",
     title="告警收件箱",
     subtitle="Alertmanager 发出的每一条通知，最新的在最前面。",
     all="全部",
@@ -164,6 +170,7 @@ CHINESE = Words(
     no_runbooks="没有处理手册：ALERT_INBOX_RUNBOOKS 未指向含有手册的目录。",
     runbook_untranslated="这份处理手册尚无中文版。",
     dashboard="仪表盘",
+    dashboards="仪表盘",
     silence="静默",
     older="更早的通知",
     newest="回到最新",

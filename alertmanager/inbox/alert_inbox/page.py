@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from alert_inbox.language import ANNOTATION_ENDINGS, Words
-from alert_inbox.links import is_web_link, silence_link
+from alert_inbox.links import dashboard_link, is_web_link, silence_link
 from alert_inbox.payload import Document, parse_time
 from alert_inbox.store import Stored
 
@@ -97,7 +97,10 @@ def _alert(alert: Document, words: Words, alertmanager_url: str) -> AlertView:
     severity = labels.get("severity", "")
     links = [
         _link(words.runbook, annotations.get("runbook_url") or annotations.get("runbook", "")),
-        _link(words.dashboard, annotations.get("dashboard_url", "")),
+        _link(
+            words.dashboard,
+            dashboard_link(annotations.get("dashboard_url", ""), started, ended, words.dashboard_ending),
+        ),
         _link(words.source, alert.get("generatorURL") or ""),
         _link(words.silence, silence_link(alertmanager_url, labels) if firing else ""),
     ]

@@ -27,6 +27,8 @@ class Settings:
     max_notifications: int
     alertmanager_url: str
     """Alertmanager's address for a browser, without a slash at the end; if empty, the page has no links to it."""
+    grafana_url: str
+    """The address of Grafana, or of the viewer in its place, likewise."""
     runbooks: Path | None
     """The folder of the runbooks; None: there are none."""
     silence: timedelta
@@ -44,7 +46,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         max_notifications=_whole_number(
             environ, "ALERT_INBOX_MAX_NOTIFICATIONS", _DEFAULT_MAX_NOTIFICATIONS, _LARGEST_MAX_NOTIFICATIONS
         ),
-        alertmanager_url=_alertmanager_url(environ.get("ALERT_INBOX_ALERTMANAGER_URL") or ""),
+        alertmanager_url=_address(environ, "ALERT_INBOX_ALERTMANAGER_URL", "http://127.0.0.1:9093"),
+        grafana_url=_address(environ, "ALERT_INBOX_GRAFANA_URL", "http://127.0.0.1:3000"),
         runbooks=_runbooks(environ.get("ALERT_INBOX_RUNBOOKS") or ""),
         silence=timedelta(
             seconds=_whole_number(
@@ -84,10 +87,8 @@ def _runbooks(value: str) -> Path | None:
     return path
 
 
-def _alertmanager_url(value: str) -> str:
+def _address(environ: Mapping[str, str], name: str, example: str) -> str:
+    value = environ.get(name) or ""
     if value and not is_web_link(value):
-        raise SettingsError(
-            f"ALERT_INBOX_ALERTMANAGER_URL is {value!r}; give the address a browser uses, "
-            "for example http://127.0.0.1:9093"
-        )
+        raise SettingsError(f"{name} is {value!r}; give the address a browser uses, for example {example}")
     return value.rstrip("/")

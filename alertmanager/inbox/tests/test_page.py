@@ -209,6 +209,85 @@ def test_only_web_addresses_become_links(inbox: RunningInbox, address: str) -> N
     assert address.strip() in shown.text
 
 
+# The alert of the tests begins on 2026-03-04 at 05:06:07.123 and ends, if it does, at 07:11:07, both UTC.
+FIRING, OVER = "from=1772598967123&to=now", "from=1772598967123&to=1772608867000"
+
+
+@pytest.mark.parametrize(
+    ("address", "english", "chinese"),
+    [
+        ("http://g:3000/d/gte-overview", "http://g:3000/d/gte-overview?", "http://g:3000/d/gte-overview-zh?"),
+        (
+            "https://g/sub/d/gte-inside/inside?var-task_type=qa&var-x=%2Fd%2Fgte-x",
+            "https://g/sub/d/gte-inside/inside?var-task_type=qa&var-x=%2Fd%2Fgte-x&",
+            "https://g/sub/d/gte-inside-zh/inside?var-task_type=qa&var-x=%2Fd%2Fgte-x&",
+        ),
+        ("http://g/d/gte-stack-zh#top", "http://g/d/gte-stack-zh?", "http://g/d/gte-stack-zh?"),
+        ("http://g/d/other?viewPanel=2", "http://g/d/other?viewPanel=2&", "http://g/d/other?viewPanel=2&"),
+    ],
+)
+def test_a_dashboard_opens_at_the_time_of_the_alert_and_in_the_readers_language(
+    inbox: RunningInbox, address: str, english: str, chinese: str
+) -> None:
+    annotations = {"dashboard_url": address}
+    inbox.post(notification(alert(annotations=annotations)))
+    inbox.post(notification(alert(status="resolved", annotations=annotations)))
+    fragment = "#top" if "#" in address else ""
+    for language, expected in (("en", english), ("zh", chinese)):
+        links = [href for href in page(inbox, language=language).all("a", "href") if "/d/" in href]
+        assert links == [f"{expected}{OVER}{fragment}", f"{expected}{FIRING}{fragment}"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://example.com/dashboard",
+        "https://example.com/d/",
+        "https://example.com/x?of=/d/gte-overview",
+        "https://example.com/d/other?from=now-1h",
+        "https://example.com/d/other?to=",
+    ],
+)
+def test_an_address_that_is_no_dashboards_or_names_a_time_is_left_as_it_is(inbox: RunningInbox, address: str) -> None:
+    inbox.post(notification(alert(annotations={"dashboard_url": address})))
+    assert address in page(inbox, language="zh").all("a", "href")
+
+
+def test_a_dashboard_without_a_web_address_is_shown_as_text(inbox: RunningInbox) -> None:
+    addresses = ("javascript:alert(1)//d/gte-overview", "/d/gte-overview", "http://[broken/d/gte-overview")
+    alerts = [alert(annotations={"dashboard_url": address}) for address in addresses]
+    inbox.post(notification(*alerts))
+    shown = page(inbox, language="zh")
+    for address in addresses:
+        assert f"仪表盘: {address}" in shown.text
+    assert not [href for href in shown.all("a", "href") if "gte-overview" in href]
+
+
+def test_an_alert_that_began_in_the_first_minutes_of_time_links_to_its_dashboard(inbox: RunningInbox) -> None:
+    inbox.post(notification(alert(annotations={"dashboard_url": "http://g/d/x"}, startsAt="0001-01-01T00:00:00Z")))
+    assert "http://g/d/x?from=-62135598600000&to=now" in page(inbox).all("a", "href")
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "address"),
+    [("en", "Dashboards ↗", "http://g:3000/d/gte-overview"), ("zh", "仪表盘 ↗", "http://g:3000/d/gte-overview-zh")],
+)
+def test_the_page_links_to_the_dashboards_where_their_address_is_set(
+    stopped_inbox: RunningInbox, language: str, text: str, address: str
+) -> None:
+    stopped_inbox.environment["ALERT_INBOX_GRAFANA_URL"] = "http://g:3000/"
+    stopped_inbox.start()
+    shown = page(stopped_inbox, language=language)
+    assert address in shown.all("a", "href")
+    assert text in shown.text
+    stopped_inbox.stop()
+    del stopped_inbox.environment["ALERT_INBOX_GRAFANA_URL"]
+    stopped_inbox.start()
+    without = page(stopped_inbox, language=language)
+    assert text not in without.text
+    assert not [href for href in without.all("a", "href") if "/d/" in href]
+
+
 def test_a_runbook_that_is_a_file_of_the_project_is_named(inbox: RunningInbox) -> None:
     inbox.post(notification(alert(annotations={"runbook": "docs/runbooks/GTE_ServiceDown.md"})))
     assert "Runbook: docs/runbooks/GTE_ServiceDown.md" in " ".join(page(inbox).text.split())

@@ -34,7 +34,7 @@ def fails_to_start(*arguments: str, **environment: str) -> tuple[int, str]:
 def test_the_defaults_are_those_of_the_container() -> None:
     # Any existing folder will do for the database here; the container's own is /data.
     settings = read_settings({"ALERT_INBOX_DATABASE": "/inbox.sqlite3", "ALERT_INBOX_MAX_NOTIFICATIONS": ""})
-    assert settings == Settings(Path("/inbox.sqlite3"), 10_000, "", runbooks=None, silence=timedelta(minutes=2))
+    assert settings == Settings(Path("/inbox.sqlite3"), 10_000, "", "", runbooks=None, silence=timedelta(minutes=2))
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,7 @@ def test_the_defaults_are_those_of_the_container() -> None:
         ("RUNBOOKS", "/nowhere/at/all", "which is no folder; create or mount it"),
         ("ALERTMANAGER_URL", "alertmanager:9093", "for example http://127.0.0.1:9093"),
         ("ALERTMANAGER_URL", "javascript:alert(1)", "give the address a browser uses"),
+        ("GRAFANA_URL", "grafana:3000", "for example http://127.0.0.1:3000"),
     ],
 )
 def test_a_wrong_setting_ends_with_2_and_one_line(tmp_path: Path, name: str, value: str, expected: str) -> None:
