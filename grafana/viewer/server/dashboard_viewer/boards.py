@@ -1,7 +1,7 @@
 """Reads the dashboard files. Each call looks at the disk, so a file that was changed shows at the next request."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,58 +10,48 @@ from typing import Any
 class Board:
     """One dashboard file."""
 
-    file: str
-    """Its path below the folder of dashboards."""
     uid: str
     """Empty if the file can't be used."""
     title: str
     tags: tuple[str, ...]
     folder: str
     """The folder that the file lies in, empty at the top."""
-    raw: bytes
-    """The file as it is on the disk."""
+    file: str
+    """Its path below the folder of dashboards."""
     error: str = ""
     """Why it can't be used; empty if it can."""
 
     def summary(self) -> dict[str, Any]:
         """The entry of /api/boards."""
-        entry = {name: getattr(self, name) for name in ("uid", "title", "tags", "folder", "file")}
-        return entry | ({"error": self.error} if self.error else {})
+        return {name: value for name, value in asdict(self).items() if name != "error" or value}
 
 
 def read_boards(folder: Path) -> list[Board]:
     """Return all dashboards, ordered by file. One that can't be used says why, and doesn't keep the others away."""
     boards: list[Board] = []
-    first: dict[str, str] = {}  # the file that has a uid
     for path in sorted(folder.rglob("*.json")):
-        board = _read(path, str(path.relative_to(folder)))
-        if board.uid in first:
-            taken = f"its uid {board.uid!r} is that of {first[board.uid]}; give it one of its own"
-            board = _unusable(path, board.file, taken)
-        elif board.uid:
-            first[board.uid] = board.file
-        boards.append(board)
+        file = str(path.relative_to(folder))
+        place = file.rpartition("/")[0]
+        try:
+            uid, title, tags = _read(path)
+            taken = next((board.file for board in boards if board.uid == uid), None)
+            if taken:
+                raise ValueError(f"its uid {uid!r} is that of {taken}; give it one of its own")
+            boards.append(Board(uid, title, tags, place, file))
+        except ValueError as error:
+            boards.append(Board("", path.name, (), place, file, str(error)))
     return boards
 
 
-def _read(path: Path, file: str) -> Board:
+def _read(path: Path) -> tuple[str, str, tuple[str, ...]]:
+    """Return uid, title and tags of a file; a ValueError says why it can't be used."""
     try:
-        raw = path.read_bytes()
-        content = json.loads(raw)
+        content = json.loads(path.read_bytes())
     except OSError as error:
-        return _unusable(path, file, f"it can't be read: {error.strerror}")
+        raise ValueError(f"it can't be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
-        return _unusable(path, file, f"it is not JSON: {error}")
+        raise ValueError(f"it is not JSON: {error}") from error
     if not isinstance(content, dict) or not all(isinstance(content.get(key), str) for key in ("uid", "title")):
-        return _unusable(path, file, "it has no uid or no title; both stand at the top of a dashboard's JSON")
+        raise ValueError("it has no uid or no title; both stand at the top of a dashboard's JSON")
     tags = content.get("tags")
-    named = tuple(map(str, tags)) if isinstance(tags, list) else ()
-    return Board(file, content["uid"], content["title"], named, _folder(file), raw)
-
-
-def _unusable(path: Path, file: str, error: str) -> Board:
-    return Board(file, "", path.name, (), _folder(file), b"", error)
-
-
-def _folder(file: str) -> str:
-    return file.rpartition("/")[0]
+    return content["uid"], content["title"], tuple(map(str, tags)) if isinstance(tags, list) else ()

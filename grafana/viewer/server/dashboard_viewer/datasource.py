@@ -5,8 +5,9 @@ import logging
 import time
 from contextlib import closing
 from dataclasses import dataclass
-from http import HTTPStatus
 from urllib.parse import urlsplit
+
+from werkzeug.exceptions import BadGateway, GatewayTimeout
 
 log = logging.getLogger(__name__)
 
@@ -14,15 +15,6 @@ LONGEST_SECONDS = 30.0
 # 11,000 points, the most that Prometheus gives, of some fifty series.
 LARGEST_ANSWER = 16 * 1024 * 1024
 _BLOCK = 1 << 16
-
-
-class DatasourceError(Exception):
-    """There is no answer to pass on; `kind` is what Prometheus would call its errorType."""
-
-    def __init__(self, status: HTTPStatus, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.kind = kind
 
 
 @dataclass(frozen=True)
@@ -45,7 +37,8 @@ def ask(address: str, path: str, query: str, form: bytes | None, encodings: str)
         encodings: the Accept-Encoding of the browser, so that a compressed answer is passed on as it is.
 
     Raises:
-        DatasourceError: no answer comes, not in time, or it is too large.
+        BadGateway: no answer comes, or it is too large.
+        GatewayTimeout: it doesn't come in time.
     """
     parts = urlsplit(address)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
@@ -64,11 +57,11 @@ def ask(address: str, path: str, query: str, form: bytes | None, encodings: str)
     except TimeoutError as error:
         log.warning("%s: no answer from Prometheus within %.0f s", path, LONGEST_SECONDS)
         message = f"Prometheus has not answered within {LONGEST_SECONDS:.0f} s. Choose a shorter range of time."
-        raise DatasourceError(HTTPStatus.GATEWAY_TIMEOUT, "timeout", message) from error
+        raise GatewayTimeout(message) from error
     except (OSError, http.client.HTTPException) as error:
         log.warning("%s: Prometheus can't be reached: %s", path, error or type(error).__name__)
         message = f"Prometheus can't be reached at {address} ({error or type(error).__name__}). Does it run?"
-        raise DatasourceError(HTTPStatus.BAD_GATEWAY, "unavailable", message) from error
+        raise BadGateway(message) from error
 
 
 def _read(response: http.client.HTTPResponse, deadline: float) -> bytes:
@@ -78,7 +71,7 @@ def _read(response: http.client.HTTPResponse, deadline: float) -> bytes:
         body += block
         if len(body) > LARGEST_ANSWER:
             message = f"Prometheus' answer is larger than {LARGEST_ANSWER >> 20} MB. Choose a shorter range of time."
-            raise DatasourceError(HTTPStatus.BAD_GATEWAY, "too_large", message)
+            raise BadGateway(message)
         if time.monotonic() > deadline:
             raise TimeoutError
     return bytes(body)

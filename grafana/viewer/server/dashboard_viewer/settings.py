@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-PORT = 3000
-
 
 class SettingsError(Exception):
     """A setting is wrong; the message names the variable, its value and what is expected."""

@@ -1,13 +1,15 @@
 """The viewer over HTTP: the page, the dashboards as they are on the disk, and a way to Prometheus for queries only."""
 
+import json
 import re
 from http import HTTPStatus
 
 from flask import Flask, Response, jsonify, request, send_from_directory
+from werkzeug import Response as WerkzeugResponse
 from werkzeug.exceptions import Forbidden, HTTPException, NotFound, ServiceUnavailable, UnsupportedMediaType
 
 from dashboard_viewer.boards import read_boards
-from dashboard_viewer.datasource import DatasourceError, ask
+from dashboard_viewer.datasource import ask
 from dashboard_viewer.settings import Settings
 
 # An expression of a few pages.
@@ -55,9 +57,7 @@ def create_app(settings: Settings) -> Flask:
 
     @app.get("/api/settings")
     def shown_settings() -> Response:
-        wanted = (tag.split("-")[0].lower() for tag, quality in request.accept_languages if quality > 0)
-        language = next((tag for tag in wanted if tag in ("en", "zh")), "en")
-        return jsonify(scrape_interval=settings.scrape_interval, language=language, **settings.links)
+        return jsonify(scrape_interval=settings.scrape_interval, **settings.links)
 
     @app.get("/api/boards")
     def boards() -> Response:
@@ -68,7 +68,7 @@ def create_app(settings: Settings) -> Flask:
         found = next((board for board in read_boards(settings.dashboards) if board.uid == uid), None)
         if found is None:
             raise NotFound(f"No dashboard has the uid {uid!r}; /api/boards lists those that are here.")
-        return Response(found.raw, mimetype="application/json")
+        return send_from_directory(settings.dashboards.resolve(), found.file)
 
     @app.route("/api/datasource/<any(query, query_range, labels, series):path>", methods=["GET", "POST"])
     def datasource(path: str) -> Response:
@@ -80,15 +80,20 @@ def create_app(settings: Settings) -> Flask:
             raise NotFound(f"{name!r} is not the name of a label.")
         return _pass_on(settings.prometheus, f"label/{name}/values")
 
-    _answer_errors(app)
+    @app.errorhandler(HTTPException)
+    def refused(error: HTTPException) -> WerkzeugResponse:
+        # In the form that Prometheus gives its own errors, so that the page reads one form only.
+        status = HTTPStatus(error.code or 500)
+        response = error.get_response()
+        response.data = json.dumps({"status": "error", "errorType": status.name.lower(), "error": error.description})
+        response.content_type = "application/json"
+        return response
 
     @app.after_request
     def secure(response: Response) -> Response:
         response.headers.extend(_SECURITY_HEADERS)
         # A new build or a changed dashboard shows at once; files that are the same are not sent again.
         response.headers["Cache-Control"] = "no-cache" if request.endpoint in ("page", "public") else "no-store"
-        if request.endpoint == "shown_settings":
-            response.headers["Vary"] = "Accept-Language"
         return response
 
     return app
@@ -106,25 +111,3 @@ def _pass_on(prometheus: str, path: str) -> Response:
     query = request.query_string.decode("ascii", "replace")
     answer = ask(prometheus, path, query, form, request.headers.get("Accept-Encoding", ""))
     return Response(answer.body, answer.status, answer.headers)
-
-
-def _answer_errors(app: Flask) -> None:
-    """Answer every error in the form that Prometheus gives its own, so that the page reads one form only."""
-
-    def answer(status: int, kind: str, message: str) -> Response:
-        response = jsonify(status="error", errorType=kind, error=message)
-        response.status_code = status
-        return response
-
-    @app.errorhandler(DatasourceError)
-    def no_answer(error: DatasourceError) -> Response:
-        return answer(error.status, error.kind, str(error))
-
-    @app.errorhandler(HTTPException)
-    def refused(error: HTTPException) -> Response:
-        status = HTTPStatus(error.code or 500)
-        response = answer(status, status.name.lower(), error.description or status.description)
-        for name, value in error.get_headers():
-            if name.lower() not in ("content-type", "content-length"):
-                response.headers[name] = value
-        return response

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 PATIENCE = 20.0
+COMMAND = (sys.executable, "-W", "error", "-m", "gunicorn", "-c", "python:dashboard_viewer.serving")
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -134,7 +135,7 @@ class RunningViewer:
         """Start it on a free port, and return when it answers."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-W", "error", "-m", "dashboard_viewer", "--bind", "127.0.0.1:0"],
+                [*COMMAND, "--bind", "127.0.0.1:0"],
                 env={**os.environ, **self.environment},
                 stdout=log,
                 stderr=log,

@@ -2,11 +2,11 @@
 
 import threading
 import time
-from http import HTTPStatus
 from pathlib import Path
 
 import pytest
 from running_viewer import FakePrometheus, RunningViewer
+from werkzeug.exceptions import BadGateway, GatewayTimeout
 
 from dashboard_viewer import datasource
 from dashboard_viewer.web import LARGEST_FORM
@@ -114,16 +114,15 @@ def test_a_prometheus_that_is_away_is_told_and_logged(tmp_path: Path) -> None:
     finally:
         viewer.stop()
     assert answer.status == 502
-    assert answer.json()["errorType"] == "unavailable"
+    assert answer.json()["errorType"] == "bad_gateway"
     assert f"Prometheus can't be reached at {prometheus.address}" in answer.json()["error"]
     assert "WARNING query: Prometheus can't be reached" in viewer.log.read_text()
 
 
 def test_an_answer_that_is_too_large_is_refused(prometheus: FakePrometheus) -> None:
     prometheus.body = b" " * (datasource.LARGEST_ANSWER + 1)
-    with pytest.raises(datasource.DatasourceError, match="larger than 16 MB") as raised:
+    with pytest.raises(BadGateway, match="larger than 16 MB"):
         datasource.ask(prometheus.address, "query", "query=up", None, "")
-    assert raised.value.status == HTTPStatus.BAD_GATEWAY
     prometheus.body = b" " * datasource.LARGEST_ANSWER
     assert len(datasource.ask(prometheus.address, "query", "query=up", None, "").body) == datasource.LARGEST_ANSWER
 
@@ -135,11 +134,10 @@ def test_an_answer_that_does_not_come_in_time_is_not_waited_for(
     released = threading.Event()
     prometheus.before_answer = released.wait
     try:
-        with pytest.raises(datasource.DatasourceError, match="has not answered within") as raised:
+        with pytest.raises(GatewayTimeout, match="has not answered within"):
             datasource.ask(prometheus.address, "query", "query=up", None, "")
     finally:
         released.set()
-    assert (raised.value.status, raised.value.kind) == (HTTPStatus.GATEWAY_TIMEOUT, "timeout")
 
 
 def test_an_answer_that_drips_is_not_waited_for(prometheus: FakePrometheus, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,13 +146,11 @@ def test_an_answer_that_drips_is_not_waited_for(prometheus: FakePrometheus, monk
     monkeypatch.setattr(datasource, "_BLOCK", 1)
     now = iter(range(100))
     monkeypatch.setattr(time, "monotonic", lambda: float(next(now)))
-    with pytest.raises(datasource.DatasourceError) as raised:
+    with pytest.raises(GatewayTimeout):
         datasource.ask(prometheus.address, "query", "query=up", None, "")
-    assert raised.value.kind == "timeout"
 
 
 def test_an_answer_that_is_no_http_is_told(prometheus: FakePrometheus) -> None:
     prometheus.headers = {"Content-Type": "a" * 100_000}
-    with pytest.raises(datasource.DatasourceError) as raised:
+    with pytest.raises(BadGateway):
         datasource.ask(prometheus.address, "query", "query=up", None, "")
-    assert (raised.value.status, raised.value.kind) == (HTTPStatus.BAD_GATEWAY, "unavailable")

@@ -2,13 +2,11 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from gunicorn.config import KNOWN_SETTINGS, Config
+from running_viewer import COMMAND
 
-from dashboard_viewer.server import gunicorn_settings
 from dashboard_viewer.settings import Settings, read_settings
 
 
@@ -34,7 +32,7 @@ def test_the_defaults_are_those_of_the_container(tmp_path: Path) -> None:
 def test_a_wrong_setting_ends_with_2_and_one_line(tmp_path: Path, name: str, value: str, expected: str) -> None:
     folders = {"DASHBOARD_VIEWER_PAGE": str(tmp_path), "DASHBOARD_VIEWER_DASHBOARDS": str(tmp_path)}
     ended = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "dashboard_viewer", "--bind", "127.0.0.1:0"],
+        [*COMMAND, "--bind", "127.0.0.1:0"],
         env={**os.environ, **folders, f"DASHBOARD_VIEWER_{name}": value},
         capture_output=True,
         text=True,
@@ -47,11 +45,11 @@ def test_a_wrong_setting_ends_with_2_and_one_line(tmp_path: Path, name: str, val
     assert expected in line
 
 
-def test_every_gunicorn_setting_is_one_that_gunicorn_knows() -> None:
-    settings = gunicorn_settings("127.0.0.1:0")
-    assert set(settings) <= {setting.name for setting in KNOWN_SETTINGS}
-    config = Config()
-    for name, value in settings.items():
-        config.set(name, value)
-    assert (config.workers, config.worker_class_str, config.threads) == (1, "gthread", 8)
-    assert config.control_socket_disable is True
+def test_gunicorn_takes_every_setting_from_the_module(tmp_path: Path) -> None:
+    folders = {"DASHBOARD_VIEWER_PAGE": str(tmp_path), "DASHBOARD_VIEWER_DASHBOARDS": str(tmp_path)}
+    environment = {**os.environ, **folders}
+    printed = subprocess.run([*COMMAND, "--print-config"], env=environment, capture_output=True, text=True, check=True)
+    taken = {line.replace(" ", "") for line in printed.stdout.splitlines()}
+    wanted = ("workers=1", "worker_class=gthread", "threads=8", "worker_tmp_dir=/dev/shm", "graceful_timeout=8",
+              "control_socket_disable=True", "proc_name=dashboard-viewer")  # fmt: skip
+    assert set(wanted) <= taken, printed.stdout
