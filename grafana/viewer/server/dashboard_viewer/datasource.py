@@ -4,9 +4,9 @@ import http.client
 import logging
 import time
 from contextlib import closing
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from flask import Response
 from werkzeug.exceptions import BadGateway, GatewayTimeout
 
 log = logging.getLogger(__name__)
@@ -17,17 +17,8 @@ LARGEST_ANSWER = 16 * 1024 * 1024
 _BLOCK = 1 << 16
 
 
-@dataclass(frozen=True)
-class Answer:
-    """Prometheus' answer: status, headers worth passing on, body as it came."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-
-def ask(address: str, path: str, query: str, form: bytes | None, encodings: str) -> Answer:
-    """Send a GET to Prometheus, or a POST of a form, and return its answer whatever its status.
+def ask(address: str, path: str, query: str, form: bytes | None, encodings: str) -> Response:
+    """Send a GET to Prometheus, or a POST of a form, and return its answer whatever its status, as it came.
 
     Args:
         address: Prometheus' own, for example http://prometheus:9090.
@@ -53,7 +44,7 @@ def ask(address: str, path: str, query: str, form: bytes | None, encodings: str)
             with connection.getresponse() as response:
                 passed = {name: response.headers[name] for name in ("Content-Type", "Content-Encoding")}
                 body = _read(response, deadline)
-                return Answer(response.status, {name: value for name, value in passed.items() if value}, body)
+                return Response(body, response.status, {name: value for name, value in passed.items() if value})
     except TimeoutError as error:
         log.warning("%s: no answer from Prometheus within %.0f s", path, LONGEST_SECONDS)
         message = f"Prometheus has not answered within {LONGEST_SECONDS:.0f} s. Choose a shorter range of time."

@@ -109,5 +109,4 @@ def _pass_on(prometheus: str, path: str) -> Response:
             raise UnsupportedMediaType(f"The content type is {request.mimetype!r}; send {_FORM}.")
         form = request.get_data(cache=False)
     query = request.query_string.decode("ascii", "replace")
-    answer = ask(prometheus, path, query, form, request.headers.get("Accept-Encoding", ""))
-    return Response(answer.body, answer.status, answer.headers)
+    return ask(prometheus, path, query, form, request.headers.get("Accept-Encoding", ""))

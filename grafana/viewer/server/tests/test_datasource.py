@@ -124,7 +124,7 @@ def test_an_answer_that_is_too_large_is_refused(prometheus: FakePrometheus) -> N
     with pytest.raises(BadGateway, match="larger than 16 MB"):
         datasource.ask(prometheus.address, "query", "query=up", None, "")
     prometheus.body = b" " * datasource.LARGEST_ANSWER
-    assert len(datasource.ask(prometheus.address, "query", "query=up", None, "").body) == datasource.LARGEST_ANSWER
+    assert len(datasource.ask(prometheus.address, "query", "query=up", None, "").data) == datasource.LARGEST_ANSWER
 
 
 def test_an_answer_that_does_not_come_in_time_is_not_waited_for(

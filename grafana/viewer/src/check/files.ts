@@ -1,6 +1,8 @@
 import { type Options, panelsOf, readDashboard } from "../core/dashboard.ts";
+import { formats } from "../core/interpolation.ts";
 import exceptions from "./exceptions.json";
 import { compareDashboard } from "./honoured.ts";
+import type { Finding } from "./shapes.ts";
 
 export interface Problem {
   file: string;
@@ -25,17 +27,19 @@ function textsOf(value: unknown, path: string): [string, string][] {
   );
 }
 
-function unknownVariables(model: Options): [string, string][] {
+function unknownVariables(model: Options): Finding[] {
   const names = new Set((model.templating?.list ?? []).map(({ name }: Options) => name));
   // A dollar sign in a regular expression is an end, not a variable.
   const texts = textsOf(model, "").filter(([path]) => !/(regex|pattern|renamePattern)$/i.test(path));
-  return texts.flatMap(([path, text]) =>
-    [...text.matchAll(/\$(?:\{(\w+)|(\w+))|\[\[(\w+)\]\]/g)].map(([, braced, plain, bracket]) =>
-      braced ?? plain ?? bracket
-    ).filter((name) => !builtIn.test(name) && !names.has(name)).map((
-      name
-    ): [string, string] => [path, `there is no variable "${name}"`])
-  );
+  const wrongIn = (text: string) =>
+    [...text.matchAll(/\$\{(\w+)[^}:]*(?::(\w+))?|\$(\w+)|\[\[(\w+)/g)].flatMap(
+      ([, braced, format, plain, bracket]) => {
+        const name = braced ?? plain ?? bracket;
+        if (!builtIn.test(name) && !names.has(name)) return [`there is no variable "${name}"`];
+        return format && !Object.hasOwn(formats, format) ? [`the viewer knows no format "${format}"`] : [];
+      }
+    );
+  return texts.flatMap(([path, text]) => wrongIn(text).map((message) => ({ path, message })));
 }
 
 function checkFile(file: string, model: Options): Problem[] {
@@ -45,13 +49,13 @@ function checkFile(file: string, model: Options): Problem[] {
     const ids = panels.map(({ id }) => id);
     const twice = ids.filter((id, index) => ids.indexOf(id) !== index);
     const general = /\[[^\]]*\]/g;
-    return [...(model.uid ? [] : [error("uid", "is missing: links can't lead here")]), ...twice.map((id) =>
-      error("panels", `two panels have the id ${id}`)
-    ), ...compareDashboard(model).filter(({ path, unhonoured }) =>
-      !unhonoured || !Object.hasOwn(exceptions, path.replace(general, "[]").replace("panels[].panels[]", "panels[]"))
-    ).map(({ path, message }) => error(path, message)), ...unknownVariables(model).map(([path, message]) =>
-      error(path, message)
-    )].map((problem) => ({ ...problem, path: named(problem.path, model) }));
+    const excepted = (path: string) =>
+      Object.hasOwn(exceptions, path.replace(general, "[]").replace("panels[].panels[]", "panels[]"));
+    const found = compareDashboard(model).filter(({ path, unhonoured }) => !unhonoured || !excepted(path));
+    if (!model.uid) found.push({ path: "uid", message: "is missing: links can't lead here" });
+    found.push(...twice.map((id) => ({ path: "panels", message: `two panels have the id ${id}` })));
+    found.push(...unknownVariables(model));
+    return found.map(({ path, message }) => error(named(path, model), message));
   } catch (problem) {
     return [{ ...error("", (problem as Error).message), fatal: true }];
   }

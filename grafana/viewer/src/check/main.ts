@@ -1,12 +1,13 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 
-import { httpSource, PrometheusAway } from "../core/prometheus.ts";
+import { httpSource } from "../core/prometheus.ts";
 import { readRange } from "../core/queries.ts";
 import { checkAnswers, type Shown } from "./answers.ts";
+import { runCommand } from "./commandLine.ts";
 import { checkFiles, type Problem } from "./files.ts";
 
-const usage = `Usage: node check.mjs [--prometheus URL] [--from now-30m] [--to now] [--scrape SECONDS] [--json] FILE…
+const usage = `Usage: node check.mjs [--prometheus URL] [--from now-30m] [--to now] [--scrape SECONDS] FILE…
 
 Checks dashboard files: unknown units, reducers, transformations, matchers, colours, variables and kinds, and every key
 that the viewer does not honour. With --prometheus it also asks every query and prints the words, units and colours
@@ -14,15 +15,10 @@ of stats, bar gauges and tables.
 
 Exit status: 0 good, 1 problems, 2 wrong usage, 3 Prometheus does not answer.`;
 
-async function main(): Promise<number> {
+await runCommand(usage, async () => {
   const { values, positionals } = parseArgs({ allowPositionals: true,
     options: { prometheus: { type: "string" }, from: { type: "string", default: "now-30m" },
-      to: { type: "string", default: "now" }, scrape: { type: "string", default: "5" },
-      json: { type: "boolean", default: false }, help: { type: "boolean", default: false } } });
-  if (values.help) {
-    console.log(usage);
-    return 0;
-  }
+      to: { type: "string", default: "now" }, scrape: { type: "string", default: "5" } } });
   if (!positionals.length) throw new Error("no file is named");
   const files = positionals.map((file) => ({ file, model: JSON.parse(readFileSync(file, "utf8")) }));
   const problems: Problem[] = checkFiles(files);
@@ -36,22 +32,10 @@ async function main(): Promise<number> {
       shown.push(...found.shown);
     }
   }
-  if (values.json) {
-    console.log(JSON.stringify({ problems, shown }, null, 2));
-  } else {
-    for (const one of shown)
-      console.log([`${one.dashboard}: ${one.panel}`, ...one.lines.map((line) => `  ${line}`)].join("\n"));
-    for (const { file, path, message, level } of problems) console.log(`${file}: ${level}: ${path}: ${message}`);
-    const errors = problems.filter(({ level }) => level === "error").length;
-    console.log(`${files.length} files, ${errors} errors, ${problems.length - errors} notes`);
-  }
-  return problems.some(({ level }) => level === "error") ? 1 : 0;
-}
-
-try {
-  process.exitCode = await main();
-} catch (error) {
-  const away = error instanceof PrometheusAway;
-  console.error(away ? error.message : `${(error as Error).message}\n\n${usage}`);
-  process.exitCode = away ? 3 : 2;
-}
+  for (const { dashboard, panel, lines } of shown)
+    console.log([`${dashboard}: ${panel}`, ...lines.map((line) => `  ${line}`)].join("\n"));
+  for (const { file, path, message, level } of problems) console.log(`${file}: ${level}: ${path}: ${message}`);
+  const errors = problems.filter(({ level }) => level === "error").length;
+  console.log(`${files.length} files, ${errors} errors, ${problems.length - errors} notes`);
+  return errors ? 1 : 0;
+});

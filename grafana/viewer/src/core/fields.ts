@@ -1,17 +1,16 @@
 import { applyFieldOverrides, cacheFieldDisplayNames, type DataFrame, displayNameOverrideProcessor,
   FieldConfigOptionsRegistry, type FieldConfigPropertyItem, type FieldConfigSource, type FieldDisplay,
   getFieldDisplayValues, type GrafanaTheme2, identityOverrideProcessor, type InterpolateFunction,
-  numberOverrideProcessor, standardTransformers, standardTransformersRegistry, type ThresholdsConfig, ThresholdsMode,
-  transformDataFrame } from "@grafana/data";
+  numberOverrideProcessor, type ReduceDataOptions, standardTransformers, standardTransformersRegistry,
+  type ThresholdsConfig, ThresholdsMode, transformDataFrame } from "@grafana/data";
 import { lastValueFrom } from "rxjs";
 
 import type { Panel } from "./dashboard.ts";
 
-// Grafana's old name for joinByField is still in many dashboards.
-const known = { ...standardTransformers,
-  seriesToColumnsTransformer: { ...standardTransformers.joinByFieldTransformer, id: "seriesToColumns" } };
 standardTransformersRegistry.setInit(() =>
-  [...new Map(Object.values(known).map((one) => [one.id as string, one])).values()].map((transformation) => ({
+  [...new Map(Object.values(standardTransformers).map((one) => [one.id as string, one])).values()].map((
+    transformation
+  ) => ({
     id: transformation.id,
     name: transformation.name,
     imageDark: "",
@@ -23,12 +22,9 @@ standardTransformersRegistry.setInit(() =>
 );
 
 const numbers = new Set(["min", "max", "decimals"]);
-const standard = ["unit", "min", "max", "decimals", "displayName", "color", "thresholds", "mappings", "noValue",
-  "links"];
-const alsoStandard = ["filterable", "fieldMinMax", "description"];
-
 /** Properties of fields that are of no panel type's own. */
-export const standardProperties = [...standard, ...alsoStandard];
+const standardProperties = ["unit", "min", "max", "decimals", "displayName", "color", "thresholds", "mappings",
+  "noValue", "links", "filterable", "fieldMinMax", "description"];
 
 function property(path: string, isCustom: boolean): FieldConfigPropertyItem {
   let process = identityOverrideProcessor as FieldConfigPropertyItem["process"];
@@ -92,7 +88,7 @@ export async function prepare(frames: DataFrame[], panel: Pick<Panel, "fieldConf
 export function singleValues(frames: DataFrame[], panel: Panel, theme: GrafanaTheme2, timeZone: string,
   fill: InterpolateFunction, sparkline = false): FieldDisplay[]
 {
-  const reduceOptions = { calcs: ["lastNotNull"], values: false, ...panel.options.reduceOptions };
-  return getFieldDisplayValues({ data: frames, fieldConfig: readFieldConfig(panel.fieldConfig), reduceOptions,
-    replaceVariables: fill, sparkline, theme, timeZone });
+  const { reduceOptions } = panel.options;
+  return getFieldDisplayValues({ data: frames, fieldConfig: readFieldConfig(panel.fieldConfig),
+    reduceOptions: reduceOptions as ReduceDataOptions, replaceVariables: fill, sparkline, theme, timeZone });
 }

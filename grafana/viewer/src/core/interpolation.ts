@@ -1,5 +1,5 @@
-import { type DataFrame, dateTimeFormat, type DisplayValue, type Field, formattedValueToString, getFieldDisplayName,
-  type InterpolateFunction, type ScopedVars } from "@grafana/data";
+import { type DataContextScopedVar, type Field, formattedValueToString, getFieldDisplayName, type InterpolateFunction,
+  type ScopedVars, type TimeRange } from "@grafana/data";
 
 /** What a variable stands for: chosen values; `all` where "All" is chosen, with the value that stands for it. */
 export interface Chosen {
@@ -13,38 +13,26 @@ export interface Chosen {
 export type Choices = Record<string, Chosen>;
 
 const escapeRegex = (value: string) => value.replace(/[\\^$*+?.()|[\]{}]/g, "\\$&");
-const quoted = (values: string[], quote: string, escaped: string) =>
-  values.map((value) => quote + value.replaceAll(quote, escaped) + quote).join(",");
 
-/** Grafana's formats, `${name:format}`. Each takes the values and the variable's name. */
+const together = (values: string[]) => (values.length > 1 ? `(${values.join("|")})` : values.join());
+
+/** Those of Grafana's formats, `${name:format}`, that are honoured. Each takes the values and the variable's name. */
 export const formats: Record<string, (values: string[], name: string) => string> = { csv: (values) => values.join(","),
-  doublequote: (values) => quoted(values, '"', '\\"'),
   glob: (values) => (values.length > 1 ? `{${values.join(",")}}` : values.join()),
-  json: (values) => JSON.stringify(values.length > 1 ? values : values[0]),
   percentencode: (values) => encodeURIComponent(formats.glob(values, "")), pipe: (values) => values.join("|"),
   queryparam: (values, name) => values.map((value) => `var-${name}=${encodeURIComponent(value)}`).join("&"),
-  raw: (values) => values.join(","),
-  regex: (values) => (values.length > 1 ? `(${values.map(escapeRegex).join("|")})` : values.map(escapeRegex).join()),
-  singlequote: (values) => quoted(values, "'", "\\'"), text: (values) => values.join(" + "),
-  uriencode: (values) => encodeURI(formats.glob(values, "")) };
+  raw: (values) => values.join(","), regex: (values) => together(values.map(escapeRegex)),
+  text: (values) => values.join(" + "), uriencode: (values) => encodeURI(formats.glob(values, "")) };
 
 /** In PromQL: the value as it is, or for a variable of several values a regular expression within a string. */
 function promqlValue(values: string[], multi: boolean): string {
   const inString = (value: string) => value.replaceAll("\\", "\\\\").replaceAll('"', '\\"');
-  if (!multi) return inString(values.join());
-  const patterns = values.map((value) => inString(escapeRegex(value)));
-  return patterns.length > 1 ? `(${patterns.join("|")})` : patterns.join();
+  return multi ? together(values.map((value) => inString(escapeRegex(value)))) : inString(values.join());
 }
 
 const reference = /\$(\w+)|\[\[(\w+?)(?::(\w+))?\]\]|\$\{(\w+)((?:\.[^:^}]+|\[[^\]]+\])*)(?::([^}]+))?\}/g;
 
-interface Place {
-  field: Field;
-  frame: DataFrame;
-  data?: DataFrame[];
-  rowIndex?: number;
-  calculatedValue?: DisplayValue;
-}
+type Place = DataContextScopedVar["value"];
 
 /** What `${__field…}`, `${__series.name}`, `${__value…}` and `${__data.fields…}` mean at a place of a frame. */
 function atPlace(name: string, path: string, { field, frame, data, rowIndex, calculatedValue }: Place) {
@@ -56,8 +44,10 @@ function atPlace(name: string, path: string, { field, frame, data, rowIndex, cal
     const label = path.match(/^\.labels(?:\.(\w+)|\["?(.+?)"?\])$/);
     return label ? (field.labels?.[label[1] ?? label[2]] ?? "") : undefined;
   }
-  const of = name === "__value" ? field : findField(path, frame);
-  const end = name === "__value" ? path : path.replace(/^\.fields(\[.+?\]|\.[^.]+)/, "");
+  const [, index, quoted, plain, rest] = path.match(/^\.fields(?:\[(\d+)\]|\["?(.+?)"?\]|\.([^.]+))(.*)$/) ?? [];
+  const named = () => frame.fields.find((one) => (one.state?.displayName ?? one.name) === (quoted ?? plain));
+  const of = name === "__value" ? field : index ? frame.fields[Number(index)] : named();
+  const end = name === "__value" ? path : rest;
   const shown = name === "__value" && calculatedValue ? calculatedValue : of && display(of);
   if (!of || !shown) return "";
   if (end === ".time") return `${frame.fields.find(({ type }) => type === "time")?.values[rowIndex ?? 0] ?? ""}`;
@@ -65,37 +55,25 @@ function atPlace(name: string, path: string, { field, frame, data, rowIndex, cal
   return end === ".numeric" ? `${shown.numeric}` : end === ".text" ? shown.text : formattedValueToString(shown);
 }
 
-function findField(path: string, frame: DataFrame): Field | undefined {
-  const [, index, name] = path.match(/^\.fields(?:\[(\d+)\]|\["?(.+?)"?\])/) ?? [];
-  const key = name ?? path.match(/^\.fields\.([^.]+)/)?.[1];
-  return index ? frame.fields[Number(index)] : frame.fields.find((f) => (f.state?.displayName ?? f.name) === key);
-}
-
-/** The parts of the address that keep time and variables, as `${__url_time_range}` and `${__all_variables}` give them. */
-export function addressOf(choices: Choices, from: string, to: string): { time: string; variables: string } {
-  const variables = Object.entries(choices).filter(([name]) => !name.startsWith("__")).map(([name, chosen]) =>
-    formats.queryparam(chosen.all ? ["$__all"] : chosen.value, name)
-  );
-  return { time: `from=${from}&to=${to}`, variables: variables.join("&") };
-}
+const inAddress = ([name, { all, value }]: [string, Chosen]) => formats.queryparam(all ? ["$__all"] : value, name);
 
 /**
  * Makes the function that fills variables in.
  *
  * @param choices the dashboard's variables
- * @param range the time shown, in milliseconds since 1970; `raw` as it stands in the address
- * @param timeZone for `${__from:date}`
+ * @param range the time shown; `raw` as it stands in the address
  * @param own more names with their values, such as `__interval`
  * @returns fills in a text; unknown names stay as they are. In the format `promql` values are escaped for a query.
  */
-export function interpolator(choices: Choices, range: { from: number; to: number; raw: { from: string; to: string } },
-  timeZone: string, own: Record<string, string> = {}): InterpolateFunction
+export function interpolator(choices: Choices, range: TimeRange, timeZone: string,
+  own: Record<string, string> = {}): InterpolateFunction
 {
-  const address = addressOf(choices, range.raw.from, range.raw.to);
-  const builtIn: Record<string, string> = { __from: `${range.from}`, __to: `${range.to}`,
-    __range: `${Math.round((range.to - range.from) / 1000)}s`,
-    __range_s: `${Math.round((range.to - range.from) / 1000)}`, __range_ms: `${range.to - range.from}`,
-    __url_time_range: address.time, __all_variables: address.variables, __timezone: timeZone, ...own };
+  const [from, to] = [range.from.valueOf(), range.to.valueOf()];
+  const length = to - from;
+  const builtIn: Record<string, string> = { __from: `${from}`, __to: `${to}`, __range: `${Math.round(length / 1000)}s`,
+    __range_s: `${Math.round(length / 1000)}`, __range_ms: `${length}`,
+    __url_time_range: `from=${range.raw.from}&to=${range.raw.to}`,
+    __all_variables: Object.entries(choices).map(inAddress).join("&"), __timezone: timeZone, ...own };
   return function fill(target, scopedVars?: ScopedVars, format?: string | Function): string {
     return (target ?? "").replace(reference, (whole, plain, bracket, bracketFormat, braced, path, bracedFormat) => {
       const name: string = plain ?? bracket ?? braced;
@@ -107,23 +85,13 @@ export function interpolator(choices: Choices, range: { from: number; to: number
       }
       const scoped = scopedVars && Object.hasOwn(scopedVars, name) ? scopedVars[name] : undefined;
       if (scoped && name !== "__dataContext") return `${scoped.value}`;
-      if (Object.hasOwn(builtIn, name)) {
-        if (wanted.startsWith("date") && (name === "__from" || name === "__to")) {
-          const pattern = wanted.slice("date:".length);
-          if (!pattern || pattern === "iso") return new Date(Number(builtIn[name])).toISOString();
-          if (pattern === "seconds") return `${Math.floor(Number(builtIn[name]) / 1000)}`;
-          return dateTimeFormat(Number(builtIn[name]), { format: pattern, timeZone });
-        }
-        return builtIn[name];
-      }
+      if (Object.hasOwn(builtIn, name)) return builtIn[name];
       const chosen = Object.hasOwn(choices, name) ? choices[name] : undefined;
       if (!chosen) return whole;
       if (chosen.all && chosen.allValue && wanted !== "text" && wanted !== "queryparam") return chosen.allValue;
       if (wanted === "text") return chosen.all ? "All" : formats.text(chosen.text, name);
-      if (wanted === "queryparam") return formats.queryparam(chosen.all ? ["$__all"] : chosen.value, name);
-      if (wanted === "promql" || wanted === "") {
-        return wanted ? promqlValue(chosen.value, chosen.multi) : formats.glob(chosen.value, name);
-      }
+      if (wanted === "queryparam") return inAddress([name, chosen]);
+      if (wanted === "promql") return promqlValue(chosen.value, chosen.multi);
       return (formats[wanted] ?? formats.glob)(chosen.value, name);
     });
   };

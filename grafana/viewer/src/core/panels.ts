@@ -19,12 +19,8 @@ export interface Moment {
 }
 
 /** The function that fills variables in at a moment, with more names where `own` has some. */
-export function fillAt({ choices, range, timeZone }: Omit<Moment, "source">, own?: Record<string, string>) {
-  const raw = { from: written(range.raw.from), to: written(range.raw.to) };
-  return interpolator(choices, { from: range.from.valueOf(), to: range.to.valueOf(), raw }, timeZone, own);
-}
-
-const written = (time: TimeRange["raw"]["from"]) => (typeof time === "string" ? time : `${time.valueOf()}`);
+export const fillAt = ({ choices, range, timeZone }: Moment, own?: Record<string, string>): InterpolateFunction =>
+  interpolator(choices, range, timeZone, own);
 
 /** Finds a dashboard's variables at a time. */
 export function variablesAt(dashboard: Dashboard, moment: Omit<Moment, "choices">,
@@ -109,14 +105,14 @@ export function marksOf(annotation: Annotation, series: Series[], step: number, 
 }
 
 /** Asks for the marks of those annotations that are switched on. */
-export async function askMarks(annotations: Annotation[], moment: Moment, signal?: AbortSignal): Promise<Mark[]> {
+export async function askMarks(annotations: Annotation[], moment: Moment): Promise<Mark[]> {
   const [from, to] = [moment.range.from.valueOf(), moment.range.to.valueOf()];
+  const context = contextAt(moment, 1000);
   const asked = annotations.map(async (annotation) => {
-    const panel = { interval: annotation.step || "1m", maxDataPoints: 1000 } as Panel;
-    const targets = [{ refId: annotation.name, expr: annotation.expr ?? "", interval: annotation.step || "1m" }];
-    const context = contextAt(moment, 1000);
-    const [question] = questionsOf({ ...panel, targets }, context, `${moment.uid}/annotation`);
-    const { answer, step = 60 } = await moment.source.ask(question, signal);
+    const interval = annotation.step || "1m";
+    const targets = [{ refId: annotation.name, expr: annotation.expr ?? "", interval }];
+    const [question] = questionsOf({ interval, targets }, context, `${moment.uid}/annotation`);
+    const { answer, step = 60 } = await moment.source.ask(question);
     return answer.resultType === "matrix" ? marksOf(annotation, answer.result, step, context.fill) : [];
   });
   const marks = (await Promise.all(asked)).flat();

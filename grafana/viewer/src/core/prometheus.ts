@@ -50,24 +50,16 @@ const TIMEOUT_MS = 30_000;
  * @param base the address before `/query`: Prometheus' own ends in `/api/v1`, the viewer's server's in `/api/datasource`
  */
 export function httpSource(base: string): Source {
-  async function get<T>(path: string, fields: Record<string, string>, post: boolean, signal?: AbortSignal): Promise<T> {
-    const form = new URLSearchParams(fields);
+  async function get<T>(path: string, request: RequestInit, signal?: AbortSignal): Promise<T> {
     const limit = AbortSignal.timeout(TIMEOUT_MS);
     const until = signal ? AbortSignal.any([signal, limit]) : limit;
-    let response: Response;
-    let body: { status?: string; data?: unknown; error?: string; warnings?: string[] } | undefined;
-    try {
-      response = await (post
-        ? fetch(`${base}/${path}`, { method: "POST", body: form, signal: until })
-        : fetch(`${base}/${path}?${form}`, { signal: until }));
-      body = await response.json().catch(() =>
-        undefined
-      );
-    } catch (error) {
+    const response = await fetch(`${base}/${path}`, { ...request, signal: until }).catch((error: Error) => {
       if (signal?.aborted) throw error;
-      throw new PrometheusAway(`${base} does not answer: ${(error as Error).message}`);
-    }
-    if (body?.status === "success") return { ...(body as object), data: body.data } as T;
+      throw new PrometheusAway(`${base} does not answer: ${error.message}`);
+    });
+    const body = await response.json().catch(() => undefined);
+    signal?.throwIfAborted();
+    if (body?.status === "success") return body;
     const said = body?.error ?? `status ${response.status}`;
     // 422 and 400: the question is wrong. Everything else (502, 503 while it starts, 504) may pass.
     if (response.status === 400 || response.status === 422) throw new QueryError(said);
@@ -77,11 +69,12 @@ export function httpSource(base: string): Source {
     const fields: Record<string, string> = step
       ? { query: expr, start: `${start}`, end: `${end}`, step: `${step}` }
       : { query: expr, time: `${end}` };
+    const post = { method: "POST", body: new URLSearchParams(fields) };
     const path = step ? "query_range" : "query";
-    const { data, warnings } = await get<{ data: Answer; warnings?: string[] }>(path, fields, true, signal);
+    const { data, warnings } = await get<{ data: Answer; warnings?: string[] }>(path, post, signal);
     return { answer: { ...data, warnings }, step };
   }, async labelValues(label, selector, start, end) {
-    const fields = { start: `${start}`, end: `${end}`, ...(selector && { "match[]": selector }) };
-    return (await get<{ data: string[] }>(`label/${encodeURIComponent(label)}/values`, fields, false)).data;
+    const fields = new URLSearchParams({ start: `${start}`, end: `${end}`, ...(selector && { "match[]": selector }) });
+    return (await get<{ data: string[] }>(`label/${encodeURIComponent(label)}/values?${fields}`, {})).data;
   } };
 }

@@ -70,7 +70,9 @@ export function intervals(panel: Pick<Panel, "interval" | "maxDataPoints">, targ
  *
  * @param prefix of each question's key, which the target's ref id and kind follow: reports keep answers by it
  */
-export function questionsOf(panel: Panel, context: QueryContext, prefix: string): (Question & { target: Target })[] {
+export function questionsOf(panel: Pick<Panel, "interval" | "maxDataPoints" | "targets">, context: QueryContext,
+  prefix: string): (Question & { target: Target })[]
+{
   const [from, to] = [context.range.from.valueOf() / 1000, context.range.to.valueOf() / 1000];
   return panel.targets.filter(({ hide, expr }) => !hide && expr).flatMap((target) => {
     const { step, interval, rateInterval } = intervals(panel, target, context);

@@ -54,10 +54,9 @@ export function extract(texts: string[], regex: string): Option[] {
 
 const number = (text: string) => Number(text.match(/-?\d+(\.\d+)?/)?.[0] ?? NaN);
 const orders: ((a: string, b: string) => number)[] = [(a, b) => (a < b ? -1 : a > b ? 1 : 0),
-  (a, b) => (number(a) || 0) - (number(b) || 0), (a, b) => a.toLowerCase().localeCompare(b.toLowerCase()),
-  (a, b) => a.localeCompare(b, "en", { numeric: true })];
+  (a, b) => (number(a) || 0) - (number(b) || 0)];
 
-/** Sorts as Grafana's setting says: 0 not at all, then each order up and down: by letters, numbers, any case, naturally. */
+/** Sorts as Grafana's setting says: 0 not at all, 1 and 2 by letters up and down, 3 and 4 by numbers. */
 export function sortOptions(options: Option[], sort = 0): Option[] {
   if (!sort) return options;
   const order = orders[Math.floor((sort - 1) / 2)];
@@ -81,20 +80,21 @@ function listed(query: string): Option[] {
  */
 export function choose(variable: Variable, options: Option[], wanted?: string[]): Chosen {
   const multi = Boolean(variable.multi || variable.includeAll);
-  if (variable.type === "constant") {
-    const value = [variable.current?.value ?? variable.query].flat().map(String)[0];
+  if (variable.type === "textbox") {
+    const value = [wanted ?? variable.current?.value ?? variable.query ?? ""].flat().join();
     return { text: [value], value: [value], multi: false };
   }
   const saved = [variable.current?.value ?? []].flat();
   const found = (values: string[]) =>
     values.flatMap((one) => options.find(({ value, text }) => value === one || text === one) ?? []);
   const isAll = (values: string[]) => Boolean(variable.includeAll) && (values.includes(ALL) || values.includes("All"));
-  const picked = wanted?.length ? found(wanted) : found(saved);
-  const all = isAll(wanted?.length ? wanted : saved) || (!picked.length && Boolean(variable.includeAll));
+  const asked = wanted?.length ? wanted : saved;
+  const picked = found(asked);
   // A value that stands in the address and not in the options is kept, as Grafana does: its series may come back.
-  const foreign = wanted?.length && !picked.length && !all ? wanted.map((value) => ({ text: value, value })) : [];
-  const some = picked.length ? picked : foreign.length ? foreign : options.slice(0, 1);
-  const taken = all ? options : variable.multi ? some : some.slice(0, 1);
+  const foreign = wanted?.length || !options.length ? asked.map((value) => ({ text: value, value })) : [];
+  const some = picked.length ? picked : foreign;
+  const all = isAll(asked) || (!some.length && Boolean(variable.includeAll));
+  const taken = all ? options : some.length ? some.slice(0, variable.multi ? Infinity : 1) : options.slice(0, 1);
   return { text: taken.map(({ text }) => text), value: taken.map(({ value }) => value), multi,
     ...(all && { all: true, allValue: variable.allValue || undefined }) };
 }
@@ -104,13 +104,11 @@ export function choose(variable: Variable, options: Option[], wanted?: string[])
  *
  * @param fillWith makes a function that fills the variables found so far into a text
  * @param wanted values by name, from the address
- * @param dataSources the names and uids of data sources that may be chosen
  * @throws QueryError or PrometheusAway
  */
 export async function resolveVariables(variables: Variable[], source: Source,
   fillWith: (choices: Choices) => (text: string) => string, wanted: Record<string, string[]>,
-  range: { start: number; end: number },
-  dataSources: Option[] = [{ text: "Prometheus", value: "prometheus" }]): Promise<Resolved[]>
+  range: { start: number; end: number }): Promise<Resolved[]>
 {
   const resolved: Resolved[] = [];
   for (const variable of variables) {
@@ -122,14 +120,18 @@ export async function resolveVariables(variables: Variable[], source: Source,
       const unique = new Map(extract(texts, fillWith(choices)(variable.regex ?? "")).map((one) => [one.value, one]));
       options = sortOptions([...unique.values()].filter(({ value }) => value !== ""), variable.sort);
     } else if (variable.type === "datasource") {
-      options = dataSources;
-    } else if (variable.type === "custom" || variable.type === "interval") {
+      options = [{ text: "Prometheus", value: "prometheus" }];
+    } else if (variable.type === "custom") {
       options = listed(fillWith(choices)(query));
     }
-    resolved.push({ variable, options, chosen: choose(variable, options, wanted[variable.name]) });
+    resolved.push(resolve(variable, options, wanted[variable.name]));
   }
   return resolved;
 }
+
+/** A variable with what is chosen of its options. */
+export const resolve = (variable: Variable, options: Option[], wanted?: string[]): Resolved => ({ variable, options,
+  chosen: choose(variable, options, wanted) });
 
 export const choicesOf = (resolved: Resolved[]): Choices =>
   Object.fromEntries(resolved.map(({ variable, chosen }) => [variable.name, chosen]));

@@ -1,13 +1,14 @@
-import { dateTimeFormat } from "@grafana/data";
-import { useEffect, useMemo, useRef, useState } from "react";
+import { dateTimeFormat, rangeUtil } from "@grafana/data";
+import { useReducer, useRef, useState } from "react";
+import { useAsync, useInterval, useTitle } from "react-use";
 
 import { type Annotation, type Dashboard, type Panel, panelsOf, readDashboard, type Row } from "../core/dashboard.ts";
 import { askMarks, choicesOf, fillAt, type Mark, type Moment, readRange, variablesAt } from "../core/panels.ts";
-import { choose, type Resolved } from "../core/variables.ts";
+import { resolve, type Resolved } from "../core/variables.ts";
 import { changeAddress, useAddress, variablesIn } from "./address.ts";
 import { type DrawingProps, PanelView } from "./PanelView.tsx";
 import { type Surroundings, useAwaySince } from "./surroundings.ts";
-import { BoardLinks, refreshMs, Settings, TimeControls, TopLinks } from "./Toolbar.tsx";
+import { BoardLinks, Settings, TimeControls, TopLinks } from "./Toolbar.tsx";
 import { say } from "./words.ts";
 
 /** How often Prometheus is asked again while it is away. */
@@ -27,102 +28,61 @@ interface View {
 }
 
 /** Finds the variables, then says what the panels are to show. While Prometheus is away the last values stay. */
-function useShown(dashboard: Dashboard | undefined, view: View | undefined, tick: number, surroundings: Surroundings) {
-  const [shown, setShown] = useState<Shown>();
-  const [problem, setProblem] = useState<string>();
-  const before = useRef<Shown>();
-  const key = JSON.stringify(view);
-  useEffect(() => {
-    if (!dashboard || !view) return undefined;
-    let current = true;
-    const start = async () => {
-      const { frozen, source, scrapeSeconds } = surroundings;
-      const wanted = frozen?.choices[dashboard.uid] ?? view.wanted;
-      const range = readRange(view.from, view.to, view.timeZone);
-      const moment = { uid: dashboard.uid, range, timeZone: view.timeZone, scrapeSeconds, source };
-      const last = before.current;
-      const isRefresh = last?.scope === key && !dashboard.variables.some(({ refresh }) => refresh === 2);
-      let resolved = last?.resolved;
-      try {
-        if (frozen) resolved = dashboard.variables.map((variable) => held(variable, wanted[variable.name]));
-        else if (!isRefresh || !resolved) resolved = await variablesAt(dashboard, moment, wanted);
-        if (current) setProblem(undefined);
-      } catch (error) {
-        resolved ??= dashboard.variables.map((variable) => held(variable, wanted[variable.name]));
-        if (current) setProblem((error as Error).message);
-      }
-      if (!current) return;
-      before.current = { ...moment, scope: key, resolved, choices: choicesOf(resolved) };
-      setShown(before.current);
-    };
-    start().catch((error: Error) => current && setProblem(error.message));
-    return () => {
-      current = false;
-    };
-  }, [dashboard, key, tick, surroundings]);
-  return { shown, problem };
-}
-
-/** A variable without its options: what the address or the file says. */
-function held(variable: Dashboard["variables"][number], wanted?: string[]): Resolved {
-  const values = wanted ?? [variable.current?.value ?? []].flat();
-  const options = values.filter((value) => value !== "$__all").map((value) => ({ text: value, value }));
-  return { variable, options, chosen: choose(variable, options, wanted) };
+function useShown(dashboard: Dashboard | undefined, view: View, tick: number, surroundings: Surroundings) {
+  const last = useRef<Shown>();
+  const scope = JSON.stringify(view);
+  const { value, error } = useAsync(async () => {
+    if (!dashboard) return undefined;
+    const { frozen, source, scrapeSeconds } = surroundings;
+    const wanted = frozen?.choices[dashboard.uid] ?? view.wanted;
+    const range = readRange(view.from, view.to, view.timeZone);
+    const moment = { uid: dashboard.uid, range, timeZone: view.timeZone, scrapeSeconds, source };
+    const isRefresh = last.current?.scope === scope && !dashboard.variables.some(({ refresh }) => refresh === 2);
+    let resolved = last.current?.resolved;
+    let problem: string | undefined;
+    try {
+      if (!isRefresh || !resolved) resolved = await variablesAt(dashboard, moment, wanted);
+    } catch (failed) {
+      problem = (failed as Error).message;
+      resolved ??= dashboard.variables.map((variable) => resolve(variable, [], wanted[variable.name]));
+    }
+    return { shown: { ...moment, scope, resolved, choices: choicesOf(resolved) }, problem };
+  }, [dashboard, scope, tick, surroundings]);
+  last.current = value?.shown ?? last.current;
+  return { shown: last.current, problem: value?.problem ?? error?.message };
 }
 
 function useTicks(refresh: string, fixed: boolean): [number, () => void] {
-  const [tick, setTick] = useState(0);
+  const [tick, refreshNow] = useReducer((count: number) => count + 1, 0);
   const away = useAwaySince() !== undefined;
-  const wanted = refreshMs(refresh);
+  const wanted = refresh ? Math.max(1000, rangeUtil.intervalToMs(refresh)) : null;
   const pause = away ? Math.min(RETRY_MS, wanted ?? RETRY_MS) : wanted;
-  useEffect(() => {
-    if (!pause || fixed) return undefined;
-    const timer = setInterval(() => !document.hidden && setTick((count) => count + 1), pause);
-    return () => clearInterval(timer);
-  }, [pause, fixed]);
-  return [tick, () => setTick((count) => count + 1)];
+  useInterval(() => document.hidden || refreshNow(), fixed ? null : pause);
+  return [tick, refreshNow];
 }
 
 function useMarks(annotations: Annotation[], shown: Shown | undefined): Mark[] {
-  const [marks, setMarks] = useState<Mark[]>([]);
+  const last = useRef<Mark[]>([]);
   const names = annotations.map(({ name }) => name).join();
-  useEffect(() => {
-    if (!shown) return undefined;
-    const abort = new AbortController();
-    // Panels say what is wrong with Prometheus; marks just stay as they are.
-    askMarks(annotations, shown, abort.signal).then(setMarks, () => undefined);
-    return () => abort.abort();
-  }, [shown, names]);
-  return marks;
-}
-
-function useBoard(uid: string, surroundings: Surroundings) {
-  const [dashboard, setDashboard] = useState<Dashboard>();
-  const [problem, setProblem] = useState<string>();
-  useEffect(() => {
-    const known = surroundings.boards.some((board) => board.uid === uid);
-    if (!known) setProblem(say("missing", { uid }));
-    else
-      surroundings.readBoard(uid).then((model) => setDashboard(readDashboard(model)),
-        (error: Error) => setProblem(error.message));
-  }, [uid, surroundings]);
-  return { dashboard, problem };
+  const { value } = useAsync(async () => shown && askMarks(annotations, shown), [shown, names]);
+  // Panels say what is wrong with Prometheus; marks just stay as they are.
+  last.current = value ?? last.current;
+  return last.current;
 }
 
 /** One dashboard. */
 export function BoardPage({ uid, surroundings }: { uid: string; surroundings: Surroundings }) {
-  const { dashboard, problem: missing } = useBoard(uid, surroundings);
+  const { value: dashboard, error: missing } = useAsync(async () => {
+    if (!surroundings.boards.some((board) => board.uid === uid)) throw new Error(say("missing", { uid }));
+    return readDashboard(await surroundings.readBoard(uid));
+  }, [uid, surroundings]);
   const address = useAddress();
   const { frozen } = surroundings;
   const timeZone = address.get("timezone") || (dashboard?.timezone ?? "browser");
   const refresh = address.get("refresh") ?? dashboard?.refresh ?? "";
-  const query = address.toString();
-  const view = useMemo((): View | undefined => {
-    if (!dashboard) return undefined;
-    const from = address.get("from") ?? (frozen ? `${frozen.from}` : dashboard.time.from);
-    const to = address.get("to") ?? (frozen ? `${frozen.to}` : dashboard.time.to);
-    return { from, to, timeZone, wanted: variablesIn(address) };
-  }, [dashboard, query, timeZone]);
+  const from = address.get("from") ?? `${frozen?.from ?? dashboard?.time.from}`;
+  const to = address.get("to") ?? `${frozen?.to ?? dashboard?.time.to}`;
+  const view = { from, to, timeZone, wanted: variablesIn(address) };
   const [tick, refreshNow] = useTicks(refresh, Boolean(frozen));
   const { shown, problem } = useShown(dashboard, view, tick, surroundings);
   const switchedOn = (dashboard?.annotations ?? []).filter(({ name, enable }) => {
@@ -131,11 +91,9 @@ export function BoardPage({ uid, surroundings }: { uid: string; surroundings: Su
   });
   const marks = useMarks(switchedOn, shown);
   const away = useAwaySince();
-  useEffect(() => {
-    if (dashboard && !frozen) document.title = `${dashboard.title} · ${say("title")}`;
-  }, [dashboard, frozen]);
+  useTitle(dashboard && !frozen ? `${dashboard.title} · ${say("title")}` : document.title);
 
-  if (missing) return <p role="alert">{missing}</p>;
+  if (missing) return <p role="alert">{missing.message}</p>;
   if (!dashboard || !shown) return problem ? <p role="alert">{problem}</p> : null;
   const wantedPanel = Number(address.get("viewPanel")?.replace(/^panel-/, ""));
   const only = wantedPanel ? panelsOf(dashboard).find(({ id }) => id === wantedPanel) : undefined;
@@ -151,9 +109,7 @@ export function BoardPage({ uid, surroundings }: { uid: string; surroundings: Su
     </header>
     <Settings dashboard={dashboard} resolved={shown.resolved} switchedOn={switchedOn} fixed={Boolean(frozen)}>
       {only && <button onClick={() => changeAddress({ viewPanel: undefined })}>{say("back")}</button>}
-      {!frozen
-        && (<BoardLinks links={dashboard.links} boards={surroundings.boards} uid={uid} range={shown.range}
-          choices={shown.choices} fill={fillAt(shown)} />)}
+      {!frozen && <BoardLinks links={dashboard.links} boards={surroundings.boards} uid={uid} fill={fillAt(shown)} />}
     </Settings>
     {away !== undefined && <p className="banner" role="alert">{say("away", { since: time(away) })}</p>}
     {problem && away === undefined && <p className="banner" role="alert">{problem}</p>}

@@ -1,9 +1,10 @@
 import { type DataFrame, LoadingState, renderMarkdown } from "@grafana/data";
 import { ErrorBoundary, PanelChrome, useTheme2 } from "@grafana/ui";
 import { type ComponentType, memo, useEffect, useRef, useState } from "react";
+import { useMeasure } from "react-use";
 
 import type { Panel } from "../core/dashboard.ts";
-import { askPanel, fillAt, type Mark, preparePanel, type RawAnswers } from "../core/panels.ts";
+import { askPanel, fillAt, type Mark, preparePanel } from "../core/panels.ts";
 import { PrometheusAway, QueryError } from "../core/prometheus.ts";
 import { addressWith, changeAddress } from "./address.ts";
 import type { Shown } from "./BoardPage.tsx";
@@ -34,19 +35,6 @@ const drawings: Record<string, ComponentType<DrawingProps>> = { bargauge: BarGau
 /** These say in their own way that there is nothing. */
 const drawsNothing = new Set(["stat", "text"]);
 
-function useSize() {
-  const ref = useRef<HTMLDivElement>(null);
-  const [size, setSize] = useState({ width: 0, height: 0 });
-  useEffect(() => {
-    const observer = new ResizeObserver(([{ contentRect }]) =>
-      setSize({ width: Math.floor(contentRect.width), height: Math.floor(contentRect.height) })
-    );
-    observer.observe(ref.current!);
-    return () => observer.disconnect();
-  }, []);
-  return { ref, ...size };
-}
-
 interface Data {
   frames?: DataFrame[];
   /** The moment that the frames are of. */
@@ -60,33 +48,25 @@ function usePanelData(panel: Panel, shown: Shown, width: number): Data {
   const theme = useTheme2();
   const [data, setData] = useState<Data>({ loading: true });
   const running = useRef<{ scope: string; abort: AbortController }>();
-  const raw = useRef<{ answers: RawAnswers; of: Shown }>();
   const known = width > 0;
   useEffect(() => {
+    const scope = `${theme.name} ${shown.scope}`;
     // A refresh waits for the one before it: else a slow Prometheus would never come to answer.
-    if (!known || running.current?.scope === shown.scope) return;
+    if (!known || running.current?.scope === scope) return;
     running.current?.abort.abort();
-    const mine = { scope: shown.scope, abort: new AbortController() };
+    const mine = { scope, abort: new AbortController() };
     running.current = mine;
     const ask = async () => {
       const answers = await askPanel(panel, shown, width, mine.abort.signal);
       const frames = await preparePanel(answers, panel, shown, theme);
-      if (running.current !== mine) return;
-      raw.current = { answers, of: shown };
-      setData({ frames, of: shown, loading: false });
+      if (running.current === mine) setData({ frames, of: shown, loading: false });
     };
     ask().catch((error: Error) => {
       if (running.current === mine) setData((before) => ({ ...before, error, loading: false }));
     }).finally(() => {
       if (running.current === mine) running.current = undefined;
     });
-  }, [panel, shown, known]);
-  useEffect(() => {
-    if (!raw.current) return;
-    const { answers, of } = raw.current;
-    preparePanel(answers, panel, of, theme).then((frames) => setData((before) => ({ ...before, frames })),
-      () => undefined);
-  }, [theme]);
+  }, [panel, shown, known, theme]);
   useEffect(() => () => {
     running.current?.abort.abort();
     running.current = undefined;
@@ -98,7 +78,8 @@ type Props = Omit<DrawingProps, "frames" | "width" | "height">;
 
 /** One panel: its frame, and in it the drawing, or words where there is nothing to draw. */
 export const PanelView = memo(function PanelView({ panel, shown, marks, graphTooltip }: Props) {
-  const { ref, width, height } = useSize();
+  const [ref, size] = useMeasure<HTMLDivElement>();
+  const [width, height] = [Math.floor(size.width), Math.floor(size.height)];
   const { frames, of = shown, error, loading } = usePanelData(panel, shown, width);
   const away = useAwaySince();
   const fill = fillAt(shown);
@@ -122,14 +103,12 @@ export const PanelView = memo(function PanelView({ panel, shown, marks, graphToo
         broken ? <Words text={broken.message} /> : <Drawing {...drawing} width={innerWidth} height={innerHeight} />}
     </ErrorBoundary>);
   }
-  const items =
-    (<>
-      {(panel.links ?? []).map((
-        { title, url, targetBlank }
-      ) => (<a key={title} href={fill(url ?? "")} target={targetBlank ? "_blank" : undefined} rel="noreferrer">
-        {fill(title)}
-      </a>))}
-    </>);
+  const items = (panel.links ?? []).map((
+    link
+  ) => (<a key={link.title} href={fill(link.url ?? "")} rel="noreferrer"
+    target={link.targetBlank ? "_blank" : undefined}>
+    {fill(link.title)}
+  </a>));
   const only = { viewPanel: `${panel.id}` };
   const title = <a className="title" title={say("viewPanel")} href={addressWith(only)} onClick={(event) => {
     if (event.ctrlKey || event.metaKey) return;

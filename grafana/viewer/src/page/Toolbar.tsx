@@ -1,10 +1,8 @@
-import { rangeUtil, type TimeRange } from "@grafana/data";
-import { RefreshPicker, TimeRangePicker, useTheme2 } from "@grafana/ui";
-import { useEffect, useRef } from "react";
+import type { TimeRange } from "@grafana/data";
+import { AutoSizeInput, Combobox, MultiCombobox, RefreshPicker, TimeRangePicker, useTheme2 } from "@grafana/ui";
 
 import type { DashboardLink } from "@grafana/schema";
 import type { Annotation, Dashboard } from "../core/dashboard.ts";
-import { addressOf, type Choices } from "../core/interpolation.ts";
 import { ALL, type Resolved } from "../core/variables.ts";
 import { changeAddress } from "./address.ts";
 import type { BoardSummary, Surroundings } from "./surroundings.ts";
@@ -54,45 +52,24 @@ export function TimeControls({ range, timeZone, refresh, onRefresh }: ControlPro
   </div>);
 }
 
-/** One variable: a list of boxes, of which one or several can be chosen. */
-function VariableControl({ resolved }: { resolved: Resolved }) {
-  const { variable, options, chosen } = resolved;
-  const label = variable.label || variable.name;
+/** One variable: a list to choose from, or a box to write in. */
+function VariableControl({ resolved: { variable, options, chosen } }: { resolved: Resolved }) {
+  const id = `variable-${variable.name}`;
   const set = (value: string | string[]) => changeAddress({ [`var-${variable.name}`]: value });
-  const menu = useRef<HTMLDetailsElement>(null);
-  useEffect(() => {
-    const close = (event: Event) => {
-      const outside = event instanceof KeyboardEvent
-        ? event.key === "Escape"
-        : !menu.current?.contains(event.target as Node);
-      if (outside && menu.current) menu.current.open = false;
-    };
-    for (const kind of ["pointerdown", "keydown"]) document.addEventListener(kind, close);
-    return () => {
-      for (const kind of ["pointerdown", "keydown"]) document.removeEventListener(kind, close);
-    };
-  }, []);
-  const kind = variable.multi ? "checkbox" : "radio";
-  const toggle = (value: string) => {
-    const before = chosen.all || !variable.multi ? [] : chosen.value;
-    const after = before.includes(value) ? before.filter((one) => one !== value) : [...before, value];
-    set(after.length ? after : ALL);
-  };
+  // "All" stands alone: it takes the place of what was chosen before, and whatever is chosen then takes its place.
+  const setSeveral = (values: string[]) =>
+    set(values.length && values.at(-1) !== ALL ? values.filter((value) => value !== ALL) : ALL);
+  const list = options.map(({ text: label, value }) => ({ label, value }));
+  if (variable.includeAll) list.unshift({ label: say("all"), value: ALL });
+  const value = chosen.all ? [ALL] : chosen.value;
+  const box = { options: list, width: "auto", minWidth: 12, maxWidth: 40, "aria-labelledby": id } as const;
   return (<div className="variable">
-    <span>{label}</span>
-    <details ref={menu}>
-      <summary aria-label={label}>{chosen.all ? say("all") : chosen.text.join(" + ")}</summary>
-      <div className="choices">
-        {variable.includeAll && (<label>
-          <input type={kind} checked={Boolean(chosen.all)} onChange={() => set(ALL)} />
-          {say("all")}
-        </label>)}
-        {options.map(({ value, text: shown }) => (<label key={value}>
-          <input type={kind} checked={!chosen.all && chosen.value.includes(value)} onChange={() => toggle(value)} />
-          {shown}
-        </label>))}
-      </div>
-    </details>
+    <span id={id}>{variable.label || variable.name}</span>
+    {variable.type === "textbox"
+      ? <AutoSizeInput defaultValue={value[0]} onCommitChange={(event) => set(event.currentTarget.value)} />
+      : variable.multi
+      ? <MultiCombobox {...box} value={value} onChange={(picked) => setSeveral(picked.map((one) => one.value))} />
+      : <Combobox {...box} value={value[0]} onChange={(picked) => set(picked.value)} />}
   </div>);
 }
 
@@ -106,7 +83,7 @@ interface SettingsProps {
 
 /** The variables and annotations of a dashboard. In a report they can only be read. */
 export function Settings({ dashboard, resolved, switchedOn, fixed, children }: SettingsProps) {
-  const shown = resolved.filter(({ variable }) => variable.hide !== 2 && variable.type !== "constant");
+  const shown = resolved.filter(({ variable }) => variable.hide !== 2);
   return (<div className="settings">
     {shown.map((one) =>
       fixed
@@ -130,35 +107,27 @@ interface LinkProps {
   links: DashboardLink[];
   boards: BoardSummary[];
   uid: string;
-  range: TimeRange;
-  choices: Choices;
   fill: (text: string) => string;
 }
 
 /** The dashboard's links: to addresses, or to the other dashboards that have its tags. */
-export function BoardLinks({ links, boards, uid, range, choices, fill }: LinkProps) {
-  const { time, variables } = addressOf(choices, text(range.raw.from), text(range.raw.to));
-  const withScope = (link: DashboardLink, address: string) => {
-    const scope = [link.keepTime && time, link.includeVars && variables].filter(Boolean).join("&");
-    return scope ? `${address}${address.includes("?") ? "&" : "?"}${scope}` : address;
-  };
-  const anchor = (link: DashboardLink, address: string,
-    title:
-      string) => (<a key={`${link.title} ${address}`} href={withScope(link, address)} title={link.tooltip}
-      target={link.targetBlank ? "_blank" : undefined} rel="noreferrer">
-      {title}
-    </a>);
+export function BoardLinks({ links, boards, uid, fill }: LinkProps) {
+  const anchors = links.flatMap((link) => {
+    const { keepTime, includeVars, tags: wanted = [] } = link;
+    const scope = fill(
+      [keepTime && "${__url_time_range}", includeVars && "${__all_variables}"].filter(Boolean).join("&")
+    );
+    const withScope = (address: string) => (scope ? `${address}${address.includes("?") ? "&" : "?"}${scope}` : address);
+    if (link.type === "link") return [{ link, title: fill(link.title), href: withScope(fill(link.url ?? "")) }];
+    const others = boards.filter((board) => board.uid !== uid && wanted.every((tag) => board.tags?.includes(tag)));
+    return others.map((board) => ({ link, title: board.title, href: withScope(`/d/${board.uid}`) }));
+  });
   return (<nav className="links">
-    {links.flatMap((link) => {
-      if (link.type === "link") return [anchor(link, fill(link.url ?? ""), fill(link.title))];
-      const tagged = boards.filter(({ tags = [] }) => (link.tags ?? []).every((tag) => tags.includes(tag)));
-      return tagged.filter((board) => board.uid !== uid).map((board) => anchor(link, `/d/${board.uid}`, board.title));
-    })}
+    {anchors.map((
+      { link, title, href }
+    ) => (<a key={title} href={href} title={link.tooltip} rel="noreferrer"
+      target={link.targetBlank ? "_blank" : undefined}>
+      {title}
+    </a>))}
   </nav>);
-}
-
-/** The time between two refreshes in milliseconds; undefined when there are none. */
-export function refreshMs(refresh: string): number | undefined {
-  if (!refresh) return undefined;
-  return Math.max(1000, rangeUtil.intervalToMs(refresh));
 }

@@ -1,24 +1,18 @@
-import { useSyncExternalStore } from "react";
+import { useObservable } from "react-use";
+import { BehaviorSubject } from "rxjs";
 
-const listeners = new Set<() => void>();
-const tell = () => listeners.forEach((listener) => listener());
-window.addEventListener("popstate", tell);
+type Changes = Record<string, string | string[] | undefined>;
 
-// A report opened from disk has one address that may not change; what is chosen there lives here.
-let query = location.search;
+// A report opened from disk has one address that may not change: what is chosen there lives only here.
+const query = new BehaviorSubject(location.search);
+window.addEventListener("popstate", () => query.next(location.search));
 
 /** The part of the page's address after the question mark, in Grafana's own names. */
-export function useAddress(): URLSearchParams {
-  const text = useSyncExternalStore((listener) => {
-    listeners.add(listener);
-    return () => listeners.delete(listener);
-  }, () => (location.protocol === "file:" ? query : location.search));
-  return new URLSearchParams(text);
-}
+export const useAddress = (): URLSearchParams => new URLSearchParams(useObservable(query, query.value));
 
 /** The address with some parts changed; `undefined` takes a part out. */
-export function addressWith(changes: Record<string, string | string[] | undefined>): string {
-  const next = new URLSearchParams(location.protocol === "file:" ? query : location.search);
+export function addressWith(changes: Changes): string {
+  const next = new URLSearchParams(query.value);
   for (const [name, value] of Object.entries(changes)) {
     next.delete(name);
     for (const one of [value ?? []].flat()) next.append(name, one);
@@ -27,16 +21,14 @@ export function addressWith(changes: Record<string, string | string[] | undefine
 }
 
 /** Changes parts of the address. Each change can be taken back in the browser. */
-export function changeAddress(changes: Record<string, string | string[] | undefined>): void {
+export function changeAddress(changes: Changes): void {
   const text = addressWith(changes);
-  if (location.protocol === "file:") query = text;
-  else history.pushState(null, "", `${location.pathname}${text}`);
-  tell();
+  if (location.protocol !== "file:") history.pushState(null, "", `${location.pathname}${text}`);
+  query.next(text);
 }
 
 /** The variables in the address, `var-name=value`. */
 export function variablesIn(address: URLSearchParams): Record<string, string[]> {
-  const found: Record<string, string[]> = {};
-  for (const [name, value] of address) if (name.startsWith("var-")) (found[name.slice(4)] ??= []).push(value);
-  return found;
+  const names = [...new Set(address.keys())].filter((name) => name.startsWith("var-"));
+  return Object.fromEntries(names.map((name) => [name.slice("var-".length), address.getAll(name)]));
 }

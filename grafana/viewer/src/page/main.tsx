@@ -2,8 +2,9 @@ import "./viewer.css";
 
 import { createTheme, ThemeContext } from "@grafana/data";
 import { GlobalStyles, PortalContainer } from "@grafana/ui";
-import { useEffect, useMemo, useState } from "react";
+import { useEffect, useMemo } from "react";
 import { createRoot } from "react-dom/client";
+import { useAsync } from "react-use";
 
 import { useAddress } from "./address.ts";
 import { BoardList } from "./BoardList.tsx";
@@ -45,12 +46,8 @@ function Viewer({ surroundings }: { surroundings: Surroundings }) {
 }
 
 function Start() {
-  const [surroundings, setSurroundings] = useState<Surroundings>();
-  const [error, setError] = useState<string>();
-  useEffect(() => {
-    lookAround().then(setSurroundings, (problem: Error) => setError(problem.message));
-  }, []);
-  if (error) return <p role="alert">{say("failed", { what: error })}</p>;
+  const { value: surroundings, error } = useAsync(lookAround);
+  if (error) return <p role="alert">{say("failed", { what: error.message })}</p>;
   return surroundings ? <Viewer surroundings={surroundings} /> : null;
 }
 

@@ -1,5 +1,6 @@
 import { rangeUtil } from "@grafana/data";
-import { useSyncExternalStore } from "react";
+import { useObservable } from "react-use";
+import { BehaviorSubject } from "rxjs";
 
 import type { Options } from "../core/dashboard.ts";
 import type { Frozen } from "../core/frozen.ts";
@@ -57,14 +58,14 @@ export async function lookAround(): Promise<Surroundings> {
 }
 
 let lastAnswer = Date.now();
-let awaySince: number | undefined;
-const listeners = new Set<() => void>();
+const awaySince = new BehaviorSubject<number | undefined>(undefined);
+
+/** Since when Prometheus has not answered, in milliseconds since 1970; undefined while it does. */
+export const useAwaySince = (): number | undefined => useObservable(awaySince, awaySince.value);
 
 function note(answered: boolean) {
   if (answered) lastAnswer = Date.now();
-  const before = awaySince;
-  awaySince = answered ? undefined : (awaySince ?? lastAnswer);
-  if (awaySince !== before) { for (const listener of listeners) listener(); }
+  awaySince.next(answered ? undefined : (awaySince.value ?? lastAnswer));
 }
 
 /** A source that also tells the page whether Prometheus answers. */
@@ -85,11 +86,3 @@ function watched(source: Source): Source {
   return { ask: (question, signal) => watch(source.ask(question, signal)),
     labelValues: (...given) => watch(source.labelValues(...given)) };
 }
-
-const subscribe = (listener: () => void) => {
-  listeners.add(listener);
-  return () => listeners.delete(listener);
-};
-
-/** Since when Prometheus has not answered, in milliseconds since 1970; undefined while it does. */
-export const useAwaySince = (): number | undefined => useSyncExternalStore(subscribe, () => awaySince);

@@ -1,7 +1,8 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 
-import { httpSource, PrometheusAway } from "../core/prometheus.ts";
+import { runCommand } from "../check/commandLine.ts";
+import { httpSource } from "../core/prometheus.ts";
 import { readRange } from "../core/queries.ts";
 import { freeze } from "./freeze.ts";
 import { onePage } from "./onePage.ts";
@@ -14,15 +15,11 @@ now-1h, 2026-01-31T12:00:00Z or milliseconds since 1970. --result takes what the
 
 Exit status: 0 written, 2 wrong usage, 3 Prometheus does not answer.`;
 
-async function main(): Promise<void> {
+await runCommand(usage, async () => {
   const { values, positionals } = parseArgs({ allowPositionals: true,
     options: { prometheus: { type: "string" }, from: { type: "string" }, to: { type: "string" },
       var: { type: "string", multiple: true, default: [] }, result: { type: "string" },
-      scrape: { type: "string", default: "5" }, out: { type: "string" }, help: { type: "boolean", default: false } } });
-  if (values.help) {
-    console.log(usage);
-    return;
-  }
+      scrape: { type: "string", default: "5" }, out: { type: "string" } } });
   const { prometheus, from, to, out } = values;
   if (!prometheus || !from || !to || !out) throw new Error("--prometheus, --from, --to and --out are needed");
   if (!positionals.length) throw new Error("no dashboard is named");
@@ -42,12 +39,5 @@ async function main(): Promise<void> {
     `${out}: ${size} MB, ${Object.keys(frozen.answers).length} answers${refused ? `, ${refused} refused` : ""}`
   );
   console.log(`It holds the labels ${frozen.labels.join(", ")}: read it before you pass it on.`);
-}
-
-try {
-  await main();
-} catch (error) {
-  const away = error instanceof PrometheusAway;
-  console.error(away ? error.message : `${(error as Error).message}\n\n${usage}`);
-  process.exitCode = away ? 3 : 2;
-}
+  return 0;
+});

@@ -45,6 +45,7 @@ const mistakes = {
   "a key that the viewer does not honour": [(m) => (panel(m, "Rate").timeFrom = "1h"),
     "timeFrom: the viewer does not honour"],
   "a variable that does not exist": [(m) => (panel(m, "Rate").targets[0].expr = 'x{t=~"$task"}'), 'no variable "task"'],
+  "a format of a variable": [(m) => (panel(m, "Rate").targets[0].expr = "x{t=~'${__range:jsn}'}"), 'no format "jsn"'],
   "a kind of variable": [(m) => (m.templating.list[0].type = "qery"), '"qery" is not one of'],
   "a refresh of a variable": [(m) => (m.templating.list[0].refresh = 7), "7 is not one of"],
   "a format of a query": [(m) => (panel(m, "Alerts").targets[0].format = "tabel"), '"tabel" is not one of'],

@@ -202,13 +202,15 @@ test("a click in the legend leaves one series", options, async () => {
 test("what is chosen stands in the address under Grafana's names and in titles", options, async () => {
   const page = await open(`/d/features?${half}`);
   assert.match(await textOf(page, "section h2"), /State of All/);
-  await page.click("summary[aria-label=Task]");
-  await page.$$eval(".choices label", (all) => all.find(({ innerText }) => innerText.trim() === "qa").click());
+  const choose = async (name) =>
+    (await page.waitForSelector(`::-p-xpath(//*[@role="option"][contains(., "${name}")])`)).click();
+  await page.click("[aria-labelledby=variable-task]");
+  await choose("qa");
   await page.waitForFunction("location.search.includes('var-task=qa')");
   await page.waitForFunction("document.querySelector('section h2').innerText.includes('State of qa')", {
     timeout: WAIT_MS
   });
-  await page.$$eval(".choices label", (all) => all.find(({ innerText }) => innerText.trim() === "ner").click());
+  await choose("ner");
   await page.waitForFunction("document.querySelector('section h2').innerText.includes('qa + ner')", {
     timeout: WAIT_MS
   });
@@ -251,8 +253,11 @@ test("nothing is cut off from 390 to 1920 pixels, in both themes", options, asyn
     const page = await open(`/d/features?${half}&theme=${theme}`);
     await page.setViewport({ width, height: 1000 });
     await page.waitForFunction((wide) => innerWidth === wide, {}, width);
-    const overflow = await page.evaluate(() => document.scrollingElement.scrollWidth - innerWidth);
-    assert.ok(overflow <= 0, `${overflow} px too wide at ${width}`);
+    // Panels follow the window a moment later.
+    await eventually(async () => {
+      const overflow = await page.evaluate(() => document.scrollingElement.scrollWidth - innerWidth);
+      assert.ok(overflow <= 0, `${overflow} px too wide at ${width}`);
+    });
     const boxes = await page.$$eval("[data-panel]", (all) => all.map((one) => one.getBoundingClientRect().toJSON()));
     for (const [index, box] of boxes.entries()) {
       assert.ok(box.left >= 0 && box.right <= width && box.width > 100 && box.height > 60, JSON.stringify(box));

@@ -12,39 +12,24 @@ import { Tooltip } from "./Tooltip.tsx";
 const LEGEND_HEIGHT = 36;
 
 /** Colours from few to many. A scheme is turned round on dark, so that many stands out against the ground. */
-function paletteOf({ scheme, scale, exponent, steps, reverse }: Options, theme: GrafanaTheme2): string[] {
-  const named = schemes as unknown as Record<string, (share: number) => string>;
-  const color = named[`interpolate${scheme}`] ?? schemes.interpolateOranges;
-  const turned = theme.isDark !== Boolean(reverse);
-  return Array.from({ length: Math.max(2, steps) }, (_, index) => {
-    const share = index / (Math.max(2, steps) - 1);
-    const scaled = scale === "exponential" ? share ** exponent : share;
-    return color(turned ? 1 - scaled : scaled);
+function paletteOf({ scheme, exponent, steps }: Options, theme: GrafanaTheme2): string[] {
+  const color = (schemes as unknown as Record<string, (share: number) => string>)[`interpolate${scheme}`];
+  return Array.from({ length: steps }, (_, index) => {
+    const share = (index / (steps - 1)) ** exponent;
+    return color(theme.isDark ? 1 - share : share);
   });
 }
 
-interface Cells {
-  bounds: string[];
-  times: number[];
-  /** Counts by bound, then by time. */
-  counts: (number | null)[][];
-  step: number;
-  least: number;
-  most: number;
-}
-
-/** The cells of a frame with a field a bucket; counts outside the filter are left out. */
-export function cellsOf(frame: DataFrame, { filterValues, color }: Options): Cells {
+/** The cells of a frame with a field a bucket: counts by bound, then by time. Those not above the filter are left out. */
+function cellsOf(frame: DataFrame, { filterValues }: Options) {
   const [time, ...buckets] = frame.fields;
-  const { le = -Infinity, ge = Infinity } = filterValues ?? {};
-  const counts = buckets.map(({ values }) =>
-    values.map((count: number | null) => (count === null || count <= le || count >= ge ? null : count))
+  const counts = buckets.map(({ values }): (number | null)[] =>
+    values.map((count) => (count > filterValues.le ? count : null))
   );
   const all = counts.flat().filter((count) => count !== null);
-  const times = time.values as number[];
-  return { bounds: buckets.map(({ name }) => name), times, counts,
-    step: time.config.interval ?? (times[1] - times[0] || 60_000), least: color.min ?? Math.min(...all),
-    most: color.max ?? Math.max(...all) };
+  const times: number[] = time.values;
+  return { bounds: buckets.map(({ name }) => name), times, counts, step: time.config.interval ?? 60_000,
+    least: Math.min(...all), most: Math.max(...all) };
 }
 
 /** How many requests took how long: a column a step, a row a bucket, the darker or brighter the more. */
@@ -64,16 +49,13 @@ export function HeatmapPanel({ panel, frames, shown, marks, graphTooltip, width,
   };
   const colorOf = (count: number) => {
     const share = most > least ? (count - least) / (most - least) : 1;
-    return palette[Math.round(Math.min(1, Math.max(0, share)) * (palette.length - 1))];
+    return palette[Math.round(share * (palette.length - 1))];
   };
-  const order = options.yAxis.reverse
-    ? bounds.map((_, index) => bounds.length - 1 - index)
-    : bounds.map((_, index) => index);
   const draw = useMemo(() => (plot: uPlot) => {
     const gap = options.cellGap * devicePixelRatio;
-    order.forEach((bucket, row) => {
-      const [top, bottom] = [plot.valToPos(row + 1, "y", true), plot.valToPos(row, "y", true)];
-      counts[bucket].forEach((count, index) => {
+    counts.forEach((row, bucket) => {
+      const [top, bottom] = [plot.valToPos(bucket + 1, "y", true), plot.valToPos(bucket, "y", true)];
+      row.forEach((count, index) => {
         if (count === null) return;
         // A count is of the step that ends at its time.
         const [left, right] = [plot.valToPos(times[index] - step, "x", true), plot.valToPos(times[index], "x", true)];
@@ -82,10 +64,9 @@ export function HeatmapPanel({ panel, frames, shown, marks, graphTooltip, width,
       });
     });
   }, [cells, palette]);
-  function tooltip(row: number, time: number) {
-    const bucket = order[row];
+  function tooltip(bucket: number, time: number) {
     const index = times.findIndex((end) => time > end - step && time <= end);
-    if (bucket === undefined || index < 0) return null;
+    if (!bounds[bucket] || index < 0) return null;
     const count = counts[bucket][index];
     const below = bucket ? boundText(bounds[bucket - 1]) : "0";
     const label = `${below} – ${boundText(bounds[bucket])}`;
@@ -94,7 +75,7 @@ export function HeatmapPanel({ panel, frames, shown, marks, graphTooltip, width,
   }
   const hasLegend = options.legend.show && Number.isFinite(most);
   return (<>
-    <TimeRows rows={order.map((bucket) => boundText(bounds[bucket]))} labels="top" times={times} draw={draw}
+    <TimeRows rows={bounds.map(boundText)} labels="top" draw={draw}
       tooltip={options.tooltip.mode === "none" ? undefined : tooltip} shown={shown} marks={marks}
       graphTooltip={graphTooltip} width={width} height={hasLegend ? height - LEGEND_HEIGHT : height} />
     {hasLegend && (<div className="scale">

@@ -49,13 +49,9 @@ export function spansOf(frames: DataFrame[], merge: boolean, to: number): { name
 export function StateTimelinePanel({ panel, frames, shown, marks, graphTooltip, width, height }: DrawingProps) {
   const theme = useTheme2();
   const { options } = panel;
-  const { fillOpacity, lineWidth } = panel.fieldConfig.defaults.custom;
+  const { fillOpacity } = panel.fieldConfig.defaults.custom;
   const end = shown.range.to.valueOf();
   const rows = useMemo(() => spansOf(frames, options.mergeValues, end).reverse(), [frames, options, end]);
-  const times = useMemo(
-    () => [...new Set(rows.flatMap(({ spans }) => spans.map(({ from }) => from)))].sort((a, b) => a - b),
-    [rows]
-  );
   const draw = useMemo(() => (plot: uPlot) => {
     const { ctx } = plot;
     ctx.font = `${12 * devicePixelRatio}px ${theme.typography.fontFamily}`;
@@ -69,11 +65,6 @@ export function StateTimelinePanel({ panel, frames, shown, marks, graphTooltip, 
         const color = state.color ?? theme.colors.text.disabled;
         ctx.fillStyle = colorManipulator.alpha(color, fillOpacity / 100);
         ctx.fillRect(left, top + margin, Math.max(1, right - left), bottom - top - 2 * margin);
-        if (lineWidth) {
-          ctx.strokeStyle = color;
-          ctx.lineWidth = lineWidth * devicePixelRatio;
-          ctx.strokeRect(left, top + margin, right - left, bottom - top - 2 * margin);
-        }
         const fits = ctx.measureText(text).width + 2 * PAD < right - left;
         if (options.showValue === "never" || (options.showValue === "auto" && !fits)) continue;
         ctx.fillStyle = fillOpacity > 50 ? theme.colors.getContrastText(color) : theme.colors.text.primary;
@@ -92,7 +83,7 @@ export function StateTimelinePanel({ panel, frames, shown, marks, graphTooltip, 
   const states = new Map(rows.flatMap(({ spans }) => spans.map(({ text, state }) => [text, state.color] as const)));
   const legend = [...states].map(([label, color]) => ({ label, color, yAxis: 1 }));
   return (<>
-    <TimeRows rows={rows.map(({ name }) => name)} labels="middle" times={times} draw={draw}
+    <TimeRows rows={rows.map(({ name }) => name)} labels="middle" draw={draw}
       tooltip={options.tooltip.mode === "none" ? undefined : tooltip} shown={shown} marks={marks}
       graphTooltip={graphTooltip} width={width} height={options.legend.showLegend ? height - LEGEND_HEIGHT : height} />
     {options.legend.showLegend

@@ -1,18 +1,13 @@
-import { renderTextPanelMarkdown, textUtil } from "@grafana/data";
+import { renderTextPanelMarkdown } from "@grafana/data";
 import { useMemo } from "react";
 
 import { fillAt } from "../../core/panels.ts";
 import type { DrawingProps } from "../PanelView.tsx";
 
-/** Markdown, HTML without scripts, or text as it is. */
+/** Markdown; HTML in it is kept, scripts are not. */
 export function TextPanel({ panel, shown, width, height }: DrawingProps) {
-  const { mode, content } = panel.options;
-  const filled = fillAt(shown)(content);
-  const html = useMemo(
-    () => (mode === "html" ? textUtil.sanitizeTextPanelContent(filled) : renderTextPanelMarkdown(filled)),
-    [mode, filled]
-  );
-  if (mode === "code") return <pre style={{ width, height, overflow: "auto" }}>{filled}</pre>;
+  const filled = fillAt(shown)(panel.options.content);
+  const html = useMemo(() => renderTextPanelMarkdown(filled), [filled]);
   return (<div className="markdown-html" style={{ width, height, overflow: "auto" }}
     dangerouslySetInnerHTML={{ __html: html }} />);
 }

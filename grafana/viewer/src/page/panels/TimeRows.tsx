@@ -6,7 +6,7 @@ import type uPlot from "uplot";
 
 import type { DrawingProps } from "../PanelView.tsx";
 import { setTimes } from "../Toolbar.tsx";
-import { drawMarks } from "./marks.ts";
+import { drawInside, drawMarks } from "./marks.ts";
 import { SYNC_SCOPE } from "./TimeSeriesPanel.tsx";
 
 const LINE_PX = 14;
@@ -16,14 +16,13 @@ interface Props extends Pick<DrawingProps, "shown" | "marks" | "graphTooltip" | 
   rows: string[];
   /** Where a name stands: in the middle of its row, or at its upper end. */
   labels: "middle" | "top";
-  times: number[];
   draw: (plot: uPlot) => void;
   /** What stands beside the pointer, in a row at a time in milliseconds since 1970. */
   tooltip?: (row: number, time: number) => ReactNode;
 }
 
 /** A plot of rows over time, with the time axis, pointer and zoom that all panels share. The caller draws the rows. */
-export function TimeRows({ rows, labels, times, draw, tooltip, shown, marks, graphTooltip, width, height }: Props) {
+export function TimeRows({ rows, labels, draw, tooltip, shown, marks, graphTooltip, width, height }: Props) {
   const theme = useTheme2();
   const now = useRef({ draw, marks, range: shown.range });
   now.current = { draw, marks, range: shown.range };
@@ -47,19 +46,18 @@ export function TimeRows({ rows, labels, times, draw, tooltip, shown, marks, gra
     builder.setCursor({ points: { show: false },
       ...(graphTooltip ? { sync: { key: SYNC_SCOPE, scales: ["x", null] } } : {}) });
     builder.addHook("draw", (plot) => {
-      const { ctx, bbox } = plot;
-      ctx.save();
-      ctx.beginPath();
-      ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
-      ctx.clip();
-      now.current.draw(plot);
-      ctx.restore();
+      drawInside(plot, () => now.current.draw(plot));
       drawMarks(plot, now.current.marks, theme);
     });
     builder.scaleKeys = ["x", "y"];
     return builder;
   }, [named, labels, theme, shown.timeZone, graphTooltip]);
-  const data = useMemo((): uPlot.AlignedData => [times, times.map(() => 0)], [times, draw, marks]);
+  // Only the rows are drawn: new data makes the plot draw them anew.
+  const data = useMemo((): uPlot.AlignedData => [[shown.range.from.valueOf(), shown.range.to.valueOf()], [0, 0]], [
+    shown,
+    draw,
+    marks
+  ]);
   return (<UPlotChart config={config} data={data} width={width} height={height}>
     {tooltip
       && (<TooltipPlugin2 config={config} hoverMode={1 as never} syncMode={graphTooltip} syncScope={SYNC_SCOPE}

@@ -58,23 +58,16 @@ export function TimeSeriesPanel({ panel, frames, shown, marks, graphTooltip, wid
   const names = drawn.flatMap((frame) =>
     frame.fields.slice(1).map((field) => getFieldDisplayName(field, frame, drawn))
   );
-  const toggle = useRef<PanelContext["onToggleSeriesVisibility"]>();
-  toggle.current = (name, mode) => {
-    if (mode === SeriesVisibilityChangeMode.AppendToSelection) {
-      const next = new Set(hidden);
-      if (!next.delete(name)) next.add(name);
-      setHidden(next);
-    } else {
-      const others = names.filter((one) => one !== name);
-      const alone = !hidden.has(name) && others.every((one) => hidden.has(one));
-      setHidden(new Set(alone ? [] : others));
-    }
-  };
-  const context = useMemo(
-    (): PanelContext => ({ eventsScope: SYNC_SCOPE, eventBus: new EventBusSrv(), sync: () => graphTooltip,
-      onToggleSeriesVisibility: (name, mode) => toggle.current?.(name, mode) }),
-    [graphTooltip]
-  );
+  function toggle(name: string, mode: SeriesVisibilityChangeMode) {
+    const others = names.filter((one) => one !== name);
+    const alone = !hidden.has(name) && others.every((one) => hidden.has(one));
+    const withOrWithout = hidden.has(name) ? [...hidden].filter((one) => one !== name) : [...hidden, name];
+    const isAdded = mode === SeriesVisibilityChangeMode.AppendToSelection;
+    setHidden(new Set(isAdded ? withOrWithout : alone ? [] : others));
+  }
+  const eventBus = useMemo(() => new EventBusSrv(), []);
+  const context: PanelContext = { eventsScope: SYNC_SCOPE, eventBus, sync: () => graphTooltip,
+    onToggleSeriesVisibility: toggle };
   if (!drawn.length) return <p className="words">{panel.fieldConfig.defaults.noValue}</p>;
 
   function lines(aligned: DataFrame, indexes: (number | null)[], only: number | null) {

@@ -1,34 +1,35 @@
-import type { GrafanaTheme2 } from "@grafana/data";
+import { colorManipulator, type GrafanaTheme2 } from "@grafana/data";
 import type uPlot from "uplot";
 
 import type { Mark } from "../../core/panels.ts";
 
 const NEAR_PX = 8;
 
-/** Draws annotations over a plot: a line at each, and a field where one lasts. */
-export function drawMarks(plot: uPlot, marks: Mark[], theme: GrafanaTheme2): void {
-  const { ctx, bbox } = plot;
+/** Draws on a plot, and nothing outside its axes. */
+export function drawInside({ ctx, bbox }: uPlot, draw: () => void): void {
   ctx.save();
   ctx.beginPath();
   ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
   ctx.clip();
-  for (const { time, end, color } of marks) {
-    const x = plot.valToPos(time, "x", true);
-    const right = end === undefined ? x : plot.valToPos(end, "x", true);
-    ctx.strokeStyle = ctx.fillStyle = theme.visualization.getColorByName(color);
-    ctx.globalAlpha = 0.12;
-    ctx.fillRect(x, bbox.top, right - x, bbox.height);
-    ctx.globalAlpha = 1;
+  draw();
+  ctx.restore();
+}
+
+/** Draws annotations over a plot: a line at each, and a field where one lasts. */
+export function drawMarks(plot: uPlot, marks: Mark[], theme: GrafanaTheme2): void {
+  const { ctx, bbox } = plot;
+  drawInside(plot, () => {
     ctx.lineWidth = devicePixelRatio;
     ctx.setLineDash([5 * devicePixelRatio, 5 * devicePixelRatio]);
-    for (const at of new Set([x, right])) {
-      ctx.beginPath();
-      ctx.moveTo(at, bbox.top);
-      ctx.lineTo(at, bbox.top + bbox.height);
-      ctx.stroke();
+    for (const { time, end = time, color } of marks) {
+      const [left, right] = [plot.valToPos(time, "x", true), plot.valToPos(end, "x", true)];
+      ctx.strokeStyle = theme.visualization.getColorByName(color);
+      ctx.fillStyle = colorManipulator.alpha(ctx.strokeStyle, 0.12);
+      ctx.fillRect(left, bbox.top, right - left, bbox.height);
+      // What does not last has no width, and one line.
+      ctx.strokeRect(left, bbox.top - 1, right - left, bbox.height + 2);
     }
-  }
-  ctx.restore();
+  });
 }
 
 /** The marks near the pointer. */
