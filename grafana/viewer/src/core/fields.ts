@@ -1,8 +1,9 @@
 import { applyFieldOverrides, cacheFieldDisplayNames, type DataFrame, displayNameOverrideProcessor,
   FieldConfigOptionsRegistry, type FieldConfigPropertyItem, type FieldConfigSource, type FieldDisplay,
-  getFieldDisplayValues, type GrafanaTheme2, identityOverrideProcessor, type InterpolateFunction,
-  numberOverrideProcessor, type ReduceDataOptions, standardTransformers, standardTransformersRegistry,
-  type ThresholdsConfig, ThresholdsMode, transformDataFrame } from "@grafana/data";
+  getFieldDisplayValues, type GrafanaTheme2, identityOverrideProcessor, type InterpolateFunction, MappingType,
+  numberOverrideProcessor, type ReduceDataOptions, SpecialValueMatch, standardTransformers,
+  standardTransformersRegistry, type ThresholdsConfig, ThresholdsMode, transformDataFrame,
+  type ValueMapping } from "@grafana/data";
 import { lastValueFrom } from "rxjs";
 
 import type { Panel } from "./dashboard.ts";
@@ -54,11 +55,26 @@ const readThresholds = (thresholds?: ThresholdsConfig): ThresholdsConfig | undef
       value: index === 0 ? -Infinity : Number(value) })
     ) };
 
+/** No value is grey, unless the panel says otherwise: Grafana gives it the lowest threshold's colour, so often green. */
+function readMappings(mappings: ValueMapping[] = []): ValueMapping[] {
+  const color = "gray";
+  const own = mappings.map((one) =>
+    one.type === MappingType.SpecialValue && /null|nan/.test(one.options.match)
+      ? { ...one, options: { ...one.options, result: { color, ...one.options.result } } }
+      : one
+  );
+  const options = { match: SpecialValueMatch.NullAndNaN, result: { color } };
+  return [...own, { type: MappingType.SpecialValue, options }];
+}
+
+const readers: Record<string, (value: any) => unknown> = { thresholds: readThresholds, mappings: readMappings };
+
 function readFieldConfig({ defaults, overrides }: FieldConfigSource): FieldConfigSource {
-  return { defaults: { ...defaults, thresholds: readThresholds(defaults.thresholds) },
+  const { thresholds, mappings } = defaults;
+  return { defaults: { ...defaults, thresholds: readThresholds(thresholds), mappings: readMappings(mappings) },
     overrides: overrides.map((override) => ({ ...override,
-      properties: override.properties.map((one) =>
-        one.id === "thresholds" ? { ...one, value: readThresholds(one.value) } : one
+      properties: override.properties.map(({ id, value }) => ({ id,
+        value: readers[id] ? readers[id](value) : value })
       ) })
     ) };
 }

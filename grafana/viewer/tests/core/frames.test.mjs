@@ -100,10 +100,20 @@ test("an override by ref id beats the default", async () => {
   assert.equal((await texts("1", { color: { mode: "fixed", fixedColor: "green" } }, overrides))[0][1], "#FF9830");
 });
 
-test("a panel without an answer says its own words", async () => {
-  const panel = panelOf({ fieldConfig: { defaults: { noValue: "no requests" } } });
-  const [{ display }] = singleValues([], panel, theme, "utc", fill);
-  assert.equal(display.text, "no requests");
+test("a panel without an answer says its own words, in grey unless its mapping names a colour", async () => {
+  const steps = [{ value: null, color: "green" }];
+  const special = (match, result) => [{ type: "special", options: { match, result } }];
+  const valueOf = async (mappings, answers = []) => {
+    const panel = panelOf({ fieldConfig: { defaults: { noValue: "no requests", thresholds: { steps }, mappings } } });
+    const frames = await prepare(framesOf(answers), panel, theme, "utc", fill);
+    const [{ display }] = singleValues(frames, panel, theme, "utc", fill);
+    return [display.text, display.color];
+  };
+  assert.deepEqual(await valueOf(), ["no requests", "#808080"]);
+  assert.deepEqual(await valueOf(special("null", { text: "none" })), ["none", "#808080"]);
+  assert.deepEqual(await valueOf(special("null+nan", { color: "red" })), ["no requests", "#F2495C"]);
+  const nan = { resultType: "vector", result: [{ metric: {}, value: [1, "NaN"] }] };
+  assert.equal((await valueOf([], [{ answer: nan, target: { refId: "A", expr: "x" } }]))[1], "#808080");
 });
 
 test("organize and joinByField are Grafana's, and an unknown transformation is an error", async () => {

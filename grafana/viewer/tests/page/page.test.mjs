@@ -17,7 +17,8 @@ const WAIT_MS = 20_000;
 /** Half an hour that began on a multiple of ten minutes, which the made-up series repeat by. */
 const to = Math.floor(Date.now() / 600_000) * 600_000;
 const half = `from=${to - 1_800_000}&to=${to}`;
-const dark = { red: "#f2495c", blue: "#5794f2", green: "#73bf69", qa: "#e69f00", ner: "#56b4e9", event: "#009e73" };
+const dark = { red: "#f2495c", blue: "#5794f2", green: "#73bf69", grey: "#808080", yellow: "#fade2a", qa: "#e69f00",
+  ner: "#56b4e9", event: "#009e73" };
 const light = { red: "#e02f44", blue: "#3274d9" };
 
 let server, browser, folder;
@@ -82,6 +83,8 @@ async function colorsIn(page, selector) {
     all: found.colors };
 }
 
+const partsOf = (color) => color.match(/\w\w/g).map((part) => parseInt(part, 16));
+
 /** Tries a check of a picture until it holds: drawing and fonts come a moment after the data. */
 async function eventually(check) {
   const deadline = Date.now() + WAIT_MS;
@@ -136,6 +139,29 @@ test("colours of tasks, a threshold and a mapping are those of the file, in both
       assert.ok(count(color) > pixels / 3, `${theme}, panel ${id}: ${count(color)} of ${pixels} pixels are ${color}`);
     });
   }
+  await page.close();
+});
+
+test("a panel without data is grey and says its words, whatever its lowest threshold", options, async () => {
+  const page = await open(`/d/features?${half}&theme=dark`);
+  await eventually(async () => {
+    const { count, pixels } = await colorsIn(page, panel(4));
+    assert.ok(count(dark.grey) > pixels / 3, `${count(dark.grey)} of ${pixels} pixels are grey`);
+    assert.equal(count(dark.green), 0);
+  });
+  await page.close();
+});
+
+test("the words of states are dark on light colours", options, async () => {
+  const page = await open(`/d/features?${half}&theme=dark`);
+  await eventually(async () => {
+    const { count, all } = await colorsIn(page, `${panel(10)} canvas`);
+    for (const color of [dark.blue, dark.red, dark.yellow]) assert.ok(count(color) > 1000, color);
+    const pixels = (isMeant) =>
+      Object.entries(all).filter(([color]) => isMeant(partsOf(color))).reduce((sum, [, one]) => sum + one.count, 0);
+    assert.ok(pixels((parts) => Math.max(...parts) < 20) > 50, "no black words");
+    assert.equal(pixels((parts) => Math.min(...parts) > 240), 0, "white words");
+  });
   await page.close();
 });
 
@@ -297,7 +323,7 @@ test("while Prometheus is away the last figures stay, greyed, and it comes back 
   for (const id of [2, 3, 4, 7]) {
     const { all } = await colorsIn(page, panel(id));
     const colored = Object.entries(all).filter(([color, { count }]) => {
-      const parts = color.match(/\w\w/g).map((part) => parseInt(part, 16));
+      const parts = partsOf(color);
       return count > 20 && Math.max(...parts) - Math.min(...parts) > 24;
     });
     assert.deepEqual(colored.map(([color]) => color), [], `panel ${id} is not grey`);

@@ -10,6 +10,8 @@ import { Tooltip } from "./Tooltip.tsx";
 
 const LEGEND_HEIGHT = 32;
 const PAD = 4;
+/** Of text to its ground, by WCAG 2 level AA; the library's own is 3, which leaves white on yellow and blue. */
+const LEAST_CONTRAST = 4.5;
 
 interface Span {
   from: number;
@@ -62,12 +64,12 @@ export function StateTimelinePanel({ panel, frames, shown, marks, graphTooltip, 
       const margin = ((bottom - top) * (1 - options.rowHeight)) / 2;
       for (const { from, to, state, text } of spans) {
         const [left, right] = [plot.valToPos(from, "x", true), plot.valToPos(to, "x", true)];
-        const color = state.color ?? theme.colors.text.disabled;
-        ctx.fillStyle = colorManipulator.alpha(color, fillOpacity / 100);
+        const color = colorManipulator.alpha(state.color ?? theme.colors.text.disabled, fillOpacity / 100);
+        ctx.fillStyle = color;
         ctx.fillRect(left, top + margin, Math.max(1, right - left), bottom - top - 2 * margin);
         const fits = ctx.measureText(text).width + 2 * PAD < right - left;
         if (options.showValue === "never" || (options.showValue === "auto" && !fits)) continue;
-        ctx.fillStyle = fillOpacity > 50 ? theme.colors.getContrastText(color) : theme.colors.text.primary;
+        ctx.fillStyle = theme.colors.getContrastText(color, LEAST_CONTRAST);
         const x = { left: left + PAD, center: (left + right) / 2, right: right - PAD }[options.alignValue as "left"];
         ctx.fillText(text, x, (top + bottom) / 2);
       }
