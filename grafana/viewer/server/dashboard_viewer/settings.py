@@ -23,6 +23,8 @@ class Settings:
     """Prometheus' address for this server, for example http://prometheus:9090."""
     scrape_interval: str
     """How often Prometheus asks its targets, for example 5s: as in Grafana, the smallest window follows from it."""
+    home: str
+    """The uid of the dashboard that `/` leads to; empty: by the reader's language."""
     links: Mapping[str, str]
     """Addresses of the other pages as a browser opens them, by their name in /api/settings; empty: none is known."""
 
@@ -39,6 +41,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         dashboards=_folder(environ, "DASHBOARD_VIEWER_DASHBOARDS", "/dashboards"),
         prometheus=_address(environ, "DASHBOARD_VIEWER_PROMETHEUS", "http://prometheus:9090"),
         scrape_interval=environ.get("DASHBOARD_VIEWER_SCRAPE_INTERVAL") or "15s",
+        home=environ.get("DASHBOARD_VIEWER_HOME", ""),
         links={f"{page}_url": _address(environ, f"DASHBOARD_VIEWER_{page.upper()}_URL", "") for page in pages},
     )
     if not re.fullmatch(r"[1-9][0-9]*(ms|s|m|h)", settings.scrape_interval):

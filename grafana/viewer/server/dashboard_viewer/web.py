@@ -3,8 +3,9 @@
 import json
 import re
 from http import HTTPStatus
+from urllib.parse import quote
 
-from flask import Flask, Response, jsonify, request, send_from_directory
+from flask import Flask, Response, jsonify, redirect, request, send_from_directory
 from werkzeug import Response as WerkzeugResponse
 from werkzeug.exceptions import Forbidden, HTTPException, NotFound, ServiceUnavailable, UnsupportedMediaType
 
@@ -14,6 +15,9 @@ from dashboard_viewer.settings import Settings
 
 # An expression of a few pages.
 LARGEST_FORM = 65_536
+
+# The first page by the reader's language.
+HOMES = {"en": "gte-overview", "zh": "gte-overview-zh"}
 
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _FORM = "application/x-www-form-urlencoded"
@@ -39,6 +43,13 @@ def create_app(settings: Settings) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the order of the fields is for people
 
     @app.get("/")
+    def home() -> WerkzeugResponse:
+        # Not best_match, which prefers zh to en for a reader of en-GB before zh.
+        languages = (tag.split("-")[0].lower() for tag in request.accept_languages.values())
+        wanted = settings.home or next((HOMES[language] for language in languages if language in HOMES), HOMES["en"])
+        exists = any(board.uid == wanted for board in read_boards(settings.dashboards))
+        return redirect(f"/d/{quote(wanted)}" if exists else "/dashboards")
+
     @app.get("/dashboards")
     @app.get("/d/<uid>")
     @app.get("/d/<uid>/<slug>")

@@ -3,6 +3,9 @@
 import pytest
 from running_viewer import RunningViewer
 
+from dashboard_viewer.settings import Settings
+from dashboard_viewer.web import create_app
+
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='; "
     "img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
@@ -14,11 +17,39 @@ OVERVIEW_ENTRY = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("address", ["/", "/dashboards", "/d/gte-overview", "/d/gte-overview/any-slug?viewPanel=2"])
+@pytest.mark.parametrize("address", ["/dashboards", "/d/gte-overview", "/d/gte-overview/any-slug?viewPanel=2"])
 def test_every_address_of_grafana_opens_the_page(viewer: RunningViewer, address: str) -> None:
     answer = viewer.get(address)
     assert (answer.status, answer.headers.get_content_type()) == (200, "text/html")
     assert b"<title>Dashboards</title>" in answer.body
+
+
+@pytest.mark.parametrize(
+    ("accepted", "home"),
+    [
+        ("zh-CN,zh;q=0.9,en;q=0.8", "/d/gte-overview-zh"),
+        ("en-GB, zh;q=0.5", "/d/gte-overview"),
+        ("fr", "/d/gte-overview"),
+        ("", "/d/gte-overview"),
+    ],
+)
+def test_the_first_page_is_the_overview_in_the_readers_language(
+    viewer: RunningViewer, accepted: str, home: str
+) -> None:
+    assert viewer.get("/", Accept_Language=accepted).headers["Location"] == "/dashboards"
+    viewer.write("en/overview.json", OVERVIEW)
+    viewer.write("zh/overview.json", OVERVIEW | {"uid": "gte-overview-zh"})
+    assert [board["folder"] for board in viewer.get("/api/boards").json()] == ["en", "zh"]
+    assert viewer.get("/", Accept_Language=accepted).headers["Location"] == home
+
+
+def test_the_first_page_can_be_set(viewer: RunningViewer) -> None:
+    settings = Settings(viewer.page, viewer.dashboards, "http://127.0.0.1:9", "5s", "gte-tasks", {})
+    client = create_app(settings).test_client()
+    assert client.get("/").headers["Location"] == "/dashboards"
+    viewer.write("tasks.json", OVERVIEW | {"uid": "gte-tasks"})
+    viewer.write("overview.json", OVERVIEW)
+    assert client.get("/").headers["Location"] == "/d/gte-tasks"
 
 
 def test_a_file_that_is_the_same_is_not_sent_again(viewer: RunningViewer) -> None:
@@ -37,7 +68,8 @@ def test_nothing_outside_the_page_is_served(viewer: RunningViewer, address: str)
 @pytest.mark.parametrize(
     ("method", "address", "status"),
     [
-        ("GET", "/", 200),
+        ("GET", "/", 302),
+        ("GET", "/dashboards", 200),
         ("GET", "/public/fonts/inter.woff2", 200),
         ("GET", "/api/boards", 200),
         ("GET", "/api/datasource/query?query=up", 200),

@@ -86,5 +86,8 @@ export function readDashboard(model: Options): Dashboard {
     annotations: (model.annotations?.list ?? []).filter(({ expr }: Annotation) => expr), links: model.links ?? [] };
 }
 
+/** The language of a dashboard: the uid of one in Chinese says so at its end. */
+export const languageOf = (uid: string): "en" | "zh" => (uid.endsWith("-zh") ? "zh" : "en");
+
 /** All panels of a dashboard, those of collapsed rows too. */
 export const panelsOf = (dashboard: Dashboard): Panel[] => dashboard.rows.flatMap(({ panels }) => panels);

@@ -11,7 +11,7 @@ import { BoardList } from "./BoardList.tsx";
 import { BoardPage } from "./BoardPage.tsx";
 import { RunTable } from "./RunTable.tsx";
 import { lookAround, type Surroundings } from "./surroundings.ts";
-import { language, say } from "./words.ts";
+import { language, say, translatePickers, uidInAddress } from "./words.ts";
 
 const darkWanted = matchMedia("(prefers-color-scheme: dark)");
 
@@ -29,13 +29,12 @@ function Viewer({ surroundings }: { surroundings: Surroundings }) {
       line: colors.border.medium, warning: colors.warning.transparent, strong: colors.warning.border };
     for (const [name, value] of Object.entries(values)) root.style.setProperty(`--${name}`, value);
   }, [theme, mode]);
-  const uid = location.pathname.match(/^\/d\/([^/]+)/)?.[1];
-  const shown = surroundings.frozen ? surroundings.boards.map((board) => board.uid) : uid ? [uid] : [];
+  const uids = surroundings.frozen ? surroundings.boards.map(({ uid }) => uid) : uidInAddress ? [uidInAddress] : [];
   return (<ThemeContext.Provider value={theme}>
     <GlobalStyles />
     {surroundings.frozen?.run && <RunTable run={surroundings.frozen.run} />}
-    {shown.length
-      ? (shown.map((one) => <BoardPage key={one} uid={decodeURIComponent(one)} surroundings={surroundings} />))
+    {uids.length
+      ? (uids.map((uid) => <BoardPage key={uid} uid={uid} surroundings={surroundings} />))
       : <BoardList surroundings={surroundings} />}
     <footer>
       {surroundings.frozen && <p>{say("holds", { labels: surroundings.frozen.labels.join(", ") })}</p>}
@@ -46,7 +45,7 @@ function Viewer({ surroundings }: { surroundings: Surroundings }) {
 }
 
 function Start() {
-  const { value: surroundings, error } = useAsync(lookAround);
+  const { value: [surroundings] = [], error } = useAsync(() => Promise.all([lookAround(), translatePickers()]));
   if (error) return <p role="alert">{say("failed", { what: error.message })}</p>;
   return surroundings ? <Viewer surroundings={surroundings} /> : null;
 }

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 
+import { languageOf } from "../core/dashboard.ts";
 import type { Frozen } from "../core/frozen.ts";
 
 /** Where the build put the page: beside the command line's own folder. */
@@ -35,7 +36,7 @@ export function onePage(frozen: Frozen): string {
   const titles = frozen.boards.map(({ title }) => title).join(", ");
   const day = new Date(frozen.from).toISOString().slice(0, 16);
   return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8">
+<html lang="${frozen.boards.every(({ uid }) => languageOf(uid) === "zh") ? "zh" : "en"}"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="${policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${`${titles} · ${day}`.replace(/[&<]/g, (sign) => `&#${sign.charCodeAt(0)};`)}</title>

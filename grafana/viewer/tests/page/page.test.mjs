@@ -296,10 +296,10 @@ test("nothing is cut off from 390 to 1920 pixels, in both themes", options, asyn
 });
 
 test("the list leads to each dashboard, in the reader's language", options, async () => {
-  const page = await open("/", false);
+  const page = await open("/dashboards", false);
   await page.waitForSelector("li a");
-  assert.deepEqual(await page.$$eval("li a", (all) => all.map(({ innerText }) => innerText)), ["Features",
-    "Other board"]);
+  const titles = () => page.$$eval("li a", (all) => all.map(({ innerText }) => innerText));
+  assert.deepEqual(await titles(), ["Features", "Other board", "中文"]);
   assert.match(await textOf(page, "li [role=alert]"), /broken.json: it is not JSON/);
   await page.evaluateOnNewDocument(() => Object.defineProperty(navigator, "languages", { get: () => ["zh-CN", "en"] }));
   await page.reload();
@@ -307,6 +307,22 @@ test("the list leads to each dashboard, in the reader's language", options, asyn
   assert.equal(await textOf(page, "h1"), "仪表盘");
   assert.match(await textOf(page, "footer"), /不是 Grafana/);
   assert.equal(await page.$eval("html", ({ lang }) => lang), "zh");
+  assert.deepEqual(await titles(), ["中文", "Features", "Other board"]);
+  assert.match(await textOf(page, "li"), /zh · gte-zh/);
+  await page.close();
+});
+
+test("the page speaks the language of its dashboard, the pickers too", options, async () => {
+  const page = await open("/d/features-zh");
+  assert.equal(await page.$eval("html", ({ lang }) => lang), "zh");
+  assert.match(await textOf(page, "header"), /仪表盘[^]*最近 30 分钟/);
+  await page.click("button[aria-label*='当前时间范围']");
+  await page.waitForSelector("#TimePickerContent");
+  const picker = await textOf(page, "#TimePickerContent");
+  assert.match(picker, /绝对时间范围[^]*应用时间范围/);
+  assert.match(picker, /最近 5 分钟/);
+  assert.doesNotMatch(picker, /Last|Apply|From|range/i);
+  assert.deepEqual(page.faults, []);
   await page.close();
 });
 

@@ -12,6 +12,9 @@ const policy =
   "default-src 'none'; script-src 'self'; style-src 'self' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='; "
   + "img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+const summaryOf = ({ uid, title, tags }) => ({ uid, title, tags, folder: uid.endsWith("-zh") ? "zh" : "en",
+  file: `${uid}.json` });
+
 /** @returns {Promise<{ url: string, away: boolean, queries: number, close: () => void }>} */
 export async function serve(prometheus) {
   const state = { away: false, queries: 0 };
@@ -38,7 +41,7 @@ export async function serve(prometheus) {
       return json({ scrape_interval: "5s", prometheus_url: "http://prometheus.example", inbox_url: "" });
     if (pathname === "/api/boards") {
       const broken = { uid: "", title: "", tags: [], file: "broken.json", error: "it is not JSON" };
-      return json([...boards.map(({ uid, title, tags }) => ({ uid, title, tags, file: `${uid}.json` })), broken]);
+      return json([...boards.map(summaryOf), broken]);
     }
     if (pathname.startsWith("/api/boards/")) return json(boards.find(({ uid }) => uid === pathname.split("/")[3]));
     const file = pathname.startsWith("/public/") ? pathname.slice("/public/".length) : "index.html";
