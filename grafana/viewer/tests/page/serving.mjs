@@ -21,8 +21,8 @@ export async function serve(prometheus) {
   const server = createServer(async (request, response) => {
     const { pathname, search } = new URL(request.url, "http://here");
     const send = (status, type, body) => {
-      response.writeHead(status, { "Content-Type": type, "Content-Security-Policy": policy,
-        "Cache-Control": "no-store" });
+      const caching = pathname.startsWith("/public/") ? "max-age=3600" : "no-store";
+      response.writeHead(status, { "Content-Type": type, "Content-Security-Policy": policy, "Cache-Control": caching });
       response.end(body);
     };
     const json = (value, status = 200) => send(status, "application/json", JSON.stringify(value));
