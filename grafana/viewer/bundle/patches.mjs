@@ -26,17 +26,16 @@ const joinTables = `let joined = [...ltable, ...rtable.slice(1)].map(() => []);
     for (const right of unmatchedRight) addRow(null, right);
     `;
 
-/** @type {{ file: string, why: string, from: string, to: string, code: string }[]} */
-export const patches = [{ file: "@grafana/ui/dist/esm/components/Table/TableNG/utils.mjs",
-  why: "makes code out of text", from: "const frameToRecords = ", to: "const compare = new Intl.Collator",
-  code: frameToRecords }, { file: "@grafana/data/dist/esm/transformations/transformers/joinDataFrames.mjs",
-  why: "makes code out of text", from: "let outFieldsTpl = ", to: "ltable = joined;", code: joinTables }, {
-  file: "@grafana/ui/dist/esm/themes/GlobalStyles/fonts.mjs",
-  why: "names font files that only Grafana's server has; src/page/fonts.css names ours",
-  from: "return css([",
-  to: "\nexport { getFontStyles };",
-  code: "return {};\n}\n"
-}];
+/** @type {{ file: string, from: string, to: string, code: string }[]} */
+export const patches = [
+  { file: "@grafana/ui/dist/esm/components/Table/TableNG/utils.mjs", from: "const frameToRecords = ",
+    to: "const compare = new Intl.Collator", code: frameToRecords },
+  { file: "@grafana/data/dist/esm/transformations/transformers/joinDataFrames.mjs", from: "let outFieldsTpl = ",
+    to: "ltable = joined;", code: joinTables },
+  // Names font files that only Grafana's server has; viewer.css names ours.
+  { file: "@grafana/ui/dist/esm/themes/GlobalStyles/fonts.mjs", from: "return css([", to: "\nexport { getFontStyles };",
+    code: "return {};\n}\n" }
+];
 
 /**
  * Applies one patch.

@@ -42,7 +42,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         prometheus=_address(environ, "DASHBOARD_VIEWER_PROMETHEUS", "http://prometheus:9090"),
         scrape_interval=environ.get("DASHBOARD_VIEWER_SCRAPE_INTERVAL") or "15s",
         home=environ.get("DASHBOARD_VIEWER_HOME", ""),
-        links={f"{page}_url": _address(environ, f"DASHBOARD_VIEWER_{page.upper()}_URL", "") for page in pages},
+        links={page: _address(environ, f"DASHBOARD_VIEWER_{page.upper()}_URL", "") for page in pages},
     )
     if not re.fullmatch(r"[1-9][0-9]*(ms|s|m|h)", settings.scrape_interval):
         raise SettingsError(

@@ -68,7 +68,7 @@ def create_app(settings: Settings) -> Flask:
 
     @app.get("/api/settings")
     def shown_settings() -> Response:
-        return jsonify(scrape_interval=settings.scrape_interval, **settings.links)
+        return jsonify(scrape_interval=settings.scrape_interval, links=settings.links)
 
     @app.get("/api/boards")
     def boards() -> Response:

@@ -145,9 +145,7 @@ def test_an_unknown_uid_says_where_the_known_ones_are_listed(viewer: RunningView
 def test_the_page_learns_where_the_other_pages_are(viewer: RunningViewer) -> None:
     assert viewer.get("/api/settings").json() == {
         "scrape_interval": "5s",
-        "prometheus_url": "http://monitor.example:9091",
-        "alertmanager_url": "",
-        "inbox_url": "",
+        "links": {"prometheus": "http://monitor.example:9091", "alertmanager": "", "inbox": ""},
     }
 
 

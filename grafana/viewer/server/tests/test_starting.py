@@ -12,7 +12,7 @@ from dashboard_viewer.settings import Settings, read_settings
 
 def test_the_defaults_are_those_of_the_container(tmp_path: Path) -> None:
     folders = {"DASHBOARD_VIEWER_PAGE": str(tmp_path), "DASHBOARD_VIEWER_DASHBOARDS": str(tmp_path)}
-    links = {"prometheus_url": "", "alertmanager_url": "", "inbox_url": ""}
+    links = {"prometheus": "", "alertmanager": "", "inbox": ""}
     assert read_settings(folders) == Settings(tmp_path, tmp_path, "http://prometheus:9090", "15s", "", links)
 
 

@@ -8,11 +8,7 @@ import { PrometheusAway, type Source } from "../core/prometheus.ts";
 import type { Problem } from "./files.ts";
 
 /** The words of one panel as a reader sees them: each value with its unit, and its colour in brackets. */
-export interface Shown {
-  dashboard: string;
-  panel: string;
-  lines: string[];
-}
+export type Shown = { dashboard: string; panel: string; lines: string[] };
 
 const theme = createTheme({ colors: { mode: "dark" } });
 
@@ -43,14 +39,12 @@ function linesOf(frames: DataFrame[], panel: Panel, moment: Moment): string[] {
   );
 }
 
-/** The overrides of a panel that meet none of its fields, by their place. */
-export function idleOverrides(frames: DataFrame[], panel: Panel): number[] {
-  return panel.fieldConfig.overrides.flatMap(({ matcher }, index) => {
-    const match = fieldMatchers.getIfExists(matcher.id)?.get(matcher.options);
-    const meets = match && frames.some((frame) => frame.fields.some((field) => match(field, frame, frames)));
-    return meets ? [] : [index];
+/** The matchers of a panel's overrides that meet none of its fields. */
+const idleMatchers = (frames: DataFrame[], panel: Panel) =>
+  panel.fieldConfig.overrides.map(({ matcher }) => matcher).filter(({ id, options }) => {
+    const match = fieldMatchers.getIfExists(id)?.get(options);
+    return !match || !frames.some((frame) => frame.fields.some((field) => match(field, frame, frames)));
   });
-}
 
 /**
  * Asks what every panel of a dashboard shows.
@@ -97,8 +91,7 @@ export async function checkAnswers(file: string, model: Options, source: Source,
       const words = panel.fieldConfig.defaults.noValue;
       add(path, words ? `has no data and says "${words}"` : "has no data", words ? "note" : "error");
     } else {
-      for (const index of idleOverrides(frames, panel)) {
-        const { id, options } = panel.fieldConfig.overrides[index].matcher;
+      for (const { id, options } of idleMatchers(frames, panel)) {
         const why = silent.length ? `; ${silent.join(", ")} found no data` : "";
         add(path, `its override for ${id} ${JSON.stringify(options)} meets nothing${why}`,
           silent.length ? "note" : "error");

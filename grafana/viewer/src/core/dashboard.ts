@@ -11,7 +11,6 @@ export interface Target {
   hide?: boolean;
   instant?: boolean;
   interval?: string;
-  intervalFactor?: number;
   legendFormat?: string;
   range?: boolean;
 }
@@ -25,12 +24,7 @@ export type Panel = Omit<schema.Panel, "fieldConfig" | "targets" | "transformati
   transformations: DataTransformerConfig[] };
 
 /** A heading and the panels under it; the first row of a dashboard may have no heading. */
-export interface Row {
-  id?: number;
-  title?: string;
-  collapsed: boolean;
-  panels: Panel[];
-}
+export type Row = { id?: number; title?: string; collapsed: boolean; panels: Panel[] };
 
 type VariableKeys = "name" | "label" | "hide" | "includeAll" | "multi" | "allValue" | "refresh" | "regex" | "sort";
 

@@ -1,22 +1,22 @@
 import type { FieldConfig } from "@grafana/data";
+import { mergeWith } from "lodash";
 
 import type { Options } from "./dashboard.ts";
 import defaults from "./defaults.json";
 
-const of = (part: Record<string, Options>, type: string): Options => part[type] ?? {};
+const options: Options = defaults.options;
+const fields: Options = defaults.fields;
+const colorModes: Record<string, string> = defaults.colorModes;
 
-/** The options of a panel, with Grafana's defaults for its type; one level of options within options is filled in too. */
-export function withDefaultOptions(type: string, own: Options): Options {
-  const filled: Options = { ...of(defaults.options, type), ...own };
-  for (const [key, value] of Object.entries(of(defaults.options, type))) {
-    if (typeof value === "object" && !Array.isArray(value) && own[key]) filled[key] = { ...value, ...own[key] };
-  }
-  return filled;
-}
+/** The settings of `own` before those of `usual`; a list is taken whole. */
+const filled = (usual: Options | undefined, own: Options | undefined): Options =>
+  mergeWith({}, usual, own, (_, value) => (Array.isArray(value) ? value : undefined));
+
+/** The options of a panel, with Grafana's defaults for its type. */
+export const withDefaultOptions = (type: string, own: Options): Options => filled(options[type], own);
 
 /** The settings of a panel's fields, with Grafana's defaults for its type. */
 export function withDefaultFields(type: string, own: FieldConfig): FieldConfig {
-  const mode = (defaults.colorModes as Record<string, string>)[type] ?? "thresholds";
-  const custom = { ...of(defaults.fields, type), ...own.custom };
-  return { color: { mode }, ...(defaults.standard as unknown as FieldConfig), ...own, custom };
+  const color = { mode: colorModes[type] ?? "thresholds" };
+  return { color, ...(defaults.standard as unknown as FieldConfig), ...own, custom: filled(fields[type], own.custom) };
 }

@@ -8,43 +8,34 @@ import { lastValueFrom } from "rxjs";
 
 import type { Panel } from "./dashboard.ts";
 
+// Some stand there twice.
+const transformations = new Map(Object.values(standardTransformers).map((one) => [one.id as string, one]));
+// Only Grafana's editor uses these.
+const unused = { name: "", imageDark: "", imageLight: "", editor: () => null };
 standardTransformersRegistry.setInit(() =>
-  [...new Map(Object.values(standardTransformers).map((one) => [one.id as string, one])).values()].map((
-    transformation
-  ) => ({
-    id: transformation.id,
-    name: transformation.name,
-    imageDark: "",
-    imageLight: "",
-    // Only Grafana's editor uses it.
-    editor: () => null,
-    transformation
-  }))
+  [...transformations].map(([id, transformation]) => ({ ...unused, id, transformation }))
 );
 
-const numbers = new Set(["min", "max", "decimals"]);
+const processors: Record<string, unknown> = { displayName: displayNameOverrideProcessor, min: numberOverrideProcessor,
+  max: numberOverrideProcessor, decimals: numberOverrideProcessor };
 /** Properties of fields that are of no panel type's own. */
 const standardProperties = ["unit", "min", "max", "decimals", "displayName", "color", "thresholds", "mappings",
   "noValue", "links", "filterable", "fieldMinMax", "description"];
 
-function property(path: string, isCustom: boolean): FieldConfigPropertyItem {
-  let process = identityOverrideProcessor as FieldConfigPropertyItem["process"];
-  if (path === "displayName") process = displayNameOverrideProcessor as typeof process;
-  if (numbers.has(path) && !isCustom) process = numberOverrideProcessor as typeof process;
-  const id = isCustom ? `custom.${path}` : path;
+function property(id: string): FieldConfigPropertyItem {
+  const [, custom] = id.match(/^custom\.(.+)/) ?? [];
+  const process = (processors[id] ?? identityOverrideProcessor) as FieldConfigPropertyItem["process"];
   const nobody = () => null;
-  return { id, path, name: id, isCustom, process, shouldApply: () => true, editor: nobody, override: nobody };
+  return { id, path: custom ?? id, name: id, isCustom: custom !== undefined, process, shouldApply: () => true,
+    editor: nobody, override: nobody };
 }
 
 /** The properties that a panel's field options name; Grafana's panel types each have a list of hundreds. */
 function registryOf({ defaults, overrides }: FieldConfigSource): FieldConfigOptionsRegistry {
-  const custom = new Set(Object.keys(defaults.custom ?? {}));
-  for (const { id } of overrides.flatMap(({ properties }) => properties)) {
-    if (id.startsWith("custom.")) custom.add(id.slice("custom.".length));
-  }
-  const items = [...standardProperties.map((path) => property(path, false)),
-    ...[...custom].map((path) => property(path, true))];
-  return new FieldConfigOptionsRegistry(() => items);
+  const custom = Object.keys(defaults.custom ?? {}).map((path) => `custom.${path}`);
+  const overridden = overrides.flatMap(({ properties }) => properties.map(({ id }) => id));
+  const ids = new Set([...standardProperties, ...custom, ...overridden]);
+  return new FieldConfigOptionsRegistry(() => [...ids].map(property));
 }
 
 /** JSON has no -Infinity: the first threshold is null there. */

@@ -2,13 +2,7 @@ import { type DataContextScopedVar, type Field, formattedValueToString, getField
   type ScopedVars, type TimeRange } from "@grafana/data";
 
 /** What a variable stands for: chosen values; `all` where "All" is chosen, with the value that stands for it. */
-export interface Chosen {
-  text: string[];
-  value: string[];
-  multi: boolean;
-  all?: boolean;
-  allValue?: string;
-}
+export type Chosen = { text: string[]; value: string[]; multi: boolean; all?: boolean; allValue?: string };
 
 export type Choices = Record<string, Chosen>;
 

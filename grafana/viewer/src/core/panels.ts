@@ -45,10 +45,7 @@ const contextAt = (moment: Moment, width: number): QueryContext => ({ ...moment,
   fillWith: (own) => fillAt(moment, own) });
 
 /** Answers as frames, before transformations. */
-export interface RawAnswers {
-  frames: DataFrame[];
-  warnings: string[];
-}
+export type RawAnswers = { frames: DataFrame[]; warnings: string[] };
 
 /**
  * Asks what a panel shows, and prepares the answers.

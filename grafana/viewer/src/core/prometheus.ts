@@ -1,11 +1,7 @@
 /** A sample: seconds since 1970, and the value as Prometheus writes it ("NaN", "+Inf"). */
 export type Sample = [number, string];
 
-export interface Series {
-  metric: Record<string, string>;
-  value?: Sample;
-  values?: Sample[];
-}
+export type Series = { metric: Record<string, string>; value?: Sample; values?: Sample[] };
 
 export type Answer = { resultType: "matrix" | "vector"; result: Series[]; warnings?: string[] } | {
   resultType: "scalar" | "string";
@@ -14,19 +10,10 @@ export type Answer = { resultType: "matrix" | "vector"; result: Series[]; warnin
 };
 
 /** A question with its variables filled in. Times in seconds since 1970; `step` in seconds, only for a range. */
-export interface Question {
-  key: string;
-  expr: string;
-  start: number;
-  end: number;
-  step?: number;
-}
+export type Question = { key: string; expr: string; start: number; end: number; step?: number };
 
 /** What Prometheus said, and the step in seconds that it was asked with. */
-export interface Answered {
-  answer: Answer;
-  step?: number;
-}
+export type Answered = { answer: Answer; step?: number };
 
 /** Prometheus understood the question and refused it: the question has to be changed. */
 export class QueryError extends Error {}

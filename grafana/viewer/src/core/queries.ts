@@ -61,7 +61,7 @@ export function intervals(panel: Pick<Panel, "interval" | "maxDataPoints">, targ
   const scrape = own || scrapeSeconds;
   const rateOf = (interval: number) => Math.max(interval + scrape, 4 * scrape);
   const wanted = /rate/.test(minimum) ? rateOf(asked) : Math.max(asked, own);
-  const step = length / 1000 / wanted > MAX_POINTS ? safe : wanted * (target.intervalFactor || 1);
+  const step = length / 1000 / wanted > MAX_POINTS ? safe : wanted;
   return { step, interval: rangeUtil.secondsToHms(step), rateInterval: /rate/.test(minimum) ? step : rateOf(asked) };
 }
 

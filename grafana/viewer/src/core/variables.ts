@@ -4,17 +4,10 @@ import type { Variable } from "./dashboard.ts";
 import type { Choices, Chosen } from "./interpolation.ts";
 import { QueryError, type Source } from "./prometheus.ts";
 
-export interface Option {
-  text: string;
-  value: string;
-}
+export type Option = { text: string; value: string };
 
 /** A variable with what can be chosen, and what is. */
-export interface Resolved {
-  variable: Variable;
-  options: Option[];
-  chosen: Chosen;
-}
+export type Resolved = { variable: Variable; options: Option[]; chosen: Chosen };
 
 export const ALL = "$__all";
 

@@ -20,12 +20,7 @@ export interface Shown extends Moment {
   resolved: Resolved[];
 }
 
-interface View {
-  from: string;
-  to: string;
-  timeZone: string;
-  wanted: Record<string, string[]>;
-}
+type View = { from: string; to: string; timeZone: string; wanted: Record<string, string[]> };
 
 /** Finds the variables, then says what the panels are to show. While Prometheus is away the last values stay. */
 function useShown(dashboard: Dashboard | undefined, view: View, tick: number, surroundings: Surroundings) {

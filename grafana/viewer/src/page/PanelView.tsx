@@ -35,18 +35,10 @@ const drawings: Record<string, ComponentType<DrawingProps>> = { bargauge: BarGau
 /** These say in their own way that there is nothing. */
 const drawsNothing = new Set(["stat", "text"]);
 
-interface Data {
-  frames?: DataFrame[];
-  /** The moment that the frames are of. */
-  of?: Shown;
-  error?: Error;
-  loading: boolean;
-}
-
-/** Asks what a panel shows whenever the moment changes. After an error the last frames stay. */
-function usePanelData(panel: Panel, shown: Shown, width: number): Data {
+/** Asks what a panel shows whenever the moment changes, and gives the moment too. After an error the last frames stay. */
+function usePanelData(panel: Panel, shown: Shown, width: number) {
   const theme = useTheme2();
-  const [data, setData] = useState<Data>({ loading: true });
+  const [data, setData] = useState<{ frames?: DataFrame[]; of?: Shown; error?: Error }>({});
   const running = useRef<{ scope: string; abort: AbortController }>();
   const known = width > 0;
   useEffect(() => {
@@ -59,10 +51,10 @@ function usePanelData(panel: Panel, shown: Shown, width: number): Data {
     const ask = async () => {
       const answers = await askPanel(panel, shown, width, mine.abort.signal);
       const frames = await preparePanel(answers, panel, shown, theme);
-      if (running.current === mine) setData({ frames, of: shown, loading: false });
+      if (running.current === mine) setData({ frames, of: shown });
     };
     ask().catch((error: Error) => {
-      if (running.current === mine) setData((before) => ({ ...before, error, loading: false }));
+      if (running.current === mine) setData((before) => ({ ...before, error }));
     }).finally(() => {
       if (running.current === mine) running.current = undefined;
     });
@@ -80,13 +72,14 @@ type Props = Omit<DrawingProps, "frames" | "width" | "height">;
 export const PanelView = memo(function PanelView({ panel, shown, marks, graphTooltip }: Props) {
   const [ref, size] = useMeasure<HTMLDivElement>();
   const [width, height] = [Math.floor(size.width), Math.floor(size.height)];
-  const { frames, of = shown, error, loading } = usePanelData(panel, shown, width);
+  const { frames, of = shown, error } = usePanelData(panel, shown, width);
   const away = useAwaySince();
   const fill = fillAt(shown);
   const Drawing = drawings[panel.type];
   const hasQueries = panel.targets.length > 0;
+  const loading = hasQueries && !frames && !error;
   const blind = hasQueries && (away !== undefined || error !== undefined);
-  const state = !hasQueries ? "text" : blind ? (frames ? "stale" : "silent") : loading && !frames ? "loading" : "drawn";
+  const state = !hasQueries ? "text" : blind ? (frames ? "stale" : "silent") : loading ? "loading" : "drawn";
 
   function body(innerWidth: number, innerHeight: number) {
     if (!Drawing) return <Words text={say("unknownKind", { type: panel.type })} />;
@@ -130,6 +123,4 @@ export const PanelView = memo(function PanelView({ panel, shown, marks, graphToo
   </div>);
 });
 
-function Words({ text }: { text: string }) {
-  return <p className="words">{text}</p>;
-}
+const Words = ({ text }: { text: string }) => <p className="words">{text}</p>;

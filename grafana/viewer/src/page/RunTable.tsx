@@ -12,16 +12,15 @@ const latency = (value?: Run["client"]["percentiles"][string]) => {
     : `${seconds(value.value)} (${seconds(value.low)} – ${seconds(value.high)})`;
 };
 
-type Line = [name: string, client: string, server: string, result: string];
-
 /** What a load test's client counted and measured, beside what Prometheus shows. */
 export function RunTable({ run }: { run: Run }) {
   const { client, server, counts, model, problems } = run;
-  const lines: Line[] = counts.map((
-    one
-  ) => [`${one.task_type} ${one.status}`, `${one.client}`, `${one.server}`,
-    one.agrees ? say("agrees") : say("disagrees")]
-  );
+  // A name, what the client says, what the server says, and whether they agree.
+  const lines: string[][] = [];
+  for (const one of counts) {
+    const result = one.agrees ? say("agrees") : say("disagrees");
+    lines.push([`${one.task_type} ${one.status}`, `${one.client}`, `${one.server}`, result]);
+  }
   lines.push([say("qps"), client.qps.toFixed(1), server.qps?.toFixed(1) ?? "–", ""]);
   for (const name of Object.keys({ ...client.percentiles, ...server.percentiles })) {
     lines.push([name.toUpperCase(), latency(client.percentiles[name]), latency(server.percentiles[name]), ""]);

@@ -31,12 +31,7 @@ export const setRange = (range: TimeRange) => changeAddress({ from: text(range.r
 export const setTimes = (from: number, to: number) =>
   changeAddress({ from: `${Math.floor(from)}`, to: `${Math.ceil(to)}` });
 
-interface ControlProps {
-  range: TimeRange;
-  timeZone: string;
-  refresh: string;
-  onRefresh: () => void;
-}
+type ControlProps = { range: TimeRange; timeZone: string; refresh: string; onRefresh: () => void };
 
 /** Time picker and refresh. */
 export function TimeControls({ range, timeZone, refresh, onRefresh }: ControlProps) {
@@ -73,16 +68,12 @@ function VariableControl({ resolved: { variable, options, chosen } }: { resolved
   </div>);
 }
 
-interface SettingsProps {
-  dashboard: Dashboard;
-  resolved: Resolved[];
-  switchedOn: Annotation[];
-  fixed: boolean;
-  children?: React.ReactNode;
-}
+type SettingsProps = { dashboard: Dashboard; resolved: Resolved[]; switchedOn: Annotation[]; fixed: boolean;
+  children?: React.ReactNode };
 
 /** The variables and annotations of a dashboard. In a report they can only be read. */
 export function Settings({ dashboard, resolved, switchedOn, fixed, children }: SettingsProps) {
+  const switches = dashboard.annotations.filter(({ hide }) => !hide && !fixed);
   const shown = resolved.filter(({ variable }) => variable.hide !== 2);
   return (<div className="settings">
     {shown.map((one) =>
@@ -92,23 +83,16 @@ export function Settings({ dashboard, resolved, switchedOn, fixed, children }: S
         </span>)
         : <VariableControl key={one.variable.name} resolved={one} />
     )}
-    {dashboard.annotations.filter(({ hide }) => !hide && !fixed).map((
-      annotation
-    ) => (<label key={annotation.name} className="variable">
-      <input type="checkbox" checked={switchedOn.includes(annotation)} onChange={(event) =>
-        changeAddress({ [`annotation-${annotation.name}`]: `${event.target.checked}` })} />
-      {annotation.name}
+    {switches.map((one) => (<label key={one.name} className="variable">
+      <input type="checkbox" checked={switchedOn.includes(one)}
+        onChange={(event) => changeAddress({ [`annotation-${one.name}`]: `${event.target.checked}` })} />
+      {one.name}
     </label>))}
     {children}
   </div>);
 }
 
-interface LinkProps {
-  links: DashboardLink[];
-  boards: BoardSummary[];
-  uid: string;
-  fill: (text: string) => string;
-}
+type LinkProps = { links: DashboardLink[]; boards: BoardSummary[]; uid: string; fill: (text: string) => string };
 
 /** The dashboard's links: to addresses, or to the other dashboards that have its tags. */
 export function BoardLinks({ links, boards, uid, fill }: LinkProps) {

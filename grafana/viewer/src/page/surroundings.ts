@@ -26,6 +26,8 @@ export interface Surroundings {
   frozen?: Frozen;
 }
 
+type Settings = { scrape_interval: string; links: Surroundings["links"] };
+
 async function json<T>(path: string): Promise<T> {
   const response = await fetch(path);
   if (!response.ok) throw new Error(`${path}: ${response.status}`);
@@ -48,13 +50,10 @@ export async function lookAround(): Promise<Surroundings> {
       readBoard: async (uid) => frozen.boards.find((board) => board.uid === uid)!, scrapeSeconds: frozen.scrapeSeconds,
       links: {}, frozen };
   }
-  const [settings, boards] = await Promise.all([json<Record<string, string>>("/api/settings"),
-    json<BoardSummary[]>("/api/boards")]);
+  const [settings, boards] = await Promise.all([json<Settings>("/api/settings"), json<BoardSummary[]>("/api/boards")]);
   return { source: watched(httpSource("/api/datasource")), boards,
     readBoard: (uid) => json(`/api/boards/${encodeURIComponent(uid)}`),
-    scrapeSeconds: rangeUtil.intervalToMs(settings.scrape_interval || "15s") / 1000,
-    links: { prometheus: settings.prometheus_url, inbox: settings.inbox_url,
-      alertmanager: settings.alertmanager_url } };
+    scrapeSeconds: rangeUtil.intervalToMs(settings.scrape_interval) / 1000, links: settings.links };
 }
 
 let lastAnswer = Date.now();

@@ -18,7 +18,7 @@ const cases = [[300, 600, {}, {}, 5, "5s", 20], [1800, 600, {}, {}, 5, "5s", 20]
   {}, 20, "20s", 25], [1800, 600, { interval: ">20s" }, {}, 20, "20s", 25], [86400, 1000, { maxDataPoints: 120 }, {},
   600, "10m", 605], [1800, 600, {}, { interval: "1m" }, 60, "1m", 240], [1800, 600, {}, {
   interval: "$__rate_interval"
-}, 20, "20s", 20], [1800, 600, {}, { intervalFactor: 2 }, 10, "10s", 20]];
+}, 20, "20s", 20]];
 for (const [seconds, width, panel, more, step, interval, rateInterval] of cases) {
   test(`${seconds} s in ${width} px with ${JSON.stringify({ ...panel, ...more })} has steps of ${step} s`, () => {
     const found = intervals(panel, { ...target, ...more }, context(seconds, width));

@@ -38,7 +38,7 @@ export async function serve(prometheus) {
       return send(answer.status, "application/json", Buffer.from(await answer.arrayBuffer()));
     }
     if (pathname === "/api/settings")
-      return json({ scrape_interval: "5s", prometheus_url: "http://prometheus.example", inbox_url: "" });
+      return json({ scrape_interval: "5s", links: { prometheus: "http://prometheus.example", inbox: "" } });
     if (pathname === "/api/boards") {
       const broken = { uid: "", title: "", tags: [], file: "broken.json", error: "it is not JSON" };
       return json([...boards.map(summaryOf), broken]);

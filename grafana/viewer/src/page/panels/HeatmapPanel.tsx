@@ -33,12 +33,11 @@ function cellsOf(frame: DataFrame, { filterValues }: Options) {
 }
 
 /** How many requests took how long: a column a step, a row a bucket, the darker or brighter the more. */
-export function HeatmapPanel({ panel, frames, shown, marks, graphTooltip, width, height }: DrawingProps) {
+export function HeatmapPanel(props: DrawingProps) {
   const theme = useTheme2();
-  const { options } = panel;
+  const { frames, shown, height, panel: { options } } = props;
   const palette = useMemo(() => paletteOf(options.color, theme), [options, theme]);
-  const cells = useMemo(() => cellsOf(frames[0], options), [frames, options]);
-  const { bounds, times, counts, step, least, most } = cells;
+  const { bounds, times, counts, step, least, most } = useMemo(() => cellsOf(frames[0], options), [frames, options]);
   const boundText = (bound: string) =>
     bound === "+Inf"
       ? "+Inf"
@@ -51,7 +50,7 @@ export function HeatmapPanel({ panel, frames, shown, marks, graphTooltip, width,
     const share = most > least ? (count - least) / (most - least) : 1;
     return palette[Math.round(share * (palette.length - 1))];
   };
-  const draw = useMemo(() => (plot: uPlot) => {
+  function draw(plot: uPlot) {
     const gap = options.cellGap * devicePixelRatio;
     counts.forEach((row, bucket) => {
       const [top, bottom] = [plot.valToPos(bucket + 1, "y", true), plot.valToPos(bucket, "y", true)];
@@ -63,7 +62,7 @@ export function HeatmapPanel({ panel, frames, shown, marks, graphTooltip, width,
         plot.ctx.fillRect(left, top, Math.max(1, right - left - gap), Math.max(1, bottom - top - gap));
       });
     });
-  }, [cells, palette]);
+  }
   function tooltip(bucket: number, time: number) {
     const index = times.findIndex((end) => time > end - step && time <= end);
     if (!bounds[bucket] || index < 0) return null;
@@ -75,9 +74,8 @@ export function HeatmapPanel({ panel, frames, shown, marks, graphTooltip, width,
   }
   const hasLegend = options.legend.show && Number.isFinite(most);
   return (<>
-    <TimeRows rows={bounds.map(boundText)} labels="top" draw={draw}
-      tooltip={options.tooltip.mode === "none" ? undefined : tooltip} shown={shown} marks={marks}
-      graphTooltip={graphTooltip} width={width} height={hasLegend ? height - LEGEND_HEIGHT : height} />
+    <TimeRows {...props} height={hasLegend ? height - LEGEND_HEIGHT : height} rows={bounds.map(boundText)} labels="top"
+      draw={draw} tooltip={tooltip} />
     {hasLegend && (<div className="scale">
       {countText(least)}
       <span style={{ background: `linear-gradient(to right, ${palette.join(", ")})` }} />

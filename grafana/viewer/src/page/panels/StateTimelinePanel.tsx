@@ -13,19 +13,13 @@ const PAD = 4;
 /** Of text to its ground, by WCAG 2 level AA; the library's own is 3, which leaves white on yellow and blue. */
 const LEAST_CONTRAST = 4.5;
 
-interface Span {
-  from: number;
-  to: number;
-  state: DisplayValue;
-  text: string;
-}
+type Span = { from: number; to: number; state: DisplayValue; text: string };
 
 /** The states of each series in their order; a gap ends a state, and equal neighbours become one where that is asked. */
 export function spansOf(frames: DataFrame[], merge: boolean, to: number): { name: string; spans: Span[] }[] {
   return frames.flatMap((frame) => {
-    const filled = applyNullInsertThreshold({
-      frame: { ...frame, fields: frame.fields.map((field) => ({ ...field })) }
-    });
+    const copy = { ...frame, fields: frame.fields.map((field) => ({ ...field })) };
+    const filled = applyNullInsertThreshold({ frame: copy });
     const time = filled.fields.find(({ type }) => type === FieldType.time);
     if (!time) return [];
     const times = time.values as number[];
@@ -48,13 +42,14 @@ export function spansOf(frames: DataFrame[], merge: boolean, to: number): { name
 }
 
 /** A row a series, coloured by its state over time. */
-export function StateTimelinePanel({ panel, frames, shown, marks, graphTooltip, width, height }: DrawingProps) {
+export function StateTimelinePanel(props: DrawingProps) {
   const theme = useTheme2();
+  const { panel, frames, shown, height } = props;
   const { options } = panel;
   const { fillOpacity } = panel.fieldConfig.defaults.custom;
   const end = shown.range.to.valueOf();
   const rows = useMemo(() => spansOf(frames, options.mergeValues, end).reverse(), [frames, options, end]);
-  const draw = useMemo(() => (plot: uPlot) => {
+  function draw(plot: uPlot) {
     const { ctx } = plot;
     ctx.font = `${12 * devicePixelRatio}px ${theme.typography.fontFamily}`;
     ctx.textBaseline = "middle";
@@ -74,7 +69,7 @@ export function StateTimelinePanel({ panel, frames, shown, marks, graphTooltip, 
         ctx.fillText(text, x, (top + bottom) / 2);
       }
     });
-  }, [rows, theme, options]);
+  }
   function tooltip(row: number, time: number) {
     const series = rows[row];
     const span = series?.spans.find(({ from, to }) => time >= from && time < to);
@@ -85,9 +80,8 @@ export function StateTimelinePanel({ panel, frames, shown, marks, graphTooltip, 
   const states = new Map(rows.flatMap(({ spans }) => spans.map(({ text, state }) => [text, state.color] as const)));
   const legend = [...states].map(([label, color]) => ({ label, color, yAxis: 1 }));
   return (<>
-    <TimeRows rows={rows.map(({ name }) => name)} labels="middle" draw={draw}
-      tooltip={options.tooltip.mode === "none" ? undefined : tooltip} shown={shown} marks={marks}
-      graphTooltip={graphTooltip} width={width} height={options.legend.showLegend ? height - LEGEND_HEIGHT : height} />
+    <TimeRows {...props} height={options.legend.showLegend ? height - LEGEND_HEIGHT : height}
+      rows={rows.map(({ name }) => name)} labels="middle" draw={draw} tooltip={tooltip} />
     {options.legend.showLegend
       && (<VizLegend items={legend} placement="bottom" displayMode={LegendDisplayMode.List} readonly />)}
   </>);

@@ -11,18 +11,18 @@ import { SYNC_SCOPE } from "./TimeSeriesPanel.tsx";
 
 const LINE_PX = 14;
 
-interface Props extends Pick<DrawingProps, "shown" | "marks" | "graphTooltip" | "width" | "height"> {
+interface Props extends DrawingProps {
   /** Names of the rows, from below. */
   rows: string[];
   /** Where a name stands: in the middle of its row, or at its upper end. */
   labels: "middle" | "top";
   draw: (plot: uPlot) => void;
   /** What stands beside the pointer, in a row at a time in milliseconds since 1970. */
-  tooltip?: (row: number, time: number) => ReactNode;
+  tooltip: (row: number, time: number) => ReactNode;
 }
 
 /** A plot of rows over time, with the time axis, pointer and zoom that all panels share. The caller draws the rows. */
-export function TimeRows({ rows, labels, draw, tooltip, shown, marks, graphTooltip, width, height }: Props) {
+export function TimeRows({ rows, labels, draw, tooltip, panel, shown, marks, graphTooltip, width, height }: Props) {
   const theme = useTheme2();
   const now = useRef({ draw, marks, range: shown.range });
   now.current = { draw, marks, range: shown.range };
@@ -52,14 +52,10 @@ export function TimeRows({ rows, labels, draw, tooltip, shown, marks, graphToolt
     builder.scaleKeys = ["x", "y"];
     return builder;
   }, [named, labels, theme, shown.timeZone, graphTooltip]);
-  // Only the rows are drawn: new data makes the plot draw them anew.
-  const data = useMemo((): uPlot.AlignedData => [[shown.range.from.valueOf(), shown.range.to.valueOf()], [0, 0]], [
-    shown,
-    draw,
-    marks
-  ]);
+  // Only the rows are drawn: new data, whatever it is, makes the plot draw them anew.
+  const data: uPlot.AlignedData = [[shown.range.from.valueOf(), shown.range.to.valueOf()], [0, 0]];
   return (<UPlotChart config={config} data={data} width={width} height={height}>
-    {tooltip
+    {panel.options.tooltip.mode !== "none"
       && (<TooltipPlugin2 config={config} hoverMode={1 as never} syncMode={graphTooltip} syncScope={SYNC_SCOPE}
         queryZoom={(zoom) => setTimes(zoom.from, zoom.to)}
         render={(plot, _indexes, _series, _pinned, _dismiss, _range, viaSync) => {

@@ -2,16 +2,11 @@ import { dateTimeFormat } from "@grafana/data";
 
 import type { Mark } from "../../core/panels.ts";
 
-export interface TooltipLine {
-  color?: string;
-  label: string;
-  value: string;
-}
+type Props = { time: number; timeZone: string; lines: { color?: string; label: string; value: string }[];
+  marks?: Mark[] };
 
 /** What stands beside the pointer: the time, a line a series, and the marks near it. */
-export function Tooltip(
-  { time, timeZone, lines, marks = [] }: { time: number; timeZone: string; lines: TooltipLine[]; marks?: Mark[] }
-) {
+export function Tooltip({ time, timeZone, lines, marks = [] }: Props) {
   return (<div className="tooltip">
     <strong>{dateTimeFormat(time, { timeZone })}</strong>
     <table>

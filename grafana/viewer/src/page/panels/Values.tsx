@@ -8,17 +8,14 @@ import { fillAt } from "../../core/panels.ts";
 import type { DrawingProps } from "../PanelView.tsx";
 
 /** Opens the links of a value, where it has some. */
-interface Opening {
-  onClick?: MouseEventHandler<HTMLElement>;
-  className?: string;
-}
+type Opening = { onClick?: MouseEventHandler<HTMLElement>; className?: string };
+type Repeated = VizRepeaterRenderValueProps<FieldDisplay, DisplayValueAlignmentFactors>;
 
 interface Props extends DrawingProps {
   sparkline: boolean;
   autoGrid?: boolean;
   leastRoom?: number;
-  render: (value: VizRepeaterRenderValueProps<FieldDisplay, DisplayValueAlignmentFactors>,
-    opening: Opening) => ReactElement;
+  render: (value: Repeated, opening: Opening) => ReactElement;
 }
 
 /** The single values of a panel beside or below each other, all in letters of one size. */
