@@ -1,4 +1,5 @@
 import { dateTimeFormat, rangeUtil } from "@grafana/data";
+import { isEqual } from "lodash";
 import { useReducer, useRef, useState } from "react";
 import { useAsync, useInterval, useTitle } from "react-use";
 
@@ -60,8 +61,8 @@ function useMarks(annotations: Annotation[], shown: Shown | undefined): Mark[] {
   const last = useRef<Mark[]>([]);
   const names = annotations.map(({ name }) => name).join();
   const { value } = useAsync(async () => shown && askMarks(annotations, shown), [shown, names]);
-  // Panels say what is wrong with Prometheus; marks just stay as they are.
-  last.current = value ?? last.current;
+  // Panels say what is wrong with Prometheus; marks just stay as they are. Equal ones make no panel draw again.
+  if (value && !isEqual(value, last.current)) last.current = value;
   return last.current;
 }
 

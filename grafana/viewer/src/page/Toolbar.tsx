@@ -1,5 +1,6 @@
 import type { TimeRange } from "@grafana/data";
 import { AutoSizeInput, Combobox, MultiCombobox, RefreshPicker, TimeRangePicker, useTheme2 } from "@grafana/ui";
+import { memo } from "react";
 
 import type { DashboardLink } from "@grafana/schema";
 import type { Annotation, Dashboard } from "../core/dashboard.ts";
@@ -33,8 +34,8 @@ export const setTimes = (from: number, to: number) =>
 
 type ControlProps = { range: TimeRange; timeZone: string; refresh: string; onRefresh: () => void };
 
-/** Time picker and refresh. */
-export function TimeControls({ range, timeZone, refresh, onRefresh }: ControlProps) {
+/** Time picker and refresh. The library looks some 50 texts up whenever it draws them. */
+export const TimeControls = memo(function TimeControls({ range, timeZone, refresh, onRefresh }: ControlProps) {
   const length = range.to.valueOf() - range.from.valueOf();
   const move = (by: number) => setTimes(range.from.valueOf() + by, range.to.valueOf() + by);
   return (<div className="times">
@@ -45,10 +46,10 @@ export function TimeControls({ range, timeZone, refresh, onRefresh }: ControlPro
     <RefreshPicker value={refresh} intervals={["5s", "10s", "30s", "1m", "5m", "15m"]} onRefresh={onRefresh}
       onIntervalChanged={(interval) => changeAddress({ refresh: interval })} />
   </div>);
-}
+});
 
 /** One variable: a list to choose from, or a box to write in. */
-function VariableControl({ resolved: { variable, options, chosen } }: { resolved: Resolved }) {
+const VariableControl = memo(function({ resolved: { variable, options, chosen } }: { resolved: Resolved }) {
   const id = `variable-${variable.name}`;
   const set = (value: string | string[]) => changeAddress({ [`var-${variable.name}`]: value });
   // "All" stands alone: it takes the place of what was chosen before, and whatever is chosen then takes its place.
@@ -66,7 +67,7 @@ function VariableControl({ resolved: { variable, options, chosen } }: { resolved
       ? <MultiCombobox {...box} value={value} onChange={(picked) => setSeveral(picked.map((one) => one.value))} />
       : <Combobox {...box} value={value[0]} onChange={(picked) => set(picked.value)} />}
   </div>);
-}
+});
 
 type SettingsProps = { dashboard: Dashboard; resolved: Resolved[]; switchedOn: Annotation[]; fixed: boolean;
   children?: React.ReactNode };
@@ -109,7 +110,7 @@ export function BoardLinks({ links, boards, uid, fill }: LinkProps) {
   return (<nav className="links">
     {anchors.map((
       { link, title, href }
-    ) => (<a key={title} href={href} title={link.tooltip} rel="noreferrer"
+    ) => (<a key={`${title} ${href}`} href={href} title={link.tooltip} rel="noreferrer"
       target={link.targetBlank ? "_blank" : undefined}>
       {title}
     </a>))}
