@@ -58,7 +58,8 @@ export function StateTimelinePanel(props: DrawingProps) {
       const [top, bottom] = [plot.valToPos(row + 1, "y", true), plot.valToPos(row, "y", true)];
       const margin = ((bottom - top) * (1 - options.rowHeight)) / 2;
       for (const { from, to, state, text } of spans) {
-        const [left, right] = [plot.valToPos(from, "x", true), plot.valToPos(to, "x", true)];
+        // On whole pixels, or seams would show between neighbours.
+        const [left, right] = [from, to].map((time) => Math.round(plot.valToPos(time, "x", true)));
         const color = colorManipulator.alpha(state.color ?? theme.colors.text.disabled, fillOpacity / 100);
         ctx.fillStyle = color;
         ctx.fillRect(left, top + margin, Math.max(1, right - left), bottom - top - 2 * margin);

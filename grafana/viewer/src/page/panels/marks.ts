@@ -26,8 +26,13 @@ export function drawMarks(plot: uPlot, marks: Mark[], theme: GrafanaTheme2): voi
       ctx.strokeStyle = theme.visualization.getColorByName(color);
       ctx.fillStyle = colorManipulator.alpha(ctx.strokeStyle, 0.12);
       ctx.fillRect(left, bbox.top, right - left, bbox.height);
-      // What does not last has no width, and one line.
-      ctx.strokeRect(left, bbox.top - 1, right - left, bbox.height + 2);
+      // Each side by itself: the dashes of a narrow rectangle would fill each other's gaps.
+      for (const x of new Set([left, right])) {
+        ctx.beginPath();
+        ctx.moveTo(x, bbox.top);
+        ctx.lineTo(x, bbox.top + bbox.height);
+        ctx.stroke();
+      }
     }
   });
 }
