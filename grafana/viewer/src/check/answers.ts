@@ -39,12 +39,17 @@ function linesOf(frames: DataFrame[], panel: Panel, moment: Moment): string[] {
   );
 }
 
-/** The matchers of a panel's overrides that meet none of its fields. */
+/** The matchers of a panel's overrides that meet none of its fields: not those that only name a colour, or rename it. */
 const idleMatchers = (frames: DataFrame[], panel: Panel) =>
-  panel.fieldConfig.overrides.map(({ matcher }) => matcher).filter(({ id, options }) => {
+  panel.fieldConfig.overrides.filter(({ matcher: { id, options }, properties }) => {
+    const named = properties.find((property) => property.id === "displayName")?.value;
     const match = fieldMatchers.getIfExists(id)?.get(options);
-    return !match || !frames.some((frame) => frame.fields.some((field) => match(field, frame, frames)));
-  });
+    if (properties.every((property) => property.id === "color" || property.id === "displayName")) return !match;
+    return !match
+      || !frames.some((frame) =>
+        frame.fields.some((field) => match(field, frame, frames) || getFieldDisplayName(field, frame, frames) === named)
+      );
+  }).map(({ matcher }) => matcher);
 
 /**
  * Asks what every panel of a dashboard shows.
@@ -74,7 +79,11 @@ export async function checkAnswers(file: string, model: Options, source: Source,
   const resolved = await attempt("variables", () => variablesAt(dashboard, start, {}));
   if (!resolved) return { problems, shown };
   for (const { variable, options } of resolved) {
-    if (variable.type === "query" && !options.length) add(`variable "${variable.name}"`, "has nothing to choose");
+    const query = typeof variable.query === "object" ? variable.query.query : variable.query;
+    // An expression may rightly find nothing, a label may not.
+    const level = query?.startsWith("query_result") ? "note" : "error";
+    if (variable.type === "query" && !options.length)
+      add(`variable "${variable.name}"`, "has nothing to choose", level);
   }
   const moment: Moment = { ...start, choices: choicesOf(resolved) };
   for (const panel of panelsOf(dashboard)) {

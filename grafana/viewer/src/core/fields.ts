@@ -8,6 +8,8 @@ import { lastValueFrom } from "rxjs";
 
 import type { Panel } from "./dashboard.ts";
 
+type Configured = Pick<Panel, "type" | "fieldConfig">;
+
 // Some stand there twice.
 const transformations = new Map(Object.values(standardTransformers).map((one) => [one.id as string, one]));
 // Only Grafana's editor uses these.
@@ -58,11 +60,12 @@ function readMappings(mappings: ValueMapping[] = []): ValueMapping[] {
   return [...own, { type: MappingType.SpecialValue, options }];
 }
 
-const readers: Record<string, (value: any) => unknown> = { thresholds: readThresholds, mappings: readMappings };
+const readers: Record<string, (value: any) => unknown> = { thresholds: readThresholds };
 
-function readFieldConfig({ defaults, overrides }: FieldConfigSource): FieldConfigSource {
-  const { thresholds, mappings } = defaults;
-  return { defaults: { ...defaults, thresholds: readThresholds(thresholds), mappings: readMappings(mappings) },
+/** In a table, where an empty cell is no state, it has the colour that Grafana gives it. */
+function readFieldConfig({ type, fieldConfig: { defaults, overrides } }: Configured): FieldConfigSource {
+  const mappings = type === "table" ? defaults.mappings : readMappings(defaults.mappings);
+  return { defaults: { ...defaults, thresholds: readThresholds(defaults.thresholds), mappings },
     overrides: overrides.map((override) => ({ ...override,
       properties: override.properties.map(({ id, value }) => ({ id,
         value: readers[id] ? readers[id](value) : value })
@@ -77,7 +80,7 @@ function readFieldConfig({ defaults, overrides }: FieldConfigSource): FieldConfi
  * @returns new frames
  * @throws Error when a transformation does not exist or fails
  */
-export async function prepare(frames: DataFrame[], panel: Pick<Panel, "fieldConfig" | "transformations">,
+export async function prepare(frames: DataFrame[], panel: Configured & Pick<Panel, "transformations">,
   theme: GrafanaTheme2, timeZone: string, fill: InterpolateFunction): Promise<DataFrame[]>
 {
   const steps = panel.transformations.filter(({ disabled }) => !disabled);
@@ -85,7 +88,7 @@ export async function prepare(frames: DataFrame[], panel: Pick<Panel, "fieldConf
   if (unknown) throw new Error(`there is no transformation "${unknown.id}"`);
   const context = { interpolate: (text: string) => fill(text) };
   const transformed = steps.length ? await lastValueFrom(transformDataFrame(steps, frames, context)) : frames;
-  const shown = applyFieldOverrides({ data: transformed, fieldConfig: readFieldConfig(panel.fieldConfig),
+  const shown = applyFieldOverrides({ data: transformed, fieldConfig: readFieldConfig(panel),
     fieldConfigRegistry: registryOf(panel.fieldConfig), replaceVariables: fill, theme, timeZone });
   cacheFieldDisplayNames(shown);
   return shown;
@@ -96,6 +99,6 @@ export function singleValues(frames: DataFrame[], panel: Panel, theme: GrafanaTh
   fill: InterpolateFunction, sparkline = false): FieldDisplay[]
 {
   const { reduceOptions } = panel.options;
-  return getFieldDisplayValues({ data: frames, fieldConfig: readFieldConfig(panel.fieldConfig),
+  return getFieldDisplayValues({ data: frames, fieldConfig: readFieldConfig(panel),
     reduceOptions: reduceOptions as ReduceDataOptions, replaceVariables: fill, sparkline, theme, timeZone });
 }

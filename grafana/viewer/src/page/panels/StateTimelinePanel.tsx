@@ -1,4 +1,4 @@
-import { applyNullInsertThreshold, colorManipulator, type DataFrame, type DisplayValue, FieldType,
+import { applyNullInsertThreshold, colorManipulator, type DataFrame, type DisplayValue, FieldColorModeId, FieldType,
   formattedValueToString, getFieldDisplayName } from "@grafana/data";
 import { LegendDisplayMode, useTheme2, VizLegend } from "@grafana/ui";
 import { useMemo } from "react";
@@ -15,7 +15,10 @@ const LEAST_CONTRAST = 4.5;
 
 type Span = { from: number; to: number; state: DisplayValue; text: string };
 
-/** The states of each series in their order; a gap ends a state, and equal neighbours become one where that is asked. */
+/**
+ * The states of each series in their order; a gap ends a state, and equal neighbours become one where that is asked. As in
+ * Grafana, numbers that are coloured by thresholds are equal between two of these.
+ */
 export function spansOf(frames: DataFrame[], merge: boolean, to: number): { name: string; spans: Span[] }[] {
   return frames.flatMap((frame) => {
     const copy = { ...frame, fields: frame.fields.map((field) => ({ ...field })) };
@@ -26,13 +29,15 @@ export function spansOf(frames: DataFrame[], merge: boolean, to: number): { name
     const step = time.config.interval ?? 0;
     return filled.fields.filter((field) => field !== time && !field.config.custom?.hideFrom?.viz).map((field) => {
       const spans: Span[] = [];
+      const byThreshold = field.type === FieldType.number && field.config.color?.mode === FieldColorModeId.Thresholds;
       field.values.forEach((value, index) => {
         if (value == null || Number.isNaN(value)) return;
         const state = field.display!(value);
         const text = formattedValueToString(state);
         const end = Math.min(to, times[index + 1] ?? times[index] + step);
         const last = spans.at(-1);
-        if (merge && last && last.to === times[index] && last.text === text && last.state.color === state.color)
+        if (merge && last && last.to === times[index] && last.state.color === state.color
+          && (byThreshold || last.text === text))
           last.to = end;
         else spans.push({ from: times[index], to: end, state, text });
       });
