@@ -5,39 +5,80 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from grafana.boards.texts import table
+
 FOLDER = Path(__file__).resolve().parents[2] / "grafana"
-FILES = sorted((FOLDER / "dashboards").glob("*.json"))
-NAMES = [path.name for path in FILES]
+NAMES = ("overview", "inside", "capacity", "stack")
+
+Json = dict[str, Any]
+# Of lengths that nobody writes, so that a window that was filled in can be told from one that was written.
+WINDOWS = {"$__rate_interval": "23s", "$__interval": "61s", "$__range": "1801s"}
 
 
-def board(name: str) -> dict[str, Any]:
-    """A dashboard's model, by the name of its file."""
-    model: dict[str, Any] = json.loads((FOLDER / "dashboards" / name).read_text(encoding="utf-8"))
-    return model
+@dataclass(frozen=True)
+class Boards:
+    """The dashboards, and the table of their texts.
+
+    Attributes:
+        models: by language and name.
+        table: as texts.toml has it.
+    """
+
+    models: dict[tuple[str, str], Json]
+    table: Json
+
+    def panels(self) -> Iterator[tuple[str, str, str, Json]]:
+        """Language, dashboard, key in the table of texts, and model of each panel; without rows."""
+        for (language, name), model in self.models.items():
+            keys = self.keys(name)
+            for panel in model["panels"]:
+                if panel["type"] != "row":
+                    yield language, name, keys.get(panel["id"], ""), panel
+
+    def keys(self, name: str) -> dict[int, str]:
+        """The key of each panel and row of a dashboard, by its id."""
+        return {entry["id"]: key for key, entry in self.table[name].items() if "id" in entry}
+
+    def panel(self, name: str, key: str, language: str = "en") -> Json:
+        """A panel, by its key in the table of texts."""
+        (found,) = [panel for tongue, board, at, panel in self.panels() if (tongue, board, at) == (language, name, key)]
+        return found
 
 
-def panels(name: str) -> list[dict[str, Any]]:
-    """The panels of a dashboard, without the rows that group them."""
-    return [panel for panel in board(name)["panels"] if panel["type"] != "row"]
+def read() -> Boards:
+    """The files as they are."""
+    models = {
+        (path.parent.name, path.stem.removeprefix("gte-")): json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted((FOLDER / "dashboards").glob("*/*.json"))
+    }
+    return Boards(models, table())
 
 
-def panel(name: str, title: str) -> dict[str, Any]:
-    """The panel of a dashboard that has this title."""
-    (found,) = [shown for shown in panels(name) if shown["title"] == title]
-    return found
+def expressions(model: Json) -> list[str]:
+    """Every PromQL expression of a dashboard, as written: of panels, annotations and variables."""
+    asked = [target["expr"] for panel in model["panels"] for target in panel.get("targets", ())]
+    asked += [annotation["expr"] for annotation in model["annotations"]["list"]]
+    for variable in model["templating"]["list"]:
+        if variable["type"] == "query":
+            asked += re.findall(r"^query_result\((.+)\)$|^label_values\((.+), \w+\)$", variable["definition"])[0]
+    return [expression for expression in asked if expression]
 
 
-def expressions(name: str) -> list[str]:
-    """Every PromQL expression of a dashboard's panels, as written, with Grafana's variables."""
-    return [target["expr"] for shown in panels(name) for target in shown["targets"]]
+def filled_in(expression: str, chosen: str = ".*", windows: dict[str, str] = WINDOWS) -> str:
+    """An expression as Prometheus gets it.
 
-
-def filled_in(expression: str, tasks: str = ".*") -> str:
-    """An expression as Prometheus gets it: with the shortest window, and with all tasks or the named ones."""
-    return expression.replace("$__rate_interval", "20s").replace("$task_type", tasks)
+    Args:
+        expression: with Grafana's variables.
+        chosen: the value of those that a reader chooses.
+        windows: the lengths of those that Grafana makes.
+    """
+    for variable, length in windows.items():
+        expression = expression.replace(variable, length)
+    return re.sub(r"\$[a-z]\w*", lambda _: chosen, expression)
 
 
 def provisioned(kind: str, key: str) -> list[str]:
@@ -58,10 +99,15 @@ def sources(node: Any) -> Iterator[str]:
             yield from sources(child)
 
 
-def texts(node: Any) -> Iterator[str]:
-    """Every text anywhere below a node."""
-    if isinstance(node, str):
-        yield node
-    elif isinstance(node, list | dict):
-        for child in node.values() if isinstance(node, dict) else node:
-            yield from texts(child)
+def leaves(node: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    """Every value anywhere below a node that is no list and no object, with the way to it.
+
+    A property of an override is named by its id.
+    """
+    if isinstance(node, dict) and node.keys() == {"id", "value"}:
+        yield from leaves(node["value"], (*path, node["id"]))
+    elif isinstance(node, list | dict) and node:
+        for key, child in node.items() if isinstance(node, dict) else enumerate(node):
+            yield from leaves(child, (*path, key))
+    else:
+        yield path, node

@@ -18,7 +18,9 @@ Matcher = tuple[str, str, str]
 
 # Made by Prometheus itself, or by programs that are not ours.
 _UPSTREAM = {"up", "ALERTS", "ALERTS_FOR_STATE"}
-_UPSTREAM_PREFIXES = ("node_", "prometheus_", "alertmanager_", "grafana_")
+_UPSTREAM_PREFIXES = (
+    "node_", "prometheus_", "alertmanager_", "alert_inbox_", "grafana_", "process_", "scrape_",
+)  # fmt: skip
 
 
 def _target_labels() -> Labels:
@@ -80,7 +82,7 @@ def matcher_faults(metric: str, labels: Labels, matchers: tuple[Matcher, ...]) -
             yield f"{metric} has no label {name}"
         elif operator in ("=~", "!~"):
             # "2" or "2.0": a bound of the contract is written in one way.
-            pattern = value.replace(r"(\.0)?", "[.]0") if name == "le" else value
+            pattern = re.sub(r"\((\\|\[)\.\]?0\)\?", "[.]0", value) if name == "le" else value
             yield from (f"{metric}: no {name} matches {each}" for each in _matching_nothing(labels[name], pattern))
         elif labels[name] and not any(label.allows(value) for label in labels[name]):
             yield f"{metric}: {name} is never {value!r}"

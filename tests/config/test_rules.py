@@ -27,7 +27,7 @@ OPERATIONS = (
     r"(p\d\d_|ratio_)?rate", "increase", r"(p\d\d_)?(p\d\d_|median)", "ratio", "last", "only",
 )  # fmt: skip
 # These have no window of their own.
-STATES = {"p95_deviation", "p95_limit", "seen", "before"}
+STATES = {"p95_deviation", "p95_limit", "p95_latest", "ratio_latest", "seen", "before"}
 
 
 failures_once = cache(failures)
@@ -94,7 +94,7 @@ def test_alert_says_what_it_means_in_both_languages(alert: str, server: Server) 
 
 @pytest.mark.parametrize("alert", ALERTS)
 def test_links_of_an_alert_lead_to_its_runbook_and_to_a_dashboard(alert: str, server: Server) -> None:
-    dashboards = {json.loads(path.read_text())["uid"] for path in (ROOT / "grafana" / "dashboards").glob("*.json")}
+    dashboards = {json.loads(path.read_text())["uid"] for path in (ROOT / "grafana" / "dashboards").glob("*/*.json")}
     for rule in alerts_named(alert, server):
         texts = rule["annotations"]
         assert texts["runbook_url"] == f"{{{{ $externalLabels.inbox_url }}}}/runbooks/{alert}"
@@ -215,8 +215,11 @@ class TestChecks:
         assert reach_seconds(server.parse(expression)) == seconds
 
     def test_operations_of_recorded_names(self) -> None:
-        right = ("rate1m", "p95_rate5m", "ratio_rate30s", "increase5m", "p95_median1d", "p95_p90_1d", "last7d", "seen")
-        wrong = ("rate", "rate_1m", "ratio", "p95", "p95rate1m", "increase5", "irate1m", "1m")
+        right = (
+            "rate1m", "p95_rate5m", "ratio_rate30s", "increase5m", "p95_median1d", "p95_p90_1d", "last7d", "seen",
+            "ratio_latest",
+        )  # fmt: skip
+        wrong = ("rate", "rate_1m", "ratio", "p95", "p95rate1m", "increase5", "latest", "latest5m", "1m")
         assert [text for text in right + wrong if is_operation(text)] == list(right)
 
     def test_subqueries_add_up(self, server: Server) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -11,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.config import boards
+from tests.config.board_queries import OTHER_PROGRAMS
 from tests.config.containers import ROOT, base_image_of, docker, needs_engine, unique, wait_for
 from tests.config.server import Server, running_server, selectors
 
@@ -137,16 +138,23 @@ def test_no_figure_of_the_containers_own_network_passes_for_the_hosts(scraped: S
 
 
 def test_every_figure_of_the_host_that_is_asked_for_exists(scraped: Stack) -> None:
-    dashboards = [json.loads(path.read_text()) for path in (ROOT / "grafana" / "dashboards").glob("*.json")]
-    shown = [target["expr"] for board in dashboards for panel in board["panels"] for target in panel.get("targets", ())]
+    shown = {one for model in boards.read().models.values() for one in boards.expressions(model)}
     with running_server() as server:
         rules = [rule["query"] for rule in server.alerts() + server.recordings()]
-        panels = [server.parse(re.sub(r"\$__\w+", "1m", expression)) for expression in shown]
+        server.parse_ahead([*rules, *map(boards.filled_in, shown)])
+        panels = [server.parse(boards.filled_in(expression)) for expression in shown]
         asked = {selector.metric for parsed in map(server.parse, rules) for selector in selectors(parsed)}
         asked |= {selector.metric for parsed in panels for selector in selectors(parsed)}
     of_the_host = sorted(metric for metric in asked if metric.startswith("node_"))
     assert of_the_host
     assert [metric for metric in of_the_host if not scraped.samples(f'{metric}{{job="node-exporter"}}')] == []
+
+
+# The other programs are part of the whole stack only.
+@pytest.mark.parametrize("job", ["node-exporter", "prometheus", "alertmanager"])
+def test_every_figure_of_another_program_that_a_dashboard_shows_exists(job: str, scraped: Stack) -> None:
+    asked = OTHER_PROGRAMS[job]
+    assert [metric for metric in asked if not scraped.samples(f'{metric}{{job="{job}"}}')] == []
 
 
 def test_rules_are_evaluated_without_failure(scraped: Stack) -> None:

@@ -13,9 +13,13 @@ from tests.stack.running import Stack
 # Selectors that find nothing on a healthy stack, each with the reason. Written as `written` below does.
 _BUSY = "needs 20 requests of a task in five minutes"
 _HOUR = "needs an hour of such traffic"
+_USE = "needs 50 requests in five minutes and 5 % of the capacity in use"
 EXCEPTIONS: Mapping[str, str] = {
     'up{job="grafana"}': "Grafana's image can't be had everywhere",
     "job:gte_inference_busy_per_slots:p90_1d": "needs most of a day",
+    "job:gte_capacity_use:ratio_rate5m": _USE,
+    "job:gte_capacity_use_per_1000_tokens:ratio_rate5m": _USE,
+    "job:gte_capacity_use_per_1000_tokens_when_full:ratio_rate5m": "needs 70 % of the capacity in use",
     "job_task_type:gte_task_latency_seconds:p95_rate5m": _BUSY,
     "job_task_type:gte_task_latency_seconds:p95_median1d": _BUSY,
     "job_task_type:gte_task_latency_seconds:p95_deviation": _BUSY,

@@ -12,6 +12,7 @@ from tools import ROOT, cli, dashboards
 from tools.dashboards import report, screenshots
 from tools.dashboards.container import Container
 from tools.launcher.commands import open_run
+from tools.launcher.settings import DASHBOARD_LANGUAGES
 
 _VERBS = """\
   check        units, reducers, transformations, colours, and keys that the viewer doesn't honour; with --data also
@@ -39,34 +40,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
         one.add_argument("--from", dest="begin", default="now-30m", metavar="TIME", help="default: %(default)s")
         one.add_argument("--to", dest="end", default="now", metavar="TIME", help="default: %(default)s")
         one.add_argument("dashboards", nargs="*", metavar="FILE", help="default: all of grafana/dashboards")
+    written.add_argument("--language", choices=DASHBOARD_LANGUAGES, help="default: DASHBOARD_LANGUAGE, else en")
     pictures = verbs.add_parser("screenshots", allow_abbrev=False)
     pictures.add_argument("--chromium", metavar="PROGRAM", help="default: the first one on the PATH")
+    pictures.add_argument(
+        "--states", action="store_true", help="whole dashboards, healthy, loaded and paused, into results/screenshots"
+    )
     given = parser.parse_args(arguments)
     run = open_run(ROOT, os.environ)
     if given.verb == "screenshots":
-        return screenshots.take(run.compose, given.chromium)
-    container = Container(run, _names(given.dashboards))
+        return screenshots.take(run.compose, given.chromium, states=given.states)
     if given.verb == "report":
-        return report.write(container, given)
-    return container.check(_range(given) if given.data else ())
+        language = given.language or run.settings.get("DASHBOARD_LANGUAGE") or "en"
+        return report.write(Container(run, _names(given.dashboards, language)), given)
+    return Container(run, _names(given.dashboards)).check(_range(given) if given.data else ())
 
 
 def _range(given: argparse.Namespace) -> tuple[str, ...]:
     return ("--from", given.begin, "--to", given.end)
 
 
-def _names(files: Sequence[str]) -> list[str]:
-    """The files' names in the folder that the container sees.
+def _names(files: Sequence[str], language: str = "*") -> list[str]:
+    """The files' places in the folder that the container sees; without any, all of a language.
 
     Raises:
         UsageError: a file doesn't lie in that folder.
     """
     folder = ROOT / "grafana" / "dashboards"
-    paths = [Path(file).resolve() for file in files] or sorted(folder.glob("*.json"))
+    paths = [Path(file).resolve() for file in files] or sorted(folder.glob(f"{language}/*.json"))
     for path in paths:
-        if path.parent != folder.resolve() or not path.is_file():
+        if not path.is_relative_to(folder.resolve()) or not path.is_file():
             raise cli.UsageError(f"{path} is no file of {folder}. Put the dashboard there.")
-    return [path.name for path in paths]
+    return [path.relative_to(folder.resolve()).as_posix() for path in paths]
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tools import cli
 
+DASHBOARD_LANGUAGES = ("en", "zh")
 _PATHS = ("GTE_MODEL_DIR", "WHEELS_DIR", "GRAFANA_ARCHIVE")
 # A service that takes its environment from .env. `config --environment` would say the same, but only since Compose
 # 2.28, and a value of several lines can't be told from several values there.
@@ -26,7 +27,7 @@ def read_settings(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
 
     Raises:
         ToolError: there is no `docker` program.
-        UsageError: Compose can't read .env.
+        UsageError: Compose can't read .env, or DASHBOARD_LANGUAGE is none that the dashboards have.
     """
     command = ["docker", "compose", "--file", "-", "config", "--format", "json"]
     try:
@@ -44,7 +45,10 @@ def read_settings(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
     values = json.loads(shown.stdout)["services"]["settings"].get("environment", {})
     # `config` doubles each dollar, so that its output can serve as a Compose file.
     values = {name: (value or "").replace("$$", "$") for name, value in values.items()}
-    return {name: value for name, value in {**values, **environ}.items() if value}
+    settings = {name: value for name, value in {**values, **environ}.items() if value}
+    if (language := settings.get("DASHBOARD_LANGUAGE", "en")) not in DASHBOARD_LANGUAGES:
+        raise cli.UsageError(f"DASHBOARD_LANGUAGE is {language!r}; give one of {', '.join(DASHBOARD_LANGUAGES)}.")
+    return settings
 
 
 def path_overrides(root: Path, settings: Mapping[str, str]) -> dict[str, str]:

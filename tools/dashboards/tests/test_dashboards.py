@@ -75,13 +75,13 @@ def test_all_dashboards_are_checked_and_the_status_is_that_of_the_check(
     (line,) = told.read_text().splitlines()
     assert "run --rm --no-deps -T dashboard-tools check.mjs /dashboards/" in line
     assert "--prometheus" not in line
-    for file in (ROOT / "grafana/dashboards").glob("*.json"):
-        assert f" /dashboards/{file.name}" in line
+    for file in (ROOT / "grafana/dashboards").glob("*/*.json"):
+        assert f" /dashboards/{file.parent.name}/{file.name}" in line
 
 
 def test_with_data_the_prometheus_of_the_stack_is_asked(command: Command, told: Path) -> None:
-    command("check", "--data", "--from", "now-5m", "grafana/dashboards/gte-overview.json")
-    expected = "check.mjs --prometheus http://prometheus:9090 --from now-5m --to now /dashboards/gte-overview.json\n"
+    command("check", "--data", "--from", "now-5m", "grafana/dashboards/en/gte-overview.json")
+    expected = "check.mjs --prometheus http://prometheus:9090 --from now-5m --to now /dashboards/en/gte-overview.json\n"
     assert told.read_text().endswith(expected)
 
 
@@ -103,7 +103,8 @@ def test_a_report_is_written_with_the_range_and_the_variables(command: Command, 
     done = command("report", "--from", "now-1h", "--to", "now-5m", "--var", "task=ner", "--out", str(file))
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, f"{file}: 2.2 MB")
     assert file.read_text() == "page of data"
-    assert "--from now-1h --to now-5m --var task=ner --out /tmp/report.html /dashboards/" in told.read_text()
+    assert "--from now-1h --to now-5m --var task=ner --out /tmp/report.html /dashboards/en/" in told.read_text()
+    assert "/zh/" not in told.read_text()
 
 
 def test_the_figures_of_a_load_test_stand_on_top(command: Command, told: Path, tmp_path: Path) -> None:
@@ -147,10 +148,10 @@ def test_where_no_report_can_be_made_none_is_written(
     assert not (tmp_path / "r.html").exists()
 
 
-def test_every_page_is_taken_with_a_dashboard_for_each_uid() -> None:
-    taken = {picture.name: picture.path for picture in pictures(["one", "two"])}
+def test_every_page_is_taken_with_a_dashboard_for_each_uid_in_its_languages() -> None:
+    taken = {picture.name: picture.path for picture in pictures(["one", "one-zh", "two", "two-zh"])}
     assert list(taken) == ["service", "dashboard-one", "dashboard-two", "inbox"]
-    assert taken["dashboard-two"].startswith("/d/two?from=")
+    assert taken["dashboard-two"].format("-zh").startswith("/d/two-zh?from=")
 
 
 def test_without_a_browser_one_is_told_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

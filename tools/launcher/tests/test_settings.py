@@ -49,6 +49,12 @@ def test_an_empty_value_in_the_environment_unsets_the_one_of_the_file(tmp_path: 
 
 
 @needs_docker
+def test_a_language_that_no_dashboard_has_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(cli.UsageError, match="'fr'; give one of en, zh"):
+        read(tmp_path, "DASHBOARD_LANGUAGE=fr\n")
+
+
+@needs_docker
 def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
     (tmp_path / "数据").mkdir()
     assert read(tmp_path / "数据", "A=1\n") == {"A": "1"}

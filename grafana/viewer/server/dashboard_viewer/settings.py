@@ -23,8 +23,8 @@ class Settings:
     """Prometheus' address for this server, for example http://prometheus:9090."""
     scrape_interval: str
     """How often Prometheus asks its targets, for example 5s: as in Grafana, the smallest window follows from it."""
-    home: str
-    """The uid of the dashboard that `/` leads to; empty: by the reader's language."""
+    language: str
+    """`en` or `zh`: that of the overview that `/` leads to; empty: the reader's."""
     links: Mapping[str, str]
     """Addresses of the other pages as a browser opens them, by their name in /api/settings; empty: none is known."""
 
@@ -41,7 +41,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         dashboards=_folder(environ, "DASHBOARD_VIEWER_DASHBOARDS", "/dashboards"),
         prometheus=_address(environ, "DASHBOARD_VIEWER_PROMETHEUS", "http://prometheus:9090"),
         scrape_interval=environ.get("DASHBOARD_VIEWER_SCRAPE_INTERVAL") or "15s",
-        home=environ.get("DASHBOARD_VIEWER_HOME", ""),
+        language=environ.get("DASHBOARD_VIEWER_LANGUAGE", ""),
         links={page: _address(environ, f"DASHBOARD_VIEWER_{page.upper()}_URL", "") for page in pages},
     )
     if not re.fullmatch(r"[1-9][0-9]*(ms|s|m|h)", settings.scrape_interval):
@@ -49,6 +49,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
             f"DASHBOARD_VIEWER_SCRAPE_INTERVAL is {settings.scrape_interval!r}; give the scrape_interval of "
             "prometheus.yml, for example 5s"
         )
+    if settings.language not in ("", "en", "zh"):
+        raise SettingsError(f"DASHBOARD_VIEWER_LANGUAGE is {settings.language!r}; give en or zh, or leave it empty")
     return settings
 
 

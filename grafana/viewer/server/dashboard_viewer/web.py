@@ -45,8 +45,9 @@ def create_app(settings: Settings) -> Flask:
     @app.get("/")
     def home() -> WerkzeugResponse:
         # Not best_match, which prefers zh to en for a reader of en-GB before zh.
-        languages = (tag.split("-")[0].lower() for tag in request.accept_languages.values())
-        wanted = settings.home or next((HOMES[language] for language in languages if language in HOMES), HOMES["en"])
+        accepted = (tag.split("-")[0].lower() for tag in request.accept_languages.values())
+        languages = [settings.language] if settings.language else accepted
+        wanted = next((HOMES[language] for language in languages if language in HOMES), HOMES["en"])
         exists = any(board.uid == wanted for board in read_boards(settings.dashboards))
         return redirect(f"/d/{quote(wanted)}" if exists else "/dashboards")
 

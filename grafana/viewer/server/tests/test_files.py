@@ -44,12 +44,12 @@ def test_the_first_page_is_the_overview_in_the_readers_language(
 
 
 def test_the_first_page_can_be_set(viewer: RunningViewer) -> None:
-    settings = Settings(viewer.page, viewer.dashboards, "http://127.0.0.1:9", "5s", "gte-tasks", {})
+    settings = Settings(viewer.page, viewer.dashboards, "http://127.0.0.1:9", "5s", "zh", {})
     client = create_app(settings).test_client()
     assert client.get("/").headers["Location"] == "/dashboards"
-    viewer.write("tasks.json", OVERVIEW | {"uid": "gte-tasks"})
+    viewer.write("overview-zh.json", OVERVIEW | {"uid": "gte-overview-zh"})
     viewer.write("overview.json", OVERVIEW)
-    assert client.get("/").headers["Location"] == "/d/gte-tasks"
+    assert client.get("/", headers={"Accept-Language": "en"}).headers["Location"] == "/d/gte-overview-zh"
 
 
 def test_a_file_that_is_the_same_is_not_sent_again(viewer: RunningViewer) -> None:

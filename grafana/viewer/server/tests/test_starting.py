@@ -27,6 +27,7 @@ def test_the_defaults_are_those_of_the_container(tmp_path: Path) -> None:
         ("INBOX_URL", "http://a b", "give an address such as"),
         ("SCRAPE_INTERVAL", "often", "give the scrape_interval of prometheus.yml"),
         ("SCRAPE_INTERVAL", "0s", "give the scrape_interval of prometheus.yml"),
+        ("LANGUAGE", "fr", "give en or zh"),
     ],
 )
 def test_a_wrong_setting_ends_with_2_and_one_line(tmp_path: Path, name: str, value: str, expected: str) -> None:
