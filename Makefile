@@ -6,7 +6,7 @@ LAUNCHER = @$(PYTHON) -m tools.launcher
 TESTS = @$(PYTHON) -m tests.run
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo prepare down clean logs status smoke load evaluate reconcile baseline bench bench-metrics test lint unit check check-dashboards report screenshots lock test-full-size test-precision mutate-rules rule-cost
+.PHONY: help up demo prepare down clean logs status smoke load evaluate reconcile baseline bench bench-metrics test lint unit check check-dashboards report screenshots lock test-full-size test-precision mutate-rules rule-cost test-room
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,8 +83,11 @@ test-precision: ## measure what int8 and bf16 lose on a small published model
 mutate-rules: ## change the alert rules one place at a time and count what their tests notice; options: make mutate-rules ARGS="--help"
 	@$(PYTHON) -m tools.mutate_rules $(ARGS)
 
-rule-cost: ## measure one evaluation of all rules with 8 tasks, 4 replicas and 7 days of data
+rule-cost: ## measure all rules and every query of the dashboards on a long history of 8 tasks and 4 replicas
 	$(TESTS) rule-cost
+
+test-room: ## hold the room that the dashboards predict against a stepped load (takes 20 minutes of an idle machine)
+	$(TESTS) room
 
 lock: ## resolve every requirements*.in into a lock with hashes; options: make lock ARGS="--help"
 	@$(PYTHON) -m tools.lock $(ARGS)

@@ -86,7 +86,8 @@ LOADTEST = Suite("loadtest", "loadtest")
 BENCH = Suite("bench", ".", (_BENCH_RUN,))
 CONFIGURATION = Suite("configuration", ".", ("tests/config",), at_once=True)
 # With its output: the figures are what one wants to see.
-RULE_COST = Suite("rule-cost", ".", ("-s", "tests/config/rule_cost.py"))
+RULE_COST = Suite("rule-cost", ".", ("-s", "tests/config/rule_cost.py", "tests/config/query_cost.py"))
+ROOM = Suite("room", ".", ("-s", "tests/stack/room.py"))
 STACK = Suite("stack", ".", ("tests/stack",))
 
 
@@ -203,8 +204,12 @@ class TestRun:
         self._in_dev(Suite("precision", "gte-service", ("-k", "on_real_weights", "-s")))
 
     def rule_cost(self) -> None:
-        """What one evaluation of all rules costs."""
+        """What one evaluation of all rules costs, and every query of the dashboards."""
         self._on_host(RULE_COST)
+
+    def room(self) -> None:
+        """Whether the load that the stack takes is the one that its dashboards predict."""
+        self._on_host(ROOM)
 
     def remove_traces(self) -> None:
         """Remove this run's containers, networks, volumes and image tags; layers stay as cache for the next run."""
@@ -277,6 +282,7 @@ PARTS: Mapping[str, Part] = {
     "full-size": Part((TestRun.full_size,)),
     "precision": Part((TestRun.precision,)),
     "rule-cost": Part((TestRun.rule_cost,), images=False),
+    "room": Part((TestRun.room,)),
 }
 
 

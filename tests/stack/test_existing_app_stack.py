@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import urllib.error
@@ -15,6 +16,7 @@ import pytest
 
 from tests.stack.running import ROOT, free_ports, wait_for
 from tests.stack.running_example import FOLDER, HOST_APP, PROJECT, README, Example
+from tools.launcher.images import is_present
 
 SENTENCE = "张三在北京参加了奥运会"
 PAIR = f"{SENTENCE}。李四在上海。|李四在哪里"
@@ -41,6 +43,12 @@ Counter("gte_task_requests_total", "Mine.", ["task_type"]).labels("qa").inc()
 Gauge("gte_workers", "Mine.").set(99)
 Counter("orders_total", "Orders.").inc()
 """
+# What the overview says of it on the first screen, without colours where it has no figure.
+WORDS = {
+    "Answering": "replicas: all[#5794F2]",
+    "Model": "no model reported[#808080]",
+    "Room left": "too little traffic to say[#808080]",
+}
 # A scrape every 5 s; the rest is room for a busy machine.
 SCRAPED_SECONDS = 60
 
@@ -128,6 +136,25 @@ def test_prometheus_has_exactly_what_was_sent(example: Example) -> None:
 def test_the_projects_rules_work_on_it(example: Example) -> None:
     recorded = "sum by (task_type) (job_task_type_status:gte_task_requests:rate1m) > 0"
     wait_for(lambda: len(example.query(recorded)) == 9, "the rate of each task and of unknown", SCRAPED_SECONDS)
+
+
+def test_the_overview_shows_its_tasks_and_says_in_words_what_it_has_no_figures_for(example: Example) -> None:
+    tools = f"gte-observability/dashboard-tools:{os.environ.get('IMAGE_TAG') or 'local'}"
+    if not is_present(tools):
+        pytest.skip("the viewer's tools are not built here")
+    prometheus = example.must("docker", "compose", "ps", "-q", "prometheus").strip()
+    shown = example.must(
+        "docker", "run", "--rm", f"--network=container:{prometheus}",
+        f"--volume={ROOT}/grafana/dashboards:/dashboards:ro", tools,
+        "check.mjs", "--prometheus", "http://127.0.0.1:9090", "/dashboards/en/gte-overview.json",
+    )  # fmt: skip
+    lines = shown.split("\n")
+    said = {title: lines[lines.index(f"gte-overview: {title}") + 1].strip() for title in WORDS}
+    assert said == WORDS
+    table = shown.split("gte-overview: Tasks: now, an hour ago, a day ago\n")[1].split("\ngte-overview: ")[0]
+    assert {line.split(" | ")[0].strip() for line in table.splitlines()[1:]} == {task for task, *_ in REQUESTS}
+    # 4 of the 10 that were valid.
+    assert re.search(r"^gte-overview: Worst errors\n  classification: 40%\[#F2495C\]$", shown, re.M), shown
 
 
 def promtool_says(example: Example, port: int) -> str:

@@ -22,7 +22,18 @@ from typing import Any
 
 import pytest
 
+from grafana.boards.generate import BOARDS
 from tests.report import LEFT_OUT
+from tests.stack.boards import (
+    FAILING_TASK,
+    RIGHTLY_EMPTY,
+    SLOW_TASK,
+    Watch,
+    empty_panels,
+    load,
+    mixed_load,
+    windowed_panels,
+)
 from tests.stack.rule_selectors import selectors_without_series
 from tests.stack.running import PORTS, PROJECT, ROOT, Stack, wait_for
 
@@ -39,6 +50,7 @@ SERVICES = (
 # 30 s, Alertmanager gathers for 10 s; the rest is room for a busy machine.
 ALERT_SECONDS = 120
 MAKE = ("make", "--no-print-directory", f"PYTHON={sys.executable}")
+ENGLISH_BOARDS = " ".join(f"grafana/dashboards/en/gte-{name}.json" for name in BOARDS)
 
 
 def running(stack: Stack) -> list[str]:
@@ -139,10 +151,10 @@ def test_the_viewer_serves_its_page_and_the_very_files_under_a_strict_policy(sta
     assert "grafana" not in page.lower()
     assert stack.get("GRAFANA_PORT", "/public/viewer.js")
     assert "@grafana/data" in stack.get("GRAFANA_PORT", "/public/licences.html")
-    dashboard = (ROOT / "grafana/dashboards/gte-overview.json").read_text(encoding="utf-8")
+    dashboard = (ROOT / "grafana/dashboards/en/gte-overview.json").read_text(encoding="utf-8")
     assert stack.get("GRAFANA_PORT", "/api/boards/gte-overview") == dashboard
     settings = json.loads(stack.get("GRAFANA_PORT", "/api/settings"))
-    assert settings["inbox_url"] == stack.url("ALERT_INBOX_PORT", "")
+    assert settings["links"]["inbox"] == stack.url("ALERT_INBOX_PORT", "")
     form = urllib.parse.urlencode({"query": 'up{job="prometheus"}'}).encode()
     with urllib.request.urlopen(stack.url("GRAFANA_PORT", "/api/datasource/query"), form, timeout=10) as answer:
         assert json.load(answer)["data"]["result"][0]["value"][1] == "1"
@@ -159,10 +171,46 @@ def test_the_load_test_agrees_with_prometheus(stack: Stack) -> None:
     assert re.search("(?i)p95", output), output
 
 
-def test_the_dashboards_pass_their_check_with_the_data_of_that_load(stack: Stack) -> None:
+@pytest.mark.parametrize("begin", ["now-5m", "now-30m"])
+def test_every_query_of_the_dashboards_has_data_of_that_load_or_is_rightly_empty(stack: Stack, begin: str) -> None:
     require_viewer_tools(stack)
-    output = stack.must(*MAKE, "check-dashboards", "ARGS=--data")
-    assert re.search(r"^gte-overview: Workers\n  workers: 2\[#73BF69\]$", output, re.M), output
+
+    def empty() -> set[str]:
+        output = stack.must(*MAKE, "check-dashboards", f"ARGS=--data --from {begin} {ENGLISH_BOARDS}")
+        assert re.search(r"^gte-overview: Answering\n  replicas: all\[#5794F2\]\n  answer: 1\[", output, re.M), output
+        return empty_panels(output) - RIGHTLY_EMPTY.keys()
+
+    # What is recorded each minute of five may be two minutes old.
+    with mixed_load(stack):
+        wait_for(lambda: not empty(), f"data of {empty()}", 150)
+
+
+@pytest.mark.parametrize(("begin", "step"), [("now-24h", "15m"), ("now-7d", "2h")])
+def test_every_line_of_the_dashboards_has_data_at_long_steps_too(stack: Stack, begin: str, step: str) -> None:
+    """The last point before now may lie before this young stack began: the next one holds what it has seen."""
+    require_viewer_tools(stack)
+    output = stack.must(*MAKE, "check-dashboards", f"ARGS=--data --from {begin} --to now+{step} {ENGLISH_BOARDS}")
+    assert (empty_panels(output) & windowed_panels()) - RIGHTLY_EMPTY.keys() == set()
+
+
+@pytest.mark.parametrize("minutes", [15, 360, 10_080])
+def test_the_cells_of_the_heatmap_add_up_to_the_requests(stack: Stack, minutes: int) -> None:
+    """A step as the panel has it: the range by its 900 pixels, at least a minute."""
+    step = max(60, minutes * 60 // 900 // 60 * 60)
+    now = time.time() // step * step
+    counted = 'job_task_type_le:gte_task_latency_seconds_bucket:increase1m{le="+Inf"}'
+    asked = urllib.parse.urlencode({
+        "query": f"sum(sum_over_time({counted}[{step}s]))", "start": now - minutes * 60, "end": now + step,
+        "step": step,
+    })  # fmt: skip
+
+    def differ() -> float:
+        cells = json.loads(stack.get("PROMETHEUS_PORT", f"/api/v1/query_range?{asked}"))["data"]["result"]
+        shown = sum(float(value) for _, value in cells[0]["values"]) if cells else 0.0
+        total = float(stack.query("sum(gte_task_latency_seconds_count)")[0]["value"][1])
+        return abs(shown / total - 1)
+
+    wait_for(lambda: differ() < 0.05, f"cells that add up, not {differ()}", 90)
 
 
 def test_a_report_is_one_file_with_the_dashboards_and_that_load(stack: Stack, tmp_path: Path) -> None:
@@ -227,17 +275,13 @@ def test_the_phases_of_each_task_add_up_to_its_latency_also_when_requests_are_re
         by_task = stack.query(f"sum by (task_type) ({metric})")
         return {sample["metric"]["task_type"]: float(sample["value"][1]) for sample in by_task}
 
-    def refused() -> float:
-        counter = 'sum(gte_task_errors_total{task_type="embedding",reason="overloaded"})'
-        return float(stack.query(counter)[0]["value"][1])
-
-    before = refused()
     # Two of them fill the queue of a worker.
     texts = ["一段比较长的文字，用来让计算持续一会儿。" * 10] * 90
     with ThreadPoolExecutor(16) as clients:
         statuses = list(clients.map(lambda _: stack.predict(texts), range(48)))
     assert set(statuses) == {200, 503}
-    wait_for(lambda: refused() == before + statuses.count(503), "the last of them in Prometheus", 30)
+    counted = 'sum(gte_task_errors_total{task_type="embedding",reason="overloaded"})'
+    wait_for(lambda: float(stack.query(counted)[0]["value"][1]) == statuses.count(503), "the last of them", 30)
     latency = pytest.approx(seconds("gte_task_latency_seconds_sum"), rel=0.001)
     assert seconds("gte_task_phase_seconds_total") == latency
 
@@ -366,6 +410,34 @@ def test_a_killed_service_brings_an_alert_to_the_inbox_and_its_return_the_all_cl
     wait_for(
         lambda: stack.notifications("GTE_ServiceDown")[0]["status"] == "resolved", "the all-clear", 2 * ALERT_SECONDS
     )
+
+
+@pytest.mark.parametrize(
+    ("panel", "fault", "clients", "task"),
+    [("slowest", SLOW_TASK, 4, "qa"), ("failing", FAILING_TASK, 12, "ner")],
+)
+def test_the_first_screen_names_a_task_within_30_s_after_it_became_slow_or_fails(
+    stack: Stack, panel: str, fault: object, clients: int, task: str
+) -> None:
+    require_viewer_tools(stack)
+    watch = Watch(stack, panel, task, 120)
+    with load(stack, fault, clients):
+        seconds = watch.seconds()
+    print(f"{panel}: {seconds:.1f} s")
+    assert seconds <= 30
+
+
+def test_the_first_screen_is_red_within_25_s_after_the_server_hangs(stack: Stack) -> None:
+    require_viewer_tools(stack)
+    watch = Watch(stack, "answering", "NONE", 120)
+    signal = "for f in $(grep -l gunicor[n] /proc/[0-9]*/cmdline); do kill -{} $(echo $f | cut -d/ -f3); done".format
+    stack.must("docker", "compose", "exec", "-T", "gte-service", "sh", "-c", signal("STOP"))
+    try:
+        seconds = watch.seconds()
+    finally:
+        stack.must("docker", "compose", "exec", "-T", "gte-service", "sh", "-c", signal("CONT"))
+    print(f"answering: {seconds:.1f} s")
+    assert seconds <= 25
 
 
 def test_data_survives_down_and_up(stack: Stack) -> None:
