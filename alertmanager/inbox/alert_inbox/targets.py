@@ -1,0 +1,199 @@
+"""Reads the file of chats and mailboxes, one line a target, and says what is wrong in which line."""
+
+import hashlib
+import logging
+import re
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
+
+from alert_inbox.language import CHINESE, ENGLISH, WORDS, Words
+
+DINGTALK: Final = "DingTalk"
+FEISHU: Final = "Feishu"
+WECOM: Final = "WeCom"
+# A robot by the path of its address, whatever the host: it may stand behind a gateway of one's own.
+_PATHS: Final = {
+    DINGTALK: re.compile(r"/robot/send"),
+    FEISHU: re.compile(r"/open-apis/bot/v2/hook/[^/]+"),
+    WECOM: re.compile(r"/cgi-bin/webhook/send"),
+}
+_TOKENS: Final = {DINGTALK: "access_token", WECOM: "key"}
+_VENDORS: Final = ("oapi.dingtalk.com", "open.feishu.cn", "open.larksuite.com", "qyapi.weixin.qq.com")
+# Apprise's own senders for the three robots take a refusal for a success, or sign wrongly.
+_ROBOT_SCHEMES: Final = ("dingtalk", "feishu", "lark", "wecombot")
+_OPTIONS: Final = ("secret", "at", "from", "language", "keyword")
+_LANGUAGES: Final = {words.tag: words for words in WORDS}
+
+SEVERITIES: Final = ("info", "warning", "critical")
+"""From the least to the greatest."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where messages go. Its `repr`, name and key hold no secret."""
+
+    kind: str
+    """DINGTALK, FEISHU, WECOM, or the scheme of an address of Apprise."""
+    line: int
+    address: "Secret"
+    secret: "Secret"
+    mention: tuple[str, ...]
+    """Whom a critical alert calls; `all` is everybody."""
+    least: str
+    """The least severity that is sent."""
+    words: Words
+    keyword: str
+
+    @property
+    def key(self) -> str:
+        """What the database knows it by: it stays the same when a line is moved or an option changed."""
+        return hashlib.sha256(self.address.text.encode()).hexdigest()[:16]
+
+    @property
+    def name(self) -> str:
+        """What people know it by."""
+        return f"{self.kind} (line {self.line})"
+
+    def wants(self, severity: str) -> bool:
+        """Whether an alert of this severity is sent; one that is unknown counts as a warning, `none` as nothing."""
+        if severity == "none":
+            return False
+        known = severity if severity in SEVERITIES else "warning"
+        return SEVERITIES.index(known) >= SEVERITIES.index(self.least)
+
+    def redact(self, text: str) -> str:
+        """Return the text without any part of the address that may be a secret, and without the secret."""
+        scheme, _, rest = self.address.text.partition("://")
+        if scheme in ("http", "https"):
+            rest = rest.partition("/")[2]
+        hidden = {part for part in re.split(r"[^\w.%~-]+", rest) if len(part) > 5} | {self.secret.text}
+        for part in sorted(hidden - {""}, key=len, reverse=True):
+            text = text.replace(part, "•••")
+        return text
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A text that must not be shown: its `repr` hides it."""
+
+    text: str
+
+    def __repr__(self) -> str:
+        return "•••" if self.text else "''"
+
+
+def read_targets(path: Path | None) -> tuple[list[Target], list[str]]:
+    """Return the targets of a file, and what is wrong with it: one text a fault, none of which holds a secret.
+
+    A faulty line is left out and the others are used. A missing file, or None, is no target and no fault.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig") if path else ""
+    except FileNotFoundError:
+        return [], []
+    except (OSError, UnicodeError) as error:
+        why = "it is not UTF-8; save it as UTF-8" if isinstance(error, UnicodeError) else f"{error.strerror}; chmod a+r"
+        return [], [f"{path} can't be read: {why}"]
+    targets: list[Target] = []
+    faults: list[str] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip() and not line.lstrip().startswith("#"):
+            try:
+                target = _target(line.split(), number)
+                if any(target.key == other.key for other in targets):
+                    raise _LineError("this address stands in a line above already; take one of the two out")
+                targets.append(target)
+            except _LineError as error:
+                faults.append(f"{path} line {number}: {error}")
+    return targets, faults
+
+
+class _LineError(Exception):
+    """What is wrong with a line."""
+
+
+def _target(parts: list[str], line: int) -> Target:
+    address, *words = parts
+    options: dict[str, str] = {}
+    for place, word in enumerate(words, start=2):
+        name, equals, value = word.partition("=")
+        # A word that is no option may be a secret that lost its name.
+        if not equals or name not in _OPTIONS:
+            raise _LineError(f"word {place} is no option; write name=value, where name is one of {', '.join(_OPTIONS)}")
+        if name in options or not value:
+            raise _LineError(f"{name}= {'is given twice' if value else 'is empty'}; give it once, with a value")
+        options[name] = value
+    kind = _kind(address)
+    is_robot = kind in _PATHS
+    if "secret" in options and kind not in (DINGTALK, FEISHU):
+        raise _LineError(f"{kind} has no secret=; its address is all it needs. Take secret= out")
+    if "keyword" in options and kind not in (DINGTALK, FEISHU):
+        raise _LineError(f"{kind} has no keyword=; take it out")
+    least = options.get("from", "warning")
+    if least not in SEVERITIES[1:]:
+        raise _LineError("from= must be warning or critical")
+    language = options.get("language", (CHINESE if is_robot else ENGLISH).tag)
+    if language not in _LANGUAGES:
+        raise _LineError(f"language= must be {' or '.join(_LANGUAGES)}")
+    return Target(
+        kind=kind,
+        line=line,
+        address=Secret(address),
+        secret=Secret(options.get("secret", "")),
+        mention=tuple(name for name in options.get("at", "").split(",") if name),
+        least=least,
+        words=_LANGUAGES[language],
+        keyword=options.get("keyword", ""),
+    )
+
+
+def _kind(address: str) -> str:
+    """Return what an address leads to; Apprise must know it if it is none of the three robots."""
+    scheme = address.partition("://")[0].lower()
+    if not re.fullmatch(r"[a-z0-9]+", scheme) or "://" not in address:
+        raise _LineError("it must begin with an address such as https://…; copy it from the robot's page")
+    try:
+        parts = urlsplit(address)
+        host = parts.hostname or ""
+    except ValueError as error:
+        raise _LineError("the address can't be read; copy it from the robot's page") from error
+    if scheme in ("http", "https"):
+        for kind, path in _PATHS.items():
+            if path.fullmatch(parts.path):
+                token = _TOKENS.get(kind)
+                if token and not parse_qs(parts.query).get(token):
+                    raise _LineError(f"the address of a {kind} robot has {token}=…; copy the whole address")
+                if host in _VENDORS and scheme != "https":
+                    raise _LineError("the address must begin with https://")
+                return kind
+        if host in _VENDORS:
+            raise _LineError(f"this is no address of a robot at {host}; copy the one that the robot's page shows")
+    if scheme in _ROBOT_SCHEMES:
+        raise _LineError(f"{scheme}:// is Apprise's form; paste the https:// address of the robot's page instead")
+    if not apprise_for(address):
+        raise _LineError(
+            "this is neither the address of a DingTalk, Feishu or WeCom robot nor one that Apprise understands; "
+            "https://appriseit.com/services/ shows the form for each service"
+        )
+    return host if scheme in ("http", "https") else scheme
+
+
+def apprise_for(address: str) -> Any:
+    """Return the Apprise that sends to an address; it is false if Apprise doesn't understand the address."""
+    with warnings.catch_warnings():
+        # It looks at all its hundred senders, some of which import what Python will drop.
+        warnings.simplefilter("ignore")
+        from apprise import Apprise, AppriseAsset, PersistentStoreMode  # noqa: PLC0415 - 30 MB that few inboxes need
+
+        # Its log names addresses; ours says what happened.
+        log = logging.getLogger("apprise")
+        log.propagate = False
+        log.setLevel(logging.DEBUG)
+        log.handlers = [logging.NullHandler()]
+        logging.getLogger("urllib3").setLevel(logging.ERROR)
+        apprise = Apprise(asset=AppriseAsset(async_mode=False, storage_mode=PersistentStoreMode.MEMORY))
+        apprise.add(address)
+        return apprise
