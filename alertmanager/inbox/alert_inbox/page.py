@@ -109,18 +109,18 @@ def _alert(alert: Document, words: Words, alertmanager_url: str) -> AlertView:
         name=labels.get("alertname") or words.no_name,
         severity=severity,
         severity_text=words.severities.get(severity, severity),
-        summary=_in_language(annotations, "summary", words),
-        description=_in_language(annotations, "description", words),
+        summary=in_language(annotations, "summary", words),
+        description=in_language(annotations, "description", words),
         labels=_rest(labels),
         annotations=_rest(annotations),
         started=moment_of(started),
         ended=moment_of(ended) if ended else None,
-        lasted=_duration(ended - started, words) if ended else "",
+        lasted=duration(ended - started, words) if ended else "",
         links=[link for link in links if link.address],
     )
 
 
-def _in_language(annotations: dict[str, str], name: str, words: Words) -> str:
+def in_language(annotations: dict[str, str], name: str, words: Words) -> str:
     """Return the annotation in the reader's language where the rule has one, else the plain one."""
     return annotations.get(name + words.annotation_ending) or annotations.get(name, "")
 
@@ -140,7 +140,7 @@ def moment_of(moment: datetime) -> Moment:
     return Moment(iso=utc.isoformat(timespec="milliseconds"), text=f"{utc:%Y-%m-%d %H:%M:%S}")
 
 
-def _duration(duration: timedelta, words: Words) -> str:
+def duration(duration: timedelta, words: Words) -> str:
     """Return the two largest units of a duration: `2 h 5 min`."""
     seconds = max(0, round(duration.total_seconds()))
     parts = [

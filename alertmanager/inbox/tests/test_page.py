@@ -10,7 +10,7 @@ from running_inbox import RunningInbox, alert, notification
 
 from alert_inbox.language import CHINESE, ENGLISH
 from alert_inbox.links import is_web_link, silence_link
-from alert_inbox.page import _duration
+from alert_inbox.page import duration
 
 EVIL = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>{{ 7*7 }}"
 
@@ -351,4 +351,4 @@ def test_filters_stay_together_and_an_empty_result_says_so(inbox: RunningInbox) 
     ],
 )
 def test_a_duration_shows_its_two_largest_units(seconds: int, text: str) -> None:
-    assert _duration(timedelta(seconds=seconds), ENGLISH) == text
+    assert duration(timedelta(seconds=seconds), ENGLISH) == text
