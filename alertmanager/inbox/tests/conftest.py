@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from running_inbox import RunningInbox
+from running_robots import RunningRobots
 
 
 @pytest.fixture
@@ -21,3 +22,11 @@ def inbox(stopped_inbox: RunningInbox) -> RunningInbox:
     """One that runs, with an empty database."""
     stopped_inbox.start()
     return stopped_inbox
+
+
+@pytest.fixture
+def robots() -> Iterator[RunningRobots]:
+    """The fake robots, which have heard nothing yet."""
+    running = RunningRobots()
+    yield running
+    running.stop()
