@@ -68,6 +68,8 @@ class Words:
     minutes: str
     seconds: str
     severities: dict[str, str]
+    deliveries: dict[str, str]
+    """By the state of a message to a chat."""
 
 
 ENGLISH = Words(
@@ -126,6 +128,7 @@ ENGLISH = Words(
     minutes="min",
     seconds="s",
     severities={"critical": "critical", "warning": "warning", "info": "info"},
+    deliveries={"sent": "sent", "waiting": "not sent yet", "tried": "not sent; tried last", "refused": "refused"},
 )
 
 CHINESE = Words(
@@ -184,6 +187,7 @@ CHINESE = Words(
     minutes="分",
     seconds="秒",
     severities={"critical": "严重", "warning": "警告", "info": "提示"},
+    deliveries={"sent": "已发送", "waiting": "尚未发送", "tried": "未送达，最近一次尝试", "refused": "被拒绝"},
 )
 
 WORDS = (ENGLISH, CHINESE)

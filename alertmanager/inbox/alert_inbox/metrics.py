@@ -1,8 +1,9 @@
 """The inbox's own metrics. There is one worker process, so counts need no merging."""
 
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
@@ -29,13 +30,41 @@ class Metrics:
             ["reason"],
             registry=self._registry,
         )
+        self.messages = Counter(
+            "alert_inbox_messages",
+            "Attempts to send a message: sent, refused (no repeat will mend it) or failed (repeated).",
+            ["target", "outcome"],
+            registry=self._registry,
+        )
+        self.notify_file_faults = Gauge(
+            "alert_inbox_notify_file_faults",
+            "Lines of the file of targets that can't be used.",
+            registry=self._registry,
+        )
+        self.heartbeats = Counter(
+            "alert_inbox_heartbeats",
+            "Heartbeats due: sent, failed (no answer) or withheld (something is wrong here).",
+            ["outcome"],
+            registry=self._registry,
+        )
         # Every series exists from the start: 0 is not "absent".
         for status in STATUSES:
             self.notifications.labels(status)
         for reason in ("invalid", "store"):
             self.refused.labels(reason)
+        for outcome in ("sent", "failed", "withheld"):
+            self.heartbeats.labels(outcome)
         self._registry.register(_StoredCollector(count_stored))
         self._registry.register(_WatchdogCollector(watchdog))
+
+    def add_target(self, name: str) -> None:
+        """Let the series of a target exist."""
+        for outcome in ("sent", "refused", "failed"):
+            self.messages.labels(name, outcome)
+
+    def add_outbox(self, standings: Callable[[], list[tuple[str, int, datetime | None]]]) -> None:
+        """Show what waits: name, number of messages and time of the oldest, by target."""
+        self._registry.register(_OutboxCollector(standings))
 
     def render(self, accept: str) -> tuple[bytes, str]:
         """Return the metrics in the format that the Accept header asks for, and its content type."""
@@ -73,3 +102,24 @@ class _WatchdogCollector(Collector):
                 "When the watchdog was heard last, in Unix time.",
                 state.heard_at.timestamp(),
             )
+
+
+class _OutboxCollector(Collector):
+    def __init__(self, standings: Callable[[], list[tuple[str, int, datetime | None]]]) -> None:
+        self._standings = standings
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        waiting = GaugeMetricFamily("alert_inbox_waiting_messages", "News that waits to be sent.", labels=["target"])
+        oldest = GaugeMetricFamily(
+            "alert_inbox_oldest_waiting_seconds",
+            "How long the oldest unsent news has waited.",
+            labels=["target"],
+        )
+        try:
+            for name, count, since in self._standings():
+                waiting.add_metric([name], count)
+                oldest.add_metric([name], max(0.0, (datetime.now(UTC) - since).total_seconds()) if since else 0.0)
+        except StoreError:
+            return
+        yield waiting
+        yield oldest

@@ -1,9 +1,10 @@
 """Reads the environment, once, into one frozen object."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, timedelta, tzinfo
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from alert_inbox.errors import SettingsError
 from alert_inbox.links import is_web_link
@@ -33,6 +34,14 @@ class Settings:
     """The folder of the runbooks; None: there are none."""
     silence: timedelta
     """How long the watchdog may stay away before monitoring counts as silent."""
+    inbox_url: str = ""
+    """The inbox's own address for a browser, for links in messages; if empty, they have none."""
+    notify_file: Path | None = None
+    """The file of targets, which may be missing; None: there are none."""
+    zone: tzinfo = UTC
+    """The time zone of messages."""
+    heartbeat_url: str = field(default="", repr=False)
+    """Called each minute while all is well; a secret. Empty: nothing is called."""
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -54,6 +63,10 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
                 environ, "ALERT_INBOX_SILENCE_SECONDS", _DEFAULT_SILENCE_SECONDS, _LARGEST_SILENCE_SECONDS
             )
         ),
+        inbox_url=_address(environ, "ALERT_INBOX_URL", "http://127.0.0.1:5001"),
+        notify_file=_notify_file(environ.get("ALERT_INBOX_NOTIFY_FILE") or ""),
+        zone=_zone(environ.get("TZ") or ""),
+        heartbeat_url=_heartbeat_url(environ.get("ALERT_INBOX_HEARTBEAT_URL") or ""),
     )
 
 
@@ -92,3 +105,24 @@ def _address(environ: Mapping[str, str], name: str, example: str) -> str:
     if value and not is_web_link(value):
         raise SettingsError(f"{name} is {value!r}; give the address a browser uses, for example {example}")
     return value.rstrip("/")
+
+
+def _notify_file(value: str) -> Path | None:
+    if value and not Path(value).is_absolute():
+        raise SettingsError(f"ALERT_INBOX_NOTIFY_FILE is {value!r}; give a path that begins with /")
+    return Path(value) if value else None
+
+
+def _zone(value: str) -> tzinfo:
+    try:
+        # Some write `:Asia/Shanghai`, which means the same.
+        return ZoneInfo(value.removeprefix(":")) if value else UTC
+    except (OSError, ValueError, KeyError) as error:
+        raise SettingsError(f"TZ is {value!r}; give a time zone by its name, for example Asia/Shanghai") from error
+
+
+def _heartbeat_url(value: str) -> str:
+    # Its value is a secret.
+    if value and not is_web_link(value):
+        raise SettingsError("ALERT_INBOX_HEARTBEAT_URL is no address; give one that begins with https://")
+    return value

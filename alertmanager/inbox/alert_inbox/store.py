@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -57,6 +57,33 @@ CREATE INDEX alert_names_notification_id ON alert_names (notification_id);
 _WATCHDOG: Final = """
 CREATE TABLE IF NOT EXISTS watchdog (id INTEGER PRIMARY KEY CHECK (id = 1), heard_at TEXT NOT NULL)
 """
+# What is sent to chats (outbox.py), in the transaction of what it tells. `urgency`: 1 before 0.
+_OUTBOX: Final = """
+CREATE TABLE IF NOT EXISTS deliveries (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    notification_id INTEGER REFERENCES notifications (id) ON DELETE CASCADE,
+    kind TEXT NOT NULL DEFAULT '',
+    since TEXT,
+    text TEXT NOT NULL DEFAULT '',
+    unconfirmed INTEGER NOT NULL DEFAULT 0,
+    urgency INTEGER NOT NULL,
+    target TEXT NOT NULL,
+    name TEXT NOT NULL,
+    queued_at TEXT NOT NULL,
+    state TEXT NOT NULL DEFAULT 'waiting',
+    at TEXT,
+    words TEXT NOT NULL DEFAULT '',
+    advice TEXT NOT NULL DEFAULT '',
+    clock INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX IF NOT EXISTS deliveries_target ON deliveries (target, state);
+CREATE INDEX IF NOT EXISTS deliveries_target_at ON deliveries (target, at);
+CREATE INDEX IF NOT EXISTS deliveries_notification_id ON deliveries (notification_id);
+CREATE TABLE IF NOT EXISTS pace (target TEXT PRIMARY KEY, times TEXT NOT NULL, not_before REAL NOT NULL)
+"""
+
+# As long as a notification of a few alerts.
+_TRIAL: Final = "x" * 8192
 
 # Advice for an error, by the beginning of SQLite's name for it.
 _ADVICE: Final = {
@@ -77,6 +104,16 @@ class Stored:
     id: int
     received_at: datetime
     notification: Notification
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """A target that a notification is to be sent to, by its key and name; `is_told`: it has been, before this."""
+
+    key: str
+    name: str
+    urgency: int
+    is_told: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,7 +145,7 @@ class Store:
 
     def create(self) -> None:
         """Make the file and its tables where they don't exist yet, and drop what is beyond the bound."""
-        with self._connect("rwc") as connection:
+        with self.connect("rwc") as connection:
             if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
                 log.warning("%s: no write-ahead log on this file system; a backup will delay the inbox", self._path)
             connection.execute("BEGIN IMMEDIATE")
@@ -122,7 +159,8 @@ class Store:
                 for statement in _SCHEMA.split(";"):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
-            connection.execute(_WATCHDOG)
+            for statement in (_WATCHDOG, *_OUTBOX.split(";")):
+                connection.execute(statement)
             self._prune(connection)
             connection.execute("COMMIT")
 
@@ -144,8 +182,15 @@ class Store:
             self._anchor.close()
             self._anchor = None
 
-    def add(self, notification: Notification) -> tuple[Stored, bool]:
-        """Store a notification; it is on the disk when this returns.
+    def add(
+        self, notification: Notification, recipients: Iterable[Recipient] = (), unconfirmed: bool = False
+    ) -> tuple[Stored, bool]:
+        """Store a notification and to whom it is to be sent; it is on the disk when this returns.
+
+        Args:
+            notification: what was received.
+            recipients: whom to tell, if it is new.
+            unconfirmed: whether an end that it tells is to be doubted.
 
         Returns:
             The stored notification, and whether it is new: False if it repeats the group's latest one.
@@ -153,7 +198,7 @@ class Store:
         payload = notification.to_json()
         digest = hashlib.sha256(notification.identity().encode()).digest()
         window = RETRY_WINDOW if notification.is_reminder else REPEAT_WINDOW
-        with self._connect("rw") as connection:
+        with self.connect() as connection:
             connection.execute("BEGIN IMMEDIATE")
             # After the wait for the lock: times are in the order of the ids.
             now = datetime.now(UTC)
@@ -175,6 +220,15 @@ class Store:
                 "INSERT INTO alert_names (alertname, notification_id) VALUES (?, ?)",
                 [(name, identifier) for name in sorted(notification.alert_names)],
             )
+            connection.executemany(
+                "INSERT INTO deliveries (notification_id, unconfirmed, target, name, urgency, queued_at, state, at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (identifier, unconfirmed, to.key, to.name, to.urgency, now.isoformat())
+                    + (("sent", now.isoformat()) if to.is_told else ("waiting", None))
+                    for to in recipients
+                ],
+            )
             self._prune(connection)
             connection.execute("COMMIT")
         return Stored(identifier, now, notification), True
@@ -183,7 +237,7 @@ class Store:
         """Return the newest notifications that match; fewer than the limit where they are very long."""
         found: list[Stored] = []
         size = 0
-        with self._connect("rw") as connection:
+        with self.connect() as connection:
             rows = connection.execute(
                 "SELECT id, received_at, payload FROM notifications"
                 " WHERE (:status IS NULL OR status = :status) AND (:before IS NULL OR id < :before)"
@@ -207,20 +261,30 @@ class Store:
 
     def count(self) -> int:
         """Return how many notifications are stored."""
-        with self._connect("rw") as connection:
+        with self.connect() as connection:
             stored: int = connection.execute("SELECT count(*) FROM notifications").fetchone()[0]
             return stored
 
     def watchdog_heard_at(self) -> datetime | None:
         """Return when the watchdog was heard last, in UTC; None: never."""
-        with self._connect("rw") as connection:
+        with self.connect() as connection:
             row = connection.execute("SELECT heard_at FROM watchdog").fetchone()
             return datetime.fromisoformat(row[0]) if row else None
 
     def set_watchdog_heard_at(self, moment: datetime) -> None:
         """Store when the watchdog was heard, in UTC, in place of the time before."""
-        with self._connect("rw") as connection:
+        with self.connect() as connection:
             connection.execute("INSERT OR REPLACE INTO watchdog (id, heard_at) VALUES (1, ?)", (moment.isoformat(),))
+
+    def check_writable(self) -> None:
+        """Write what a notification needs, and take it back.
+
+        Raises:
+            StoreError: It can't be written.
+        """
+        with self.connect() as connection:
+            connection.execute("INSERT OR REPLACE INTO pace (target, times, not_before) VALUES ('', ?, 0)", (_TRIAL,))
+            connection.execute("DELETE FROM pace WHERE target = ''")
 
     def _prune(self, connection: sqlite3.Connection) -> None:
         connection.execute(
@@ -229,7 +293,7 @@ class Store:
         )
 
     @contextmanager
-    def _connect(self, mode: str) -> Iterator[sqlite3.Connection]:
+    def connect(self, mode: str = "rw") -> Iterator[sqlite3.Connection]:
         """Open the file for each use, so that a deleted file is noticed instead of being written to.
 
         Changes that are not committed when the block ends are rolled back.

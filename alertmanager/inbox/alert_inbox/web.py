@@ -8,11 +8,13 @@ from flask import Flask, Response, jsonify, make_response, render_template, requ
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from alert_inbox import payload
+from alert_inbox.advice import advise
 from alert_inbox.errors import InvalidPayload, InvalidQuery, PayloadTooLarge, RequestError, StoreError
 from alert_inbox.language import Words, choose_words
 from alert_inbox.metrics import Metrics
 from alert_inbox.page import moment_of, view
 from alert_inbox.payload import Notification
+from alert_inbox.post import Post
 from alert_inbox.runbooks import Runbooks
 from alert_inbox.settings import Settings
 from alert_inbox.store import Query, Store, Stored
@@ -57,12 +59,17 @@ def create_app(settings: Settings) -> Flask:
     watchdog = Watchdog(store, settings.silence)
     runbooks = Runbooks(settings.runbooks)
     metrics = Metrics(store.count, watchdog.state)
+    post = Post(settings, store, watchdog, metrics)
+    outbox = post.outbox
+    metrics.add_outbox(lambda: [(target.name, it.waiting, it.oldest) for target, it in outbox.standings()])
+    post.begin()
 
     @app.post("/alerts")
     def receive() -> Response:
         notification = _notification(metrics)
         try:
-            stored, is_new = store.add(notification)
+            # An end that comes while nothing is heard of monitoring may only mean that nobody looks any more.
+            stored, is_new = outbox.add(notification, unconfirmed=watchdog.state().silent)
         except StoreError as error:
             metrics.refused.labels("store").inc()
             log.error("a notification is not stored, Alertmanager will send it again: %s", error)
@@ -111,6 +118,11 @@ def create_app(settings: Settings) -> Flask:
             watchdog_runbook="Watchdog" in runbooks.names,
             heard=moment_of(state.heard_at) if state.heard_at else None,
             notifications=[view(stored, words, settings.alertmanager_url) for stored in found.notifications],
+            told=outbox.deliveries([stored.id for stored in found.notifications]),
+            trouble=[it.last for _, it in outbox.standings() if it.last and it.last.state != "sent"],
+            faults=post.faults,
+            advise=advise,
+            moment_of=moment_of,
             next_before=found.next_before,
         )
 

@@ -131,6 +131,11 @@ def wanted(item: News, target: Target) -> list[Document]:
     return sorted(found, key=lambda alert: (alert["status"] != "firing", _severity(alert) != "critical"))
 
 
+def _alerts(item: News, target: Target) -> list[Document]:
+    """Return the alerts to tell of. Where the line has changed since the news was queued, that may be none it wants."""
+    return wanted(item, target) or (item.notification.alerts if item.notification else [])
+
+
 def rank(item: News, target: Target) -> int:
     """Return how urgent news is: 1 for critical alerts and news of our own, 0 for all other."""
     return int(bool(item.kind) or any(_severity(alert) == "critical" for alert in wanted(item, target)))
@@ -152,7 +157,7 @@ def compose(
         if item.kind == "mention":
             return Message(item.text, (), mention=True, only_mention=True), [place]
     writer = _Writer(target, places, datetime.now(UTC))
-    brief = sum(len(wanted(item, target)) for item in news) > _FEW
+    brief = sum(len(_alerts(item, target)) for item in news) > _FEW
     told: list[int] = []
     blocks: list[Block] = []
     for place in sorted(range(len(news)), key=lambda place: -rank(news[place], target)):
@@ -214,15 +219,15 @@ class _Writer:
         """Return a block for each alert that the target wants."""
         if item.notification is None:
             return [Block((self._event(item),))]
-        return [self._block(alert, item, brief) for alert in wanted(item, self.target)]
+        return [self._block(alert, item, brief) for alert in _alerts(item, self.target)]
 
     def title(self, news: Sequence[News]) -> str:
         """Return the line for the lock screen: `FIRING 14:05 GTE_TaskLatencyHigh embedding: P95 is 3.2 s`."""
         item = news[0]
         if item.notification is None:
             return self._event(item)
-        alert = wanted(item, self.target)[0]
-        alerts = [alert for item in news for alert in wanted(item, self.target)]
+        alert = _alerts(item, self.target)[0]
+        alerts = [alert for item in news for alert in _alerts(item, self.target)]
         start, ended = self._short(parse_time(alert["startsAt"])), _end(alert)
         times = f"{start}–{self._short(ended)}" if ended else start
         text = f"{self._late(item)}{self._state(alert, item)} {times} {_name(alert, self.target.words)}"
@@ -294,7 +299,7 @@ def _severity(alert: Document) -> str:
 
 
 def _is_call(item: News, target: Target) -> bool:
-    return any(_severity(alert) == "critical" and alert["status"] == "firing" for alert in wanted(item, target))
+    return any(_severity(alert) == "critical" and alert["status"] == "firing" for alert in _alerts(item, target))
 
 
 def _name(alert: Document, words: Words) -> str:

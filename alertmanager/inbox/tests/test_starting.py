@@ -51,6 +51,8 @@ def test_the_defaults_are_those_of_the_container() -> None:
         ("ALERTMANAGER_URL", "alertmanager:9093", "for example http://127.0.0.1:9093"),
         ("ALERTMANAGER_URL", "javascript:alert(1)", "give the address a browser uses"),
         ("GRAFANA_URL", "grafana:3000", "for example http://127.0.0.1:3000"),
+        ("URL", "javascript:alert(1)", "give the address a browser uses"),
+        ("NOTIFY_FILE", "targets.txt", "give a path that begins with /"),
     ],
 )
 def test_a_wrong_setting_ends_with_2_and_one_line(tmp_path: Path, name: str, value: str, expected: str) -> None:
@@ -59,6 +61,17 @@ def test_a_wrong_setting_ends_with_2_and_one_line(tmp_path: Path, name: str, val
     assert status == 2
     assert line.startswith(f"alert-inbox: ALERT_INBOX_{name} is '")
     assert expected in line
+
+
+def test_a_wrong_heartbeat_address_is_not_shown_and_a_wrong_time_zone_is() -> None:
+    status, line = fails_to_start(ALERT_INBOX_DATABASE="/inbox.sqlite3", ALERT_INBOX_HEARTBEAT_URL="s3cr3t")
+    assert (status, "s3cr3t" in line) == (2, False)
+    assert "ALERT_INBOX_HEARTBEAT_URL is no address" in line
+    status, line = fails_to_start(ALERT_INBOX_DATABASE="/inbox.sqlite3", TZ="Shanghai")
+    assert status == 2
+    assert "TZ is 'Shanghai'; give a time zone by its name, for example Asia/Shanghai" in line
+    zone = read_settings({"ALERT_INBOX_DATABASE": "/inbox.sqlite3", "TZ": ":Asia/Shanghai"}).zone
+    assert str(zone) == "Asia/Shanghai"
 
 
 def test_a_file_that_is_no_database_ends_with_1_and_one_line_and_is_left_as_it_was(tmp_path: Path) -> None:

@@ -126,3 +126,8 @@ def test_a_message_never_outgrows_its_budget(budget: int) -> None:
     message, told = compose([news(huge, about())], target(), SHANGHAI, budget, size)
     assert told == [0]
     assert sum(map(size, message.blocks)) <= max(budget, 130)
+
+
+def test_news_that_was_queued_before_the_line_was_changed_is_told_all_the_same() -> None:
+    message, _ = compose([news(about())], target(least="critical"), SHANGHAI, 10_000, size)
+    assert message.title.startswith("FIRING")

@@ -53,7 +53,7 @@ function anchor() {
   );
 }
 
-// A notification never changes, so those already shown stay as they are: selection and focus survive.
+// A notification never changes but for whom it was sent to, so those already shown stay: selection and focus survive.
 function merge(fresh) {
   const list = byId("notifications");
   const freshList = fresh.getElementById("notifications");
@@ -73,6 +73,11 @@ function merge(fresh) {
   for (const item of wanted) {
     const known = byId(item.id);
     if (known) {
+      // Whom a chat has told since.
+      const [told, now] = [known.querySelector(".told"), item.querySelector(".told")];
+      if (!told.isEqualNode(now)) {
+        told.replaceWith(now);
+      }
       place = known.nextElementSibling;
     } else {
       list.insertBefore(item, place);
@@ -119,6 +124,7 @@ async function refresh() {
     localise(fresh);
     const added = merge(fresh);
     takeOver("silent", fresh);
+    takeOver("chat", fresh);
     byId("stored").textContent = fresh.getElementById("stored").textContent;
     announce(added);
     lastAnswer = new Date();
