@@ -155,7 +155,9 @@ class DingTalk(_WebhookRobot):
     def _body(self, message: Message) -> dict[str, Any]:
         mention = self._target.mention if message.mention else ()
         numbers = [name for name in mention if name.lstrip("+-").replace("-", "").isdigit()]
-        text = "\n\n".join([f"### {_plain(message.title)}", *(self._shown(block) for block in message.blocks)])
+        text = "\n\n".join(self._shown(block) for block in message.blocks)
+        if len(message.blocks) > 1:
+            text = f"### {_plain(message.title)}\n\n{text}"
         if mention:
             # It rings only for those who are named in the text as well as in the list.
             text += "\n\n" + " ".join(f"@{name}" for name in mention)

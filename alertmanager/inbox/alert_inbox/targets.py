@@ -5,6 +5,7 @@ import logging
 import re
 import warnings
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
@@ -66,10 +67,13 @@ class Target:
 
     def redact(self, text: str) -> str:
         """Return the text without any part of the address that may be a secret, and without the secret."""
-        scheme, _, rest = self.address.text.partition("://")
-        if scheme in ("http", "https"):
-            rest = rest.partition("/")[2]
-        hidden = {part for part in re.split(r"[^\w.%~-]+", rest) if len(part) > 5} | {self.secret.text}
+        parts = urlsplit(self.address.text)
+        if self.kind in _PATHS:
+            hidden = {parts.path.rpartition("/")[2], *chain(*parse_qs(parts.query).values())} - {"send"}
+        else:
+            whole = self.address.text.partition("://")[2]
+            hidden = {part for part in re.split(r"[^\w.%~-]+", whole.removeprefix(self.kind)) if len(part) > 3}
+        hidden.add(self.secret.text)
         for part in sorted(hidden - {""}, key=len, reverse=True):
             text = text.replace(part, "•••")
         return text

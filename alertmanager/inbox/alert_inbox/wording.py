@@ -52,12 +52,12 @@ _WORDS: Final = {
         late="[news of {time}]",
         inbox="Alert inbox",
         colon=": ",
-        silent="SILENT since {time}: monitoring is not heard, new alerts may not arrive. "
-        "Check Prometheus and Alertmanager.",
-        never_heard="SILENT: monitoring was never heard, alerts may not arrive. Check Prometheus and Alertmanager.",
-        back="BACK: monitoring is heard again. It was silent since {time}.",
-        heard="BACK: monitoring is heard.",
-        test="TEST at {time}: this chat gets the messages of the alert inbox.",
+        # The first line is the title.
+        silent="SILENT since {time}: monitoring is not heard\nAlerts may be lost: check Prometheus and Alertmanager.",
+        never_heard="SILENT: monitoring was never heard\nAlerts may be lost: check Prometheus and Alertmanager.",
+        back="BACK: monitoring is heard again\nIt was silent since {time}.",
+        heard="BACK: monitoring is heard\nIt had never been heard before.",
+        test="TEST {time}\nThe alert inbox sends its messages here.",
     ),
     CHINESE.tag: _ChatWords(
         firing="告警中",
@@ -71,11 +71,11 @@ _WORDS: Final = {
         late="［{time} 的消息］",
         inbox="告警收件箱",
         colon="：",
-        silent="监控失联：自 {time} 起没有心跳，新告警可能无法送达，请检查 Prometheus 和 Alertmanager。",
-        never_heard="监控失联：从未收到心跳，告警可能无法送达，请检查 Prometheus 和 Alertmanager。",
-        back="监控恢复：又收到心跳，此前自 {time} 起失联。",
-        heard="监控恢复：已收到心跳。",
-        test="测试 {time}：告警收件箱的消息将发到这里。",
+        silent="监控失联：自 {time} 起没有心跳\n新告警可能无法送达，请检查 Prometheus 和 Alertmanager。",
+        never_heard="监控失联：从未收到心跳\n告警可能无法送达，请检查 Prometheus 和 Alertmanager。",
+        back="监控恢复：重新收到心跳\n此前自 {time} 起失联。",
+        heard="监控恢复：已收到心跳\n此前从未收到。",
+        test="测试 {time}\n告警收件箱的消息将发到这里。",
     ),
 }
 
@@ -218,14 +218,14 @@ class _Writer:
     def blocks(self, item: News, brief: bool) -> list[Block]:
         """Return a block for each alert that the target wants."""
         if item.notification is None:
-            return [Block((self._event(item),))]
+            return [Block(tuple(self._event(item).splitlines()))]
         return [self._block(alert, item, brief) for alert in _alerts(item, self.target)]
 
     def title(self, news: Sequence[News]) -> str:
         """Return the line for the lock screen: `FIRING 14:05 GTE_TaskLatencyHigh embedding: P95 is 3.2 s`."""
         item = news[0]
         if item.notification is None:
-            return self._event(item)
+            return self._event(item).splitlines()[0]
         alert = _alerts(item, self.target)[0]
         alerts = [alert for item in news for alert in _alerts(item, self.target)]
         start, ended = self._short(parse_time(alert["startsAt"])), _end(alert)
