@@ -6,7 +6,7 @@ LAUNCHER = @$(PYTHON) -m tools.launcher
 TESTS = @$(PYTHON) -m tests.run
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo prepare down clean logs status smoke load evaluate reconcile baseline bench bench-metrics test lint unit check check-dashboards report screenshots lock test-full-size test-precision mutate-rules rule-cost test-room
+.PHONY: help up demo prepare down clean logs status notify-test smoke load evaluate reconcile baseline bench bench-metrics test lint unit check check-dashboards report screenshots lock test-full-size test-precision mutate-rules rule-cost test-room
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ status: ## list addresses and states; fails if a service is not healthy
 
 logs: ## follow the logs; one service: make logs SERVICE=gte-service
 	@docker compose logs --follow --tail 100 $(SERVICE)
+
+notify-test: ## send a test message to each line of alertmanager/notify/targets.txt, and say how it went
+	@docker compose exec -T alert-inbox python -m alert_inbox.notify_test
 
 smoke: ## check the running stack from end to end
 	$(LAUNCHER) smoke

@@ -56,14 +56,14 @@ class Stack:
     """One running stack.
 
     Attributes:
-        environ: what its commands are started with.
+        environ: what its commands are started with; nobody's chat hears of the tests.
         output: what `make demo` printed.
     """
 
     environ: Mapping[str, str] = field(
         default_factory=lambda: (
             dict(os.environ)
-            | {"COMPOSE_PROJECT_NAME": PROJECT, "GTE_WORKERS": "2"}
+            | {"COMPOSE_PROJECT_NAME": PROJECT, "GTE_WORKERS": "2", "NOTIFY_DIR": "./tests/stack", "HEARTBEAT_URL": ""}
             | {name: str(port) for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)}
         )
     )
