@@ -49,10 +49,6 @@ def told(robots: RunningRobots, kind: str, name: str) -> int:
     return sum(bool(re.search(rf"\b{name}\b", text_of(body))) for body in robots.taken(kind))
 
 
-def wait_for_alert(robots: RunningRobots, name: str) -> None:
-    wait_until(lambda: told(robots, "DingTalk", name), f"{name} is told")
-
-
 def sample(inbox: RunningInbox, series: str) -> float | None:
     """Return the value of a series."""
     lines = inbox.get("/metrics").text.splitlines()
@@ -158,7 +154,7 @@ def test_a_chat_that_was_away_for_an_hour_gets_everything_once_and_is_told_from_
     assert sample(inbox, 'alert_inbox_oldest_waiting_seconds{target="DingTalk (line 1)"}') == 0
 
 
-def test_sixty_groups_are_never_faster_than_dingtalk_allows_and_what_waits_is_one_message(
+def test_sixty_groups_at_once_are_a_few_messages_that_the_robot_takes_and_the_critical_waits_least(
     robots: RunningRobots, stopped_inbox: RunningInbox
 ) -> None:
     inbox = stopped_inbox
@@ -166,27 +162,12 @@ def test_sixty_groups_are_never_faster_than_dingtalk_allows_and_what_waits_is_on
     inbox.start()
     for number in range(60):
         inbox.post(named(f"G{number}", severity="critical" if number == 59 else "warning"))
-        if number < 20:
-            wait_for_alert(robots, f"G{number}")
-        if number == 10:
-            inbox.stop()
-            inbox.start()
-    waiting = 'alert_inbox_waiting_messages{target="DingTalk (line 1)"}'
-    assert sample(inbox, waiting) == 40
-    # The robot would have refused the 21st, and all others for ten minutes.
-    assert [one["said"]["errcode"] for one in robots.seen()] == [0] * 20
-    # 70 s later.
-    inbox.stop()
-    robots.behave(age=70)
-    with closing(sqlite3.connect(inbox.database)) as connection, connection:
-        (times,) = connection.execute("SELECT times FROM pace").fetchone()
-        connection.execute("UPDATE pace SET times = ?", (json.dumps([time - 70 for time in json.loads(times)]),))
-    inbox.start()
-    wait_until(lambda: sample(inbox, waiting) == 0, "all are sent")
+    wait_until(lambda: sum(told(robots, "DingTalk", f"G{number}") for number in range(60)) == 60, "all are told")
     assert [told(robots, "DingTalk", f"G{number}") for number in range(60)] == [1] * 60
-    bodies = robots.taken()
-    assert len(bodies) == 21
-    assert "G59" in bodies[20]["markdown"]["title"]
+    assert [one["said"]["errcode"] for one in robots.seen()] == [0] * len(robots.seen())
+    assert len(robots.seen()) <= 8
+    (last,) = (body["markdown"] for body in robots.taken() if "G59 " in body["markdown"]["text"])
+    assert "G59" in last["title"]
 
 
 def test_a_limit_that_is_reached_holds_over_a_restart(robots: RunningRobots, stopped_inbox: RunningInbox) -> None:
