@@ -172,6 +172,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
+        if status == 302:
+            self.send_header("Location", "/elsewhere")
         self.end_headers()
         # Whoever asked may be killed meanwhile.
         with suppress(BrokenPipeError):

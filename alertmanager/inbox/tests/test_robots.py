@@ -123,6 +123,7 @@ def test_a_refusal_is_not_sent_and_says_what_to_do(robots: RunningRobots, tmp_pa
     robots.behave(**rules)
     outcome = robot.send(message(robot, to))
     assert (outcome.state, outcome.advice) == (state, advice)
+    assert len(robots.seen()) == 1
     assert TOKEN not in outcome.words
     assert advise(outcome.advice, outcome.clock, ENGLISH) != advise(outcome.advice, outcome.clock, CHINESE) != ""
     if advice == "clock":

@@ -227,6 +227,43 @@ def test_sigterm_lets_the_message_on_its_way_arrive_and_be_noted(
     assert told(robots, "DingTalk", "Slow") == 1
 
 
+def test_a_line_that_is_changed_while_a_message_is_on_its_way_doubles_nothing(
+    robots: RunningRobots, stopped_inbox: RunningInbox
+) -> None:
+    inbox = stopped_inbox
+    robots.behave(delay=2)
+    write_targets(inbox, robots.line("DingTalk"))
+    inbox.start()
+    inbox.post(named("Slow"))
+    wait_until(lambda: robots.seen("DingTalk"), "it is on its way")
+    write_targets(inbox, robots.line("DingTalk", "language=en"))
+    inbox.post(named("Next"))
+    wait_until(lambda: "FIRING Next" in text_of(robots.taken("DingTalk")), "the next is told, in English")
+    assert told(robots, "DingTalk", "Slow") == 1
+
+
+def test_of_more_than_can_be_read_at_once_the_critical_is_told_first(
+    robots: RunningRobots, stopped_inbox: RunningInbox
+) -> None:
+    inbox = stopped_inbox
+    robots.behave(away=True)
+    write_targets(inbox, robots.line("DingTalk"))
+    inbox.start()
+    for number in range(3):
+        about = alert(f"Long{number}", annotations={"description": "x" * 600_000})
+        assert inbox.post(notification(about)).status == 200
+    inbox.post(named("Burning", severity="critical"))
+    wait_until(lambda: robots.seen("DingTalk"), "it was tried")
+    inbox.stop()
+    forget_pauses(inbox)
+    robots.behave(away=False)
+    inbox.start()
+    names = ("Burning", "Long0", "Long1", "Long2")
+    wait_until(lambda: all(told(robots, "DingTalk", name) for name in names), "all are told")
+    assert [told(robots, "DingTalk", name) for name in names] == [1] * 4
+    assert "Burning" in text_of(robots.taken("DingTalk")[0])
+
+
 def test_a_line_that_goes_wrong_is_shown_and_the_others_go_on(
     robots: RunningRobots, stopped_inbox: RunningInbox
 ) -> None:
@@ -255,6 +292,7 @@ def test_what_waits_for_a_line_that_was_taken_out_waits_no_longer(
     wait_until(lambda: robots.seen("DingTalk"), "it was tried")
     write_targets(stopped_inbox, "# nobody")
     wait_until(lambda: "Its line was taken out of the file" in page(stopped_inbox).text, "the page says so")
+    assert "DingTalk (line 1): refused" in page(stopped_inbox).text
 
 
 def test_a_full_disk_lets_the_message_reach_the_chat_once(
@@ -288,6 +326,7 @@ def test_a_full_disk_lets_the_message_reach_the_chat_once(
     robots.behave(away=False)
     wait_until(lambda: told(robots, "DingTalk", "Short"), "both are told")
     assert "告警中 Short" in text_of(robots.taken("DingTalk"))
+    wait_until(lambda: sample(inbox, 'alert_inbox_waiting_messages{target="DingTalk (line 1)"}') == 0, "none waits")
     inbox.stop(signal.SIGKILL)
     inbox.start()
     inbox.post(named("After"))
@@ -299,7 +338,7 @@ def test_silence_and_its_end_are_told_by_the_inbox_itself_once_and_ends_meanwhil
     robots: RunningRobots, stopped_inbox: RunningInbox
 ) -> None:
     inbox = stopped_inbox
-    inbox.environment["ALERT_INBOX_SILENCE_SECONDS"] = "2"
+    inbox.environment["ALERT_INBOX_SILENCE_SECONDS"] = "4"
     write_targets(inbox, robots.line("DingTalk", "language=en from=critical at=13800000000"))
     inbox.start()
     bark(inbox)
