@@ -16,6 +16,9 @@ from pathlib import Path
 import pytest
 from running_inbox import PATIENCE, RunningInbox, alert, notification, wait_until
 
+from alert_inbox.errors import StoreError
+from alert_inbox.store import Store
+
 
 def names(inbox: RunningInbox) -> list[str]:
     return [stored["alerts"][0]["labels"]["alertname"] for stored in inbox.stored()]
@@ -249,3 +252,16 @@ def test_a_disk_that_others_have_filled_can_still_be_read(small_disk: Path, stop
     (small_disk / "ballast").unlink()
     assert inbox.post(notification(alert("Meanwhile"))).status == 200
     assert names(inbox) == ["Meanwhile", "Before"]
+
+
+def test_a_full_disk_is_noticed_before_the_next_notification(small_disk: Path) -> None:
+    store = Store(small_disk / "inbox.sqlite3", 10)
+    store.create()
+    store.open()
+    store.check_writable()
+    fill_up(small_disk / "ballast")
+    with pytest.raises(StoreError, match="free space on its disk"):
+        store.check_writable()
+    (small_disk / "ballast").unlink()
+    store.check_writable()
+    store.close()
