@@ -4,6 +4,7 @@ import atexit
 import logging
 import threading
 import time
+import traceback
 import urllib.request
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -96,9 +97,8 @@ class _Postman(threading.Thread):
         while not self.stopped:
             try:
                 pause = self._round()
-            except Exception:
-                # A fault of ours must not make this target deaf.
-                log.exception("sending to %s failed", self.target.name)
+            except Exception as error:  # noqa: BLE001 - a fault of ours must not make this target deaf
+                log.error("sending to %s failed: %s", self.target.name, _where(error))
                 pause = _LAST_PAUSE
             self.wake.wait(pause)
             self.wake.clear()
@@ -187,8 +187,8 @@ class Post(threading.Thread):
                     duty()
                 except StoreError as error:
                     log.warning("the post has to wait: %s", error)
-                except Exception:
-                    log.exception("the post failed")
+                except Exception as error:  # noqa: BLE001 - the other duties go on
+                    log.error("the post failed: %s", _where(error))
 
     def _read_file(self) -> None:
         path = self._settings.notify_file
@@ -273,6 +273,11 @@ class Post(threading.Thread):
             if standing.last and standing.last.state == "refused":
                 return f"{target.name} refuses messages"
         return "; ".join(self.faults)
+
+
+def _where(error: Exception) -> str:
+    """Return the kind of an error and where it arose, without its text, which may hold a secret."""
+    return f"{type(error).__name__}\n{''.join(traceback.format_tb(error.__traceback__))}"
 
 
 def _options(target: Target) -> tuple[object, ...]:

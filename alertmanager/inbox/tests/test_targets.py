@@ -117,3 +117,16 @@ def test_what_is_shown_of_a_target_holds_no_secret(tmp_path: Path, address: str,
     shown = f"{target!r} {target.name} {target.key} {target.redact(f'failed: {address} ' + ' '.join(secrets))}"
     assert [secret for secret in secrets if secret in shown] == []
     assert "failed: " in shown
+
+
+def test_an_address_on_which_apprise_breaks_is_a_fault_of_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_down(*_: object) -> bool:
+        raise RuntimeError("s3cr3t")
+
+    monkeypatch.setattr("apprise.Apprise.add", break_down)
+    targets, (fault,) = read(tmp_path, f"{TELEGRAM}\nhttps://oapi.dingtalk.com/robot/send?access_token=abc\n")
+    assert [target.kind for target in targets] == [DINGTALK]
+    assert "line 1: this is neither" in fault
+    assert "s3cr3t" not in fault
