@@ -118,7 +118,11 @@ class _Postman(threading.Thread):
         if not self._outbox.begin(batch):
             return 0
         self._pace.note()
-        outcome = self._robot.send(message)
+        try:
+            outcome = self._robot.send(message)
+        except Exception as error:  # noqa: BLE001 - a message that we can't send must not keep back those behind it
+            log.error("a message to %s can't be sent: %s", self.target.name, _where(error))
+            outcome = Outcome("refused", type(error).__name__, "other")
         self._end(batch, message, outcome)
         return 0
 

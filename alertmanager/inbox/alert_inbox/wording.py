@@ -175,7 +175,7 @@ def compose(
     if places.inbox_url:
         blocks[-1] = replace(blocks[-1], links=(*blocks[-1].links, (writer.chat.inbox, places.inbox_url)))
     calls = bool(target.mention) and any(item.kind == "silent" or _is_call(item, target) for item in chosen)
-    return Message(cut(writer.title(chosen), _TITLE), tuple(blocks), mention=calls), told
+    return Message(cut(" ".join(writer.title(chosen).split()), _TITLE), tuple(blocks), mention=calls), told
 
 
 def _fitting(
@@ -196,7 +196,8 @@ def _fitting(
     if kept:
         return blocks[:kept] + rest(len(blocks) - kept + left_out), kept == len(blocks)
     first = blocks[0]
-    while size(first) > budget / 2:
+    # Not even its last 20 characters are cut off: a robot's budget holds them many times.
+    while size(first) > budget / 2 and (len(first.lines) > 1 or len(first.lines[0]) > 20):
         *before, last = first.lines
         shorter = [f"{last[: len(last) * 3 // 4]}…"] if len(last) > 20 else []
         first = replace(first, lines=(*before, *shorter), links=())
@@ -284,14 +285,21 @@ class _Writer:
 
     def _long(self, moment: datetime) -> str:
         """Return a local time with its offset from UTC: `2026-03-04 13:06:07 +08:00`."""
-        text = f"{moment.astimezone(self.places.zone):%Y-%m-%d %H:%M:%S %z}"
+        text = f"{self._local(moment):%Y-%m-%d %H:%M:%S %z}"
         return f"{text[:-2]}:{text[-2:]}"
 
     def _short(self, moment: datetime) -> str:
         """Return a local time, with its day if that isn't today."""
-        local = moment.astimezone(self.places.zone)
+        local = self._local(moment)
         is_today = local.date() == self.now.astimezone(self.places.zone).date()
         return f"{local:%H:%M}" if is_today else f"{local:%m-%d %H:%M}"
+
+    def _local(self, moment: datetime) -> datetime:
+        try:
+            return moment.astimezone(self.places.zone)
+        except OverflowError:
+            # In the first or the last hours of the calendar.
+            return moment
 
 
 def _severity(alert: Document) -> str:

@@ -122,12 +122,36 @@ def test_what_alertmanager_left_out_is_counted_too() -> None:
 
 @pytest.mark.parametrize("budget", range(60, 700, 40))
 def test_a_message_never_outgrows_its_budget(budget: int) -> None:
-    huge = about(annotations={"summary": "🔥" * 5000})
-    message, told = compose([news(huge, about())], target(), SHANGHAI, budget, size)
-    assert told == [0]
-    assert sum(map(size, message.blocks)) <= max(budget, 130)
+    for labels in ({"alertname": "GTE_TaskLatencyHigh", "task_type": "embedding"}, {"alertname": "X"}):
+        huge = alert(labels=labels, annotations={"summary": "🔥" * 5000, "description": "🔥" * 5000})
+        message, told = compose([news(huge, about())], target(), SHANGHAI, budget, size)
+        assert told == [0]
+        assert sum(map(size, message.blocks)) <= max(budget, 130)
 
 
 def test_news_that_was_queued_before_the_line_was_changed_is_told_all_the_same() -> None:
     message, _ = compose([news(about())], target(least="critical"), SHANGHAI, 10_000, size)
     assert message.title.startswith("FIRING")
+
+
+@pytest.mark.parametrize("zone", ["Asia/Shanghai", "America/New_York"])
+@pytest.mark.parametrize("ends_at", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", None])
+def test_times_at_the_ends_of_the_calendar_are_told_too(zone: str, ends_at: str | None) -> None:
+    item = news(about(status="resolved", endsAt=ends_at, startsAt="9999-12-31T23:00:00Z"))
+    message, _ = compose([item], target(), Places(ZoneInfo(zone), ""), 10_000, size)
+    assert message.title.startswith("OVER ")
+
+
+def test_a_title_is_one_line() -> None:
+    texts = {"summary": "first\r\nBcc: everybody@example.com\tlast"}
+    title = written(news(alert(annotations=texts))).title
+    assert title.endswith(": first Bcc: everybody@example.com last")
+
+
+def test_what_follows_a_message_that_is_full_waits() -> None:
+    items = [news(about(f"N{number}", severity="critical" if number else "warning")) for number in range(6)]
+    for budget in range(400, 1500, 7):
+        # A frame of 60 bytes around each block.
+        message, told = compose(items, target(), SHANGHAI, budget, lambda block: size(block) + 60)
+        assert sum(size(block) + 60 for block in message.blocks) <= budget
+        assert told == sorted(told, key=lambda place: (place == 0, place))
