@@ -116,9 +116,11 @@ def _state(texts: Texts) -> Sequence[Panel]:
             "none",
             Query(info % "!~", "{{model}} · {{short}}", now=True),
             Query(info % "=~", model["demo"] + " · {{model}} · {{short}}", now=True),
+            # Names are shown, so that the words for no data have to be one.
+            Query(f"absent(gte_model_info{{{JOB}}})", model["none"], now=True),
             width=5,
             text="name",
-            overrides=[override_query("B", color=fixed("orange"))],
+            overrides=[override_query("B", color=fixed("orange")), override_query("C", color=fixed(GREY))],
             links=[to_board(texts, "gte-capacity", texts("links")["capacity"])],
         ),
         number(
@@ -211,8 +213,8 @@ def _tasks(texts: Texts) -> Sequence[Panel]:
                 Column("D", tasks["ratio"], "none", 60, SLOWER, rest={"decimals": 1}),
                 Column("E", tasks["qps"], "reqps", 95),
                 Column("F", tasks["errors"], "percentunit", 70, steps((None, BLUE), (FAILING_SHARE, RED))),
-                Column("G", tasks["requests"], "none", 80, rest={"decimals": 0}),
-                Column("job", tasks["job"], width=100),
+                Column("G", tasks["requests"], "none", 92, rest={"decimals": 0}),
+                Column("job", tasks["job"], width=92),
             ],
             width=15,
             height=12,

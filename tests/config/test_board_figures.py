@@ -259,6 +259,8 @@ CASES = [
     Case("busy", "overview model", "B", {'{model="builtin:lexical",short="0123456789ab"}': 1}),
     Case("other model", "overview model", "A", {'{model="iic/gte",short="0123"}': 1}),
     Case("other model", "overview model", "B", {}),
+    Case("other model", "overview model", "C", {}),
+    Case("no failure", "overview model", "C", {"{}": 1}),
     Case("busy", "overview slowest", "A", {QA: 2.95}),
     Case("21 requests", "overview slowest", "A", {QA: 2.95}),
     Case("19 requests", "overview slowest", "A", {}),
@@ -447,6 +449,7 @@ MISTAKES: Mapping[str, tuple[str, str, str, str]] = {
 }
 # What says something where there is nothing but a target that answers.
 WITHOUT_SERIES: Mapping[str, Figures] = {
+    "overview model C": {"{}": 1},
     "overview firing A": {"{}": 0},
     "stack down A": {"{}": 0},
     "stack down B": {"{}": 1},

@@ -87,8 +87,10 @@ def test_the_demo_model_is_marked(boards: Boards) -> None:
     shown = boards.panel("overview", "model")
     (demo,) = [target for target in shown["targets"] if "DEMO" in target["legendFormat"]]
     assert 'model=~"builtin:.+"' in demo["expr"]
-    (override,) = shown["fieldConfig"]["overrides"]
-    assert override["matcher"] == {"id": "byFrameRefID", "options": demo["refId"]}
+    (color,) = [
+        one["properties"] for one in shown["fieldConfig"]["overrides"] if one["matcher"]["options"] == demo["refId"]
+    ]
+    assert color == [{"id": "color", "value": {"mode": "fixed", "fixedColor": "orange"}}]
 
 
 @pytest.mark.parametrize("name", ["overview", "inside", "capacity"])

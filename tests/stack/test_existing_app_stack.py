@@ -46,7 +46,7 @@ Counter("orders_total", "Orders.").inc()
 # What the overview says of it on the first screen, without colours where it has no figure.
 WORDS = {
     "Answering": "replicas: all[#5794F2]",
-    "Model": "no model reported[#808080]",
+    "Model": "no model reported: 1[#808080]",
     "Room left": "too little traffic to say[#808080]",
 }
 # A scrape every 5 s; the rest is room for a busy machine.
