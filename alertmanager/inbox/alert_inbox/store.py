@@ -25,8 +25,8 @@ log = logging.getLogger(__name__)
 # An Alertmanager before 0.33 doesn't give its reason: there too, nothing is a reminder sooner than the shortest
 # repeat_interval of alertmanager.yml, 1 h.
 REPEAT_WINDOW: Final = timedelta(minutes=50)
-# A reminder can be delivered twice as well; no group sends two within this time (alertmanager.yml: group_interval).
-RETRY_WINDOW: Final = timedelta(seconds=10)
+# A reminder repeats the one before it if it comes so soon; nobody wants to be reminded as often.
+REMINDER_WINDOW: Final = timedelta(minutes=5)
 
 # How long a statement waits for another program that holds the file (a backup), in seconds.
 BUSY_TIMEOUT: Final = 2.0
@@ -197,16 +197,22 @@ class Store:
         """
         payload = notification.to_json()
         digest = hashlib.sha256(notification.identity().encode()).digest()
-        window = RETRY_WINDOW if notification.is_reminder else REPEAT_WINDOW
+        window = REMINDER_WINDOW if notification.is_reminder else REPEAT_WINDOW
         with self.connect() as connection:
             connection.execute("BEGIN IMMEDIATE")
             # After the wait for the lock: times are in the order of the ids.
             now = datetime.now(UTC)
             latest = connection.execute(
-                "SELECT id, received_at, digest FROM notifications WHERE group_key = ? ORDER BY id DESC LIMIT 1",
+                "SELECT id, received_at, digest, payload FROM notifications WHERE group_key = ?"
+                " ORDER BY id DESC LIMIT 1",
                 (notification.group_key,),
             ).fetchone()
-            if latest is not None and latest[2] == digest:
+            # A reminder repeats nothing but a reminder.
+            if (
+                latest is not None
+                and latest[2] == digest
+                and (not notification.is_reminder or Notification.of(json.loads(latest[3])).is_reminder)
+            ):
                 received_at = datetime.fromisoformat(latest[1])
                 # A clock that was set back gives a negative age: then rather show it twice.
                 if timedelta(0) <= now - received_at < window:

@@ -19,6 +19,8 @@ from running_inbox import PATIENCE, RunningInbox, alert, notification, wait_unti
 from alert_inbox.errors import StoreError
 from alert_inbox.store import Store
 
+REMINDER = "repeat interval elapsed"
+
 
 def names(inbox: RunningInbox) -> list[str]:
     return [stored["alerts"][0]["labels"]["alertname"] for stored in inbox.stored()]
@@ -49,29 +51,32 @@ def test_a_delivery_that_is_repeated_after_a_crash_is_stored_once(inbox: Running
 
 
 @pytest.mark.parametrize(
-    ("reason", "age", "is_new"),
+    ("before", "reason", "age", "is_new"),
     [
-        # A reminder, and its second delivery.
-        ("repeat interval elapsed", 11, True),
-        ("repeat interval elapsed", 9, False),
+        # A reminder, however soon, and its second deliveries.
+        ("first notification", REMINDER, 1, True),
+        (REMINDER, REMINDER, 299, False),
+        (REMINDER, REMINDER, 301, True),
         # An Alertmanager that was killed knows nothing of what it has told, and may be away for long.
-        ("first notification", 49 * 60, False),
-        ("all alerts resolved", 49 * 60, False),
+        ("first notification", "first notification", 49 * 60, False),
+        ("first notification", "all alerts resolved", 49 * 60, False),
+        (REMINDER, "first notification", 49 * 60, False),
         # One before 0.33, which gives no reason.
-        (None, 49 * 60, False),
-        (None, 51 * 60, True),
+        (None, None, 49 * 60, False),
+        (None, None, 51 * 60, True),
         # The clock was set back.
-        ("first notification", -60, True),
+        ("first notification", "first notification", -60, True),
     ],
 )
 def test_what_a_group_has_told_is_news_again_only_as_a_reminder(
-    inbox: RunningInbox, reason: str | None, age: int, is_new: bool
+    inbox: RunningInbox, before: str | None, reason: str | None, age: int, is_new: bool
 ) -> None:
-    inbox.post(notification())
+    inbox.post(notification(notification_reason=before))
     received_at = datetime.now(UTC) - timedelta(seconds=age)
     with closing(sqlite3.connect(inbox.database)) as connection, connection:
         connection.execute("UPDATE notifications SET received_at = ?", (received_at.isoformat(),))
-    assert inbox.post(notification(notification_reason=reason)).json()["stored"] is is_new
+    again = notification(alert(annotations={"summary": "another figure"}), notification_reason=reason)
+    assert inbox.post(again).json()["stored"] is is_new
 
 
 def test_a_figure_in_a_text_that_has_changed_is_no_news_and_a_new_beginning_is(inbox: RunningInbox) -> None:
