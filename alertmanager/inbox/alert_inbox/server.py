@@ -1,9 +1,13 @@
 """Runs the application under gunicorn: one process, a few threads."""
 
+import socket
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from gunicorn.workers.gthread import ThreadWorker
 
 from alert_inbox.settings import Settings
 from alert_inbox.web import create_app
@@ -15,7 +19,7 @@ def gunicorn_settings(bind: str) -> dict[str, Any]:
         "bind": [bind],
         # One process: the database has one writer anyway, and the metrics need not be merged.
         "workers": 1,
-        "worker_class": "gthread",
+        "worker_class": _Worker,
         "threads": 4,
         # The heartbeat file on a disk could block, and the root file system is read-only.
         "worker_tmp_dir": "/dev/shm",  # noqa: S108 - gunicorn makes its own private file there
@@ -27,6 +31,35 @@ def gunicorn_settings(bind: str) -> dict[str, Any]:
         "errorlog": "-",
         "loglevel": "info",
     }
+
+
+class _Threads(ThreadPoolExecutor):
+    """Runs what Alertmanager posts on threads of its own: a thousand notifications then delay nobody who only reads."""
+
+    def __init__(self, threads: int) -> None:
+        super().__init__(threads)
+        self._posts = ThreadPoolExecutor(threads)
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run gunicorn's handler of a connection."""
+        try:
+            begin = args[0].sock.recv(5, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except OSError:
+            # Nothing has come yet: a thread for readers waits for it.
+            begin = b""
+        if begin == b"POST ":
+            return self._posts.submit(fn, *args, **kwargs)
+        return super().submit(fn, *args, **kwargs)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no further requests."""
+        self._posts.shutdown(wait, cancel_futures=cancel_futures)
+        super().shutdown(wait, cancel_futures=cancel_futures)
+
+
+class _Worker(ThreadWorker):  # type: ignore[misc]
+    def get_thread_pool(self) -> ThreadPoolExecutor:
+        return _Threads(self.cfg.threads)
 
 
 class _Server(BaseApplication):  # type: ignore[misc]

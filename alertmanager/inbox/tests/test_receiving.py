@@ -1,6 +1,8 @@
 """What Alertmanager sends is understood, kept once, and listed."""
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -158,6 +160,29 @@ def test_a_body_that_is_too_long_is_refused_with_or_without_its_length(inbox: Ru
     assert inbox.post(fits).status == 200
 
 
+def test_a_thousand_notifications_at_once_are_each_stored_once_and_the_health_check_answers(
+    inbox: RunningInbox,
+) -> None:
+    # Each comes twice, as from an Alertmanager that has given up on the first answer.
+    bodies = [notification(alert(f"N{number // 2}")) for number in range(1000)]
+    waits = []
+    with ThreadPoolExecutor(500) as pool:
+        answers = [pool.submit(inbox.post, body) for body in bodies]
+        while not all(answer.done() for answer in answers):
+            begun = time.monotonic()
+            assert inbox.get("/healthz").status == 200
+            assert inbox.get("/").status == 200
+            waits.append(time.monotonic() - begun)
+    assert [answer.result().status for answer in answers] == [200] * 1000
+    assert sum(answer.result().json()["stored"] for answer in answers) == 500
+    stored = inbox.stored("?limit=1000")
+    assert {each["alerts"][0]["labels"]["alertname"] for each in stored} == {f"N{number}" for number in range(500)}
+    assert len(stored) == 500
+    # Readers don't stand in the posts' line; Docker gives the health check 5 s.
+    assert len(waits) > 10
+    assert max(waits) < 5
+
+
 def test_what_go_writes_as_null_counts_as_absent(inbox: RunningInbox) -> None:
     bare: Json = {"status": "resolved", "labels": {}, "annotations": None, "startsAt": "2026-01-01T00:00:00Z"}
     assert inbox.post(notification(bare | {"labels": {"alertname": "A"}}, groupLabels=None)).status == 200
@@ -184,8 +209,6 @@ def test_other_content_another_group_and_a_return_are_all_stored(inbox: RunningI
 
 
 def test_two_deliveries_at_the_same_time_are_stored_once(inbox: RunningInbox) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda _: inbox.post(notification()), range(12)))
     assert [answer.status for answer in answers] == [200] * 12
