@@ -11,6 +11,8 @@ from alert_inbox.store import Stored
 # The page shows these in places of their own, so the lists of labels and annotations leave them out.
 _OWN_PLACE = frozenset({"alertname", "severity", "runbook", "runbook_url", "dashboard_url"})
 _TRANSLATED = ("summary", "description")
+# How many alerts of one notification are shown: the page of a thousand costs 100 MB while it is made.
+_SHOWN = 50
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,7 @@ class NotificationView:
 def view(stored: Stored, words: Words, alertmanager_url: str) -> NotificationView:
     """Return the view of one stored notification."""
     notification = stored.notification
-    alerts = [_alert(alert, words, alertmanager_url) for alert in notification.alerts]
-    alerts.sort(key=lambda alert: not alert.firing)
+    alerts = sorted(notification.alerts, key=lambda alert: alert["status"] != "firing")
     return NotificationView(
         id=stored.id,
         firing=notification.status == "firing",
@@ -75,13 +76,13 @@ def view(stored: Stored, words: Words, alertmanager_url: str) -> NotificationVie
         receiver=notification.receiver,
         group=sorted((notification.document.get("groupLabels") or {}).items()),
         count_text=_count(alerts, words),
-        truncated=notification.truncated_alerts,
-        alerts=alerts,
+        truncated=notification.truncated_alerts + len(alerts[_SHOWN:]),
+        alerts=[_alert(alert, words, alertmanager_url) for alert in alerts[:_SHOWN]],
     )
 
 
-def _count(alerts: list[AlertView], words: Words) -> str:
-    firing = sum(alert.firing for alert in alerts)
+def _count(alerts: list[Document], words: Words) -> str:
+    firing = sum(alert["status"] == "firing" for alert in alerts)
     if 0 < firing < len(alerts):
         return words.alerts_mixed.format(firing=firing, resolved=len(alerts) - firing)
     return words.alerts_one if len(alerts) == 1 else words.alerts_many.format(count=len(alerts))

@@ -2,16 +2,30 @@
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-from alert_inbox.errors import InvalidPayload
+from alert_inbox.errors import InvalidPayload, PayloadTooLarge
 
 VERSION = "4"
 STATUSES = ("firing", "resolved")
 # Alertmanager's word for the reason of a reminder.
 _REPEATED = "repeat interval elapsed"
+
+# Alertmanager never sends again what it was refused, so whatever it can send is taken. A body up to this size is read
+# as it is, a longer one with every text cut to _LONGEST_TEXT bytes.
+_WHOLE: Final = 1_048_576
+_LONGEST_TEXT: Final = 2048
+# What is read with texts cut has no more bytes than this: its objects cost some ten times as much memory.
+_READABLE: Final = 8_388_608
+# What is stored has no more characters of JSON than this, or else a single alert: 1,000 alerts of the shipped rules.
+_KEPT: Final = 2_097_152
+_TEXT = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.S)
+# Whole characters, and whole escapes: a pair of surrogates is one.
+_UNITS = re.compile(
+    rb"(?:[^\\]|\\u[dD][89abAB][\da-fA-F]{2}\\u[\da-fA-F]{4}|\\u(?![dD][89abAB])[\da-fA-F]{4}|\\[^u])*", re.S
+)
 
 Document = dict[str, Any]
 T = TypeVar("T")
@@ -37,7 +51,9 @@ class Notification:
     receiver: str
     group_key: str
     truncated_alerts: int
-    """How many alerts Alertmanager left out (`max_alerts`)."""
+    """How many alerts are left out: by Alertmanager (`max_alerts`), or because all would be too long."""
+    whole_identity: str = field(default="", repr=False)
+    """What `identity` returned before alerts were left out; empty where none were."""
 
     @classmethod
     def of(cls, document: Document) -> "Notification":
@@ -79,6 +95,8 @@ class Notification:
 
         The texts of alerts are left out, because a figure in them changes from one delivery to the next.
         """
+        if self.whole_identity:
+            return self.whole_identity
         told = sorted(json.dumps([a["labels"], a["status"], a["startsAt"]], sort_keys=True) for a in self.alerts)
         return json.dumps([self.receiver, self.truncated_alerts, told])
 
@@ -92,7 +110,14 @@ def parse(body: bytes) -> Notification:
 
     Raises:
         InvalidPayload: The body is not JSON or of another version, or a field is missing or of the wrong type.
+        PayloadTooLarge: The body is too long even with its texts cut.
     """
+    if len(body) > _WHOLE:
+        body = _with_short_texts(body)
+        if len(body) > _READABLE:
+            raise PayloadTooLarge(
+                f"the body has more than {_READABLE} bytes with its texts cut; lower max_alerts in alertmanager.yml"
+            )
     document = _load(body)
     if "version" in document and document["version"] != VERSION:
         raise InvalidPayload(
@@ -116,7 +141,7 @@ def parse(body: bytes) -> Notification:
         raise InvalidPayload("alerts is empty; a notification is about at least one alert")
     for number, alert in enumerate(alerts):
         _check_alert(alert, f"alerts[{number}]")
-    return Notification.of(document)
+    return _fitting(Notification.of(document))
 
 
 def parse_time(text: str) -> datetime:
@@ -132,6 +157,38 @@ def parse_time(text: str) -> datetime:
         return moment.astimezone(UTC)
     except OverflowError as error:
         raise ValueError("outside the years 1 to 9999") from error
+
+
+def _with_short_texts(body: bytes) -> bytes:
+    """Return JSON with each string cut, between its characters, that is too long."""
+    short = bytearray()
+    end = 0
+    for text in _TEXT.finditer(body):
+        if text.end() - text.start() > _LONGEST_TEXT:
+            units = _UNITS.match(body, text.start() + 1, text.start() + _LONGEST_TEXT)
+            kept = units[0].decode("utf-8", "ignore") if units else ""
+            short += body[end : text.start()] + f'"{kept}…"'.encode()
+            end = text.end()
+    return bytes(short + body[end:])
+
+
+def _fitting(whole: Notification) -> Notification:
+    """Return a notification with as many alerts as can be kept: at least one, and those that fire first."""
+    sizes = [len(json.dumps(alert, ensure_ascii=False)) for alert in whole.alerts]
+    room, kept = _KEPT, set[int]()
+    for place in sorted(range(len(sizes)), key=lambda place: not _fires(whole.alerts[place])):
+        room -= sizes[place]
+        if room < 0 and kept:
+            break
+        kept.add(place)
+    left_out = len(sizes) - len(kept)
+    if not left_out:
+        return whole
+    document = whole.document | {
+        "alerts": [alert for place, alert in enumerate(whole.alerts) if place in kept],
+        "truncatedAlerts": whole.truncated_alerts + left_out,
+    }
+    return replace(Notification.of(document), whole_identity=whole.identity())
 
 
 def _fires(alert: Document) -> bool:

@@ -1,11 +1,14 @@
 """The inbox over HTTP: receives notifications, and serves them as JSON and as a page."""
 
 import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
 from flask import Flask, Response, jsonify, make_response, render_template, request
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, ServiceUnavailable
 
 from alert_inbox import payload
 from alert_inbox.advice import advise
@@ -22,8 +25,13 @@ from alert_inbox.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
-# alertmanager.yml sends at most 100 alerts in one notification; this leaves each of them 10 KB.
-MAX_BODY = 1_048_576
+# 32 KB for each of the 1,000 alerts that alertmanager.yml allows in one notification.
+MAX_BODY = 33_554_432
+# A longer body than this costs much memory, so one is taken after another.
+_LONG_BODY = 1_048_576
+# Less than the five seconds that Alertmanager waits.
+_LONG_BODY_WAIT = 4.0
+_long_body = threading.Lock()
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
@@ -65,6 +73,7 @@ def create_app(settings: Settings) -> Flask:
     post.begin()
 
     @app.post("/alerts")
+    @_one_long_body()
     def receive() -> Response:
         notification = _notification(metrics)
         try:
@@ -87,6 +96,7 @@ def create_app(settings: Settings) -> Flask:
         return jsonify(id=stored.id, stored=is_new)
 
     @app.post("/watchdog")
+    @_one_long_body()
     def hear() -> Response:
         notification = _notification(metrics)
         # Alertmanager may also tell its end, which is no sign of life.
@@ -193,18 +203,33 @@ def _notification(metrics: Metrics) -> Notification:
     """Return the notification in the request's body; one that is refused is counted and logged."""
     body = b""
     try:
-        body = _body()
         if request.mimetype != "application/json":
             # A page of another site can make a browser post any type but this one without asking us first.
             raise InvalidPayload(
                 f"the content type is {request.mimetype!r}; send application/json", "invalid_content_type"
             )
+        body = _body()
         return payload.parse(body)
     except RequestError as error:
         metrics.refused.labels("invalid").inc()
         excerpt = body[:_LOGGED_BODY].decode("utf-8", "replace")
         log.warning("refused a notification of %d bytes: %s; body: %r", len(body), error, excerpt)
         raise
+
+
+@contextmanager
+def _one_long_body() -> Iterator[None]:
+    """Wait until no other long body is in work; 503 if that takes too long, so that Alertmanager comes again."""
+    length = request.content_length
+    if length is not None and length <= _LONG_BODY:
+        yield
+        return
+    if not _long_body.acquire(timeout=_LONG_BODY_WAIT):
+        raise ServiceUnavailable("another long notification is in work; send this one again")
+    try:
+        yield
+    finally:
+        _long_body.release()
 
 
 def _body() -> bytes:

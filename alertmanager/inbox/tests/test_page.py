@@ -95,7 +95,7 @@ def test_an_alert_is_shown_with_all_that_a_person_on_call_needs(stopped_inbox: R
         "Started 2026-03-04 05:06:07",
         "Ended not yet",
         "Times in UTC.",
-        "Alertmanager left out 7 more alerts",
+        "7 more alerts of this group are left out",
         "1 stored; the newest 10000 are kept.",
     ):
         assert expected in text

@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from running_inbox import Json, RunningInbox, alert, notification
 
+from alert_inbox.web import MAX_BODY
+
 TOO_DEEP = b'{"version":"4","x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
 
 
@@ -150,14 +152,49 @@ def test_only_json_is_taken_so_that_no_web_page_can_post_alerts_unasked(inbox: R
     assert inbox.stored() == []
 
 
-def test_a_body_that_is_too_long_is_refused_with_or_without_its_length(inbox: RunningInbox) -> None:
-    long = json.dumps(notification(alert(annotations={"description": "x" * 1_048_576}))).encode()
-    chunks = (long[start : start + 65536] for start in range(0, len(long), 65536))
+def test_what_no_alertmanager_sends_is_refused_with_or_without_its_length(inbox: RunningInbox) -> None:
     headers = {"Content-Type": "application/json"}
-    for answer in (inbox.post(long), inbox.request("POST", "/alerts", chunks, headers)):
+    told = inbox.request("POST", "/alerts", b"{}", headers | {"Content-Length": str(MAX_BODY + 2)})
+    untold = inbox.request("POST", "/alerts", (b" " * 65536 for _ in range(MAX_BODY // 65536 + 1)), headers)
+    many = notification(*(alert(annotations={str(each): "x" * 2000 for each in range(9)}) for _ in range(500)))
+    for answer in (told, untold, inbox.post(many)):
         assert (answer.status, answer.error()["code"]) == (413, "too_large")
     fits = notification(alert(annotations={"description": "x" * 1_000_000}))
     assert inbox.post(fits).status == 200
+    assert inbox.stored()[0]["alerts"] == fits["alerts"]
+
+
+def test_a_text_of_a_long_notification_is_cut_between_its_characters(inbox: RunningInbox) -> None:
+    for shift in range(30):
+        # Characters of one to four bytes, as they are and as escapes of two, six and twelve.
+        text = "a" * shift + 'é中😀"\\\n' * 2000
+        for ascii_only in (True, False):
+            long = notification(alert(annotations={"description": text}), groupKey=f"{shift} {ascii_only}")
+            body = json.dumps(long, ensure_ascii=ascii_only).encode()
+            assert inbox.post(body + b" " * 1_048_576).status == 200
+            (cut,) = [stored["alerts"][0] for stored in inbox.stored("?limit=1")]
+            description = cut["annotations"].pop("description")
+            assert 150 < len(description) < 2048
+            assert description.endswith("…")
+            assert text.startswith(description[:-1])
+            assert cut == alert(annotations={})
+
+
+def test_of_too_many_alerts_those_that_fire_are_kept_and_the_others_counted(inbox: RunningInbox) -> None:
+    def body(figure: str) -> Json:
+        over = [alert(f"Over{each}", "resolved", annotations={"summary": figure}) for each in range(600)]
+        firing = [alert(f"Fires{each}", annotations={"summary": figure}) for each in range(800)]
+        return notification(*over, *firing, truncatedAlerts=7)
+
+    assert inbox.post(body("1" * 1500)).json()["stored"]
+    (stored,) = inbox.stored()
+    statuses = [each["status"] for each in stored["alerts"]]
+    assert statuses.count("firing") == 800
+    assert 0 < statuses.count("resolved") < 600
+    assert stored["truncated_alerts"] == 7 + 1400 - len(statuses)
+    # The same news with longer texts, of which fewer would be kept.
+    assert not inbox.post(body("1" * 1900)).json()["stored"]
+    assert f"{7 + 1400 - 50} more alerts of this group are left out" in inbox.get("/").text
 
 
 def test_a_thousand_notifications_at_once_are_each_stored_once_and_the_health_check_answers(
