@@ -31,7 +31,6 @@ class Words:
     silent: str
     never_heard: str
     arrived: str
-    only_name: str
     clear: str
     received: str
     receiver: str
@@ -67,7 +66,22 @@ class Words:
     hours: str
     minutes: str
     seconds: str
+    now: str
+    now_none: str
+    now_old: str
+    now_unknown: str
+    now_more: str
+    history: str
+    unconfirmed: str
+    details: str
+    any: str
+    name: str
+    task: str
+    since: str
+    until: str
+    filter: str
     severities: dict[str, str]
+    muted: dict[str, str]
     deliveries: dict[str, str]
     """By the state of a message to a chat."""
 
@@ -91,7 +105,6 @@ ENGLISH = Words(
     silent="Monitoring has been silent since {time}. New alerts may not arrive: check Prometheus and Alertmanager.",
     never_heard="Monitoring has never been heard. Alerts may not arrive: check Prometheus and Alertmanager.",
     arrived="New notifications: {count}",
-    only_name="Only alert {name}",
     clear="Show all",
     received="Received",
     receiver="Receiver",
@@ -127,6 +140,21 @@ ENGLISH = Words(
     hours="h",
     minutes="min",
     seconds="s",
+    now="Firing now",
+    now_none="Nothing fires.",
+    now_old="Alertmanager has not answered since {time}. This is what it said then:",
+    now_unknown="Alertmanager has not answered since the inbox was started, so nobody knows what fires.",
+    now_more="{count} more alerts fire; open Alertmanager to see them.",
+    history="Notifications",
+    unconfirmed="Over? Not confirmed: monitoring was silent",
+    details="Details",
+    any="any",
+    name="Alert",
+    task="Task",
+    since="From",
+    until="Until",
+    filter="Filter",
+    muted={"silenced": "silenced", "inhibited": "muted by another alert"},
     severities={"critical": "critical", "warning": "warning", "info": "info"},
     deliveries={"sent": "sent", "waiting": "not sent yet", "tried": "not sent; tried last", "refused": "refused"},
 )
@@ -150,7 +178,6 @@ CHINESE = Words(
     silent="自 {time} 起没有收到监控系统的心跳，新的告警可能无法送达：请检查 Prometheus 和 Alertmanager。",
     never_heard="从未收到监控系统的心跳，告警可能无法送达：请检查 Prometheus 和 Alertmanager。",
     arrived="新通知：{count} 条",
-    only_name="仅显示告警 {name}",
     clear="显示全部",
     received="收到",
     receiver="接收方",
@@ -186,6 +213,21 @@ CHINESE = Words(
     hours="小时",
     minutes="分",
     seconds="秒",
+    now="正在告警",
+    now_none="当前没有告警。",
+    now_old="Alertmanager 自 {time} 起没有响应，以下是当时的状态：",
+    now_unknown="收件箱启动后 Alertmanager 一直没有响应，无法得知当前有哪些告警。",
+    now_more="另有 {count} 条告警未列出，请到 Alertmanager 查看。",
+    history="通知记录",
+    unconfirmed="恢复？未确认：当时监控失联",
+    details="详情",
+    any="不限",
+    name="告警",
+    task="任务",
+    since="从",
+    until="至",
+    filter="筛选",
+    muted={"silenced": "已静默", "inhibited": "被其他告警抑制"},
     severities={"critical": "严重", "warning": "警告", "info": "提示"},
     deliveries={"sent": "已发送", "waiting": "尚未发送", "tried": "未送达，最近一次尝试", "refused": "被拒绝"},
 )

@@ -1,12 +1,13 @@
 """Makes the view of a stored notification for the page's template: texts, times, and links that are safe to follow."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from alert_inbox.firing import FiringNow
 from alert_inbox.language import ANNOTATION_ENDINGS, Words
 from alert_inbox.links import dashboard_link, is_web_link, silence_link
 from alert_inbox.payload import Document, parse_time
-from alert_inbox.store import Stored
+from alert_inbox.store import Query, Stored
 
 # The page shows these in places of their own, so the lists of labels and annotations leave them out.
 _OWN_PLACE = frozenset({"alertname", "severity", "runbook", "runbook_url", "dashboard_url"})
@@ -48,6 +49,12 @@ class AlertView:
     ended: Moment | None
     lasted: str
     links: list[Link]
+    id: str = ""
+    """Of its details on the page, where they are folded."""
+    unconfirmed: bool = False
+    """Whether it is over only because monitoring was silent."""
+    muted: str = ""
+    """In words, why Alertmanager tells nobody of it; empty if it does."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,7 @@ class NotificationView:
 
     id: int
     firing: bool
+    unconfirmed: bool
     received: Moment
     receiver: str
     group: list[tuple[str, str]]
@@ -72,13 +80,33 @@ def view(stored: Stored, words: Words, alertmanager_url: str) -> NotificationVie
     return NotificationView(
         id=stored.id,
         firing=notification.status == "firing",
+        unconfirmed=stored.unconfirmed,
         received=moment_of(stored.received_at),
         receiver=notification.receiver,
         group=sorted((notification.document.get("groupLabels") or {}).items()),
         count_text=_count(alerts, words),
         truncated=notification.truncated_alerts + len(alerts[_SHOWN:]),
-        alerts=[_alert(alert, words, alertmanager_url) for alert in alerts[:_SHOWN]],
+        alerts=[
+            replace(_alert(alert, words, alertmanager_url), unconfirmed=stored.unconfirmed) for alert in alerts[:_SHOWN]
+        ],
     )
+
+
+def view_firing(now: FiringNow, query: Query, words: Words, alertmanager_url: str) -> tuple[list[AlertView], int]:
+    """Return the alerts that fire and that the query takes, and how many more there are; critical and latest first."""
+    found = [one for one in now.alerts if query.takes(one.document["labels"])]
+    found.sort(key=lambda one: str(one.document["startsAt"]), reverse=True)
+    found.sort(key=lambda one: (bool(one.muted), one.document["labels"].get("severity") != "critical"))
+    shown = [
+        replace(
+            _alert(one.document, words, alertmanager_url),
+            unconfirmed=one.unconfirmed,
+            muted=words.muted.get(one.muted, ""),
+            id=f"f{one.document['fingerprint']}",
+        )
+        for one in found[:_SHOWN]
+    ]
+    return shown, len(found[_SHOWN:])
 
 
 def _count(alerts: list[Document], words: Words) -> str:

@@ -140,7 +140,7 @@ def parse(body: bytes) -> Notification:
     if not alerts:
         raise InvalidPayload("alerts is empty; a notification is about at least one alert")
     for number, alert in enumerate(alerts):
-        _check_alert(alert, f"alerts[{number}]")
+        check_alert(alert, f"alerts[{number}]")
     return _fitting(Notification.of(document))
 
 
@@ -214,7 +214,12 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not a JSON value")
 
 
-def _check_alert(alert: object, where: str) -> None:
+def check_alert(alert: object, where: str) -> None:
+    """Check one alert; `where` names it in the error.
+
+    Raises:
+        InvalidPayload: A field is missing or of the wrong type.
+    """
     if not isinstance(alert, dict):
         raise InvalidPayload(f"{where} must be an object, got {_KIND_NAMES[type(alert)]}")
     _status(alert, where)

@@ -34,6 +34,8 @@ class Settings:
     """The folder of the runbooks; None: there are none."""
     silence: timedelta
     """How long the watchdog may stay away before monitoring counts as silent."""
+    alertmanager_api_url: str = ""
+    """Alertmanager's address for the inbox, which asks it what fires; if empty, the page doesn't say."""
     inbox_url: str = ""
     """The inbox's own address for a browser, for links in messages; if empty, they have none."""
     notify_file: Path | None = None
@@ -63,6 +65,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
                 environ, "ALERT_INBOX_SILENCE_SECONDS", _DEFAULT_SILENCE_SECONDS, _LARGEST_SILENCE_SECONDS
             )
         ),
+        alertmanager_api_url=_address(environ, "ALERT_INBOX_ALERTMANAGER_API_URL", "http://alertmanager:9093"),
         inbox_url=_address(environ, "ALERT_INBOX_URL", "http://127.0.0.1:5001"),
         notify_file=_notify_file(environ.get("ALERT_INBOX_NOTIFY_FILE") or ""),
         zone=_zone(environ.get("TZ") or ""),

@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -82,6 +82,12 @@ CREATE INDEX IF NOT EXISTS deliveries_notification_id ON deliveries (notificatio
 CREATE TABLE IF NOT EXISTS pace (target TEXT PRIMARY KEY, times TEXT NOT NULL, not_before REAL NOT NULL)
 """
 
+# The labels of an alert that a query may name.
+_LABELS: Final = {"alertname": "alertname", "severity": "severity", "task_type": "task"}
+_HAS_ALERT: Final = " AND ".join(
+    f"(:{name} IS NULL OR json_extract(alert.value, '$.labels.{label}') = :{name})" for label, name in _LABELS.items()
+)
+
 # As long as a notification of a few alerts.
 _TRIAL: Final = "x" * 8192
 
@@ -104,6 +110,8 @@ class Stored:
     id: int
     received_at: datetime
     notification: Notification
+    unconfirmed: bool = False
+    """Whether monitoring was silent when it came: an end that it tells is to be doubted."""
 
 
 @dataclass(frozen=True)
@@ -122,9 +130,19 @@ class Query:
 
     limit: int
     alertname: str | None = None
+    severity: str | None = None
+    task: str | None = None
+    """The label `task_type`. Name, severity and task are those of one alert."""
     status: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    """Received from `since` on, and before `until`."""
     before: int | None = None
     """Only those older than the one with this id."""
+
+    def takes(self, labels: Mapping[str, str]) -> bool:
+        """Tell whether an alert with these labels has the name, severity and task."""
+        return all(getattr(self, name) in (None, labels.get(label)) for label, name in _LABELS.items())
 
 
 @dataclass(frozen=True)
@@ -161,6 +179,8 @@ class Store:
                 connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
             for statement in (_WATCHDOG, *_OUTBOX.split(";")):
                 connection.execute(statement)
+            if "unconfirmed" not in [row[1] for row in connection.execute("PRAGMA table_info (notifications)")]:
+                connection.execute("ALTER TABLE notifications ADD COLUMN unconfirmed INTEGER NOT NULL DEFAULT 0")
             self._prune(connection)
             connection.execute("COMMIT")
 
@@ -218,8 +238,9 @@ class Store:
                 if timedelta(0) <= now - received_at < window:
                     return Stored(latest[0], received_at, notification), False
             cursor = connection.execute(
-                "INSERT INTO notifications (received_at, status, group_key, digest, payload) VALUES (?, ?, ?, ?, ?)",
-                (now.isoformat(), notification.status, notification.group_key, digest, payload),
+                "INSERT INTO notifications (received_at, status, group_key, digest, payload, unconfirmed)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (now.isoformat(), notification.status, notification.group_key, digest, payload, unconfirmed),
             )
             identifier = cursor.lastrowid or 0
             connection.executemany(
@@ -237,7 +258,7 @@ class Store:
             )
             self._prune(connection)
             connection.execute("COMMIT")
-        return Stored(identifier, now, notification), True
+        return Stored(identifier, now, notification, unconfirmed), True
 
     def find(self, query: Query) -> Found:
         """Return the newest notifications that match; fewer than the limit where they are very long."""
@@ -245,24 +266,31 @@ class Store:
         size = 0
         with self.connect() as connection:
             rows = connection.execute(
-                "SELECT id, received_at, payload FROM notifications"
+                "SELECT id, received_at, payload, unconfirmed FROM notifications"  # noqa: S608 - only our own names
                 " WHERE (:status IS NULL OR status = :status) AND (:before IS NULL OR id < :before)"
                 " AND (:alertname IS NULL"
                 " OR id IN (SELECT notification_id FROM alert_names WHERE alertname = :alertname))"
+                " AND (:since IS NULL OR received_at >= :since) AND (:until IS NULL OR received_at < :until)"
+                " AND (coalesce(:severity, :task) IS NULL"
+                f" OR EXISTS (SELECT 1 FROM json_each(payload, '$.alerts') AS alert WHERE {_HAS_ALERT}))"
                 " ORDER BY id DESC LIMIT :limit + 1",
                 {
                     "status": query.status,
                     "before": query.before,
                     "alertname": query.alertname,
+                    "severity": query.severity,
+                    "task": query.task,
+                    "since": query.since and query.since.isoformat(),
+                    "until": query.until and query.until.isoformat(),
                     "limit": query.limit,
                 },
             )
-            for identifier, received_at, payload in rows:
+            for identifier, received_at, payload, unconfirmed in rows:
                 size += len(payload)
                 if len(found) == query.limit or (found and size > ANSWER_SIZE):
                     return Found(found, next_before=found[-1].id)
                 notification = Notification.of(json.loads(payload))
-                found.append(Stored(identifier, datetime.fromisoformat(received_at), notification))
+                found.append(Stored(identifier, datetime.fromisoformat(received_at), notification, bool(unconfirmed)))
         return Found(found, next_before=None)
 
     def count(self) -> int:

@@ -12,6 +12,9 @@ from datetime import UTC, datetime, timedelta
 from alert_inbox.errors import StoreError
 from alert_inbox.store import Store
 
+# The alert's name, and that of its runbook.
+WATCHDOG = "Watchdog"
+
 log = logging.getLogger(__name__)
 
 

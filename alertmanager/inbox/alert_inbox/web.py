@@ -4,24 +4,26 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
-from flask import Flask, Response, jsonify, make_response, render_template, request
+from flask import Flask, Response, jsonify, make_response, render_template, request, url_for
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, ServiceUnavailable
 
 from alert_inbox import payload
 from alert_inbox.advice import advise
 from alert_inbox.errors import InvalidPayload, InvalidQuery, PayloadTooLarge, RequestError, StoreError
+from alert_inbox.firing import FiringWatch
 from alert_inbox.language import Words, choose_words
 from alert_inbox.metrics import Metrics
-from alert_inbox.page import moment_of, view
+from alert_inbox.page import moment_of, view, view_firing
 from alert_inbox.payload import Notification
 from alert_inbox.post import Post
 from alert_inbox.runbooks import Runbooks
 from alert_inbox.settings import Settings
 from alert_inbox.store import Query, Store, Stored
-from alert_inbox.watchdog import Watchdog
+from alert_inbox.watchdog import WATCHDOG, Watchdog
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +37,7 @@ _long_body = threading.Lock()
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
+FILTERS = ("alertname", "severity", "task", "status", "from", "until")
 PAGE_LIMIT = 50
 
 # How much of a refused body goes to the log, in characters: Alertmanager won't send it again.
@@ -44,7 +47,7 @@ _SECURITY_HEADERS = {
     # Nothing inline, nothing from elsewhere: should a label ever get past the escaping, it still can't run.
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -71,6 +74,8 @@ def create_app(settings: Settings) -> Flask:
     outbox = post.outbox
     metrics.add_outbox(lambda: [(target.name, it.waiting, it.oldest) for target, it in outbox.standings()])
     post.begin()
+    firing = FiringWatch(settings.alertmanager_api_url, lambda: watchdog.state().silent)
+    firing.begin()
 
     @app.post("/alerts")
     @_one_long_body()
@@ -107,25 +112,43 @@ def create_app(settings: Settings) -> Flask:
 
     @app.get("/api/notifications")
     def notifications() -> Response:
-        found = store.find(_query(DEFAULT_LIMIT, "limit", "alertname", "status", "before"))
+        found = store.find(_query(DEFAULT_LIMIT, "limit", *FILTERS, "before"))
         return jsonify(
             notifications=[_as_json(stored) for stored in found.notifications], next_before=found.next_before
         )
 
+    @app.get("/api/firing")
+    def list_firing() -> Response:
+        now = firing.now()
+        return jsonify(
+            as_of=_time_text(now.as_of) if now.as_of else None,
+            is_old=now.is_old,
+            alerts=[one.document | {"muted": one.muted, "unconfirmed": one.unconfirmed} for one in now.alerts],
+        )
+
     @app.get("/")
     def page() -> Response:
-        query = _query(PAGE_LIMIT, "alertname", "status", "before")
+        query = _query(PAGE_LIMIT, *FILTERS, "before")
+        filters = {name: value for name in FILTERS if (value := request.args.get(name))}
+
         words = choose_words(request.accept_languages)
         found = store.find(query)
         state = watchdog.state()
+        firing_now, more_firing = view_firing(firing.now(), query, words, settings.alertmanager_url)
         return _page(
             "page.html",
             words,
             query=query,
+            filters=filters,
+            address=lambda **changes: url_for("page", **(filters | changes)),
+            now=firing.now(),
+            firing_now=firing_now,
+            more_firing=more_firing,
+            names=[name for name in runbooks.names if name != WATCHDOG],
             settings=settings,
             stored=store.count(),
             silent=state.silent,
-            watchdog_runbook="Watchdog" in runbooks.names,
+            watchdog_runbook=WATCHDOG in runbooks.names,
             heard=moment_of(state.heard_at) if state.heard_at else None,
             notifications=[view(stored, words, settings.alertmanager_url) for stored in found.notifications],
             told=outbox.deliveries([stored.id for stored in found.notifications]),
@@ -136,6 +159,27 @@ def create_app(settings: Settings) -> Flask:
             next_before=found.next_before,
         )
 
+    @app.get("/healthz")
+    def health() -> Response:
+        return jsonify(status="ok", stored_notifications=store.count())
+
+    @app.get("/metrics")
+    def show_metrics() -> Response:
+        text, content_type = metrics.render(request.headers.get("Accept", ""))
+        return Response(text, content_type=content_type)
+
+    _serve_runbooks(app, runbooks)
+    _answer_errors(app)
+
+    @app.after_request
+    def secure(response: Response) -> Response:
+        response.headers.extend(_SECURITY_HEADERS)
+        return response
+
+    return app
+
+
+def _serve_runbooks(app: Flask, runbooks: Runbooks) -> None:
     @app.get("/runbooks/")
     def list_runbooks() -> Response:
         return _page("runbooks.html", choose_words(request.accept_languages), names=runbooks.names)
@@ -149,24 +193,6 @@ def create_app(settings: Settings) -> Flask:
             response.status_code = HTTPStatus.NOT_FOUND
             return response
         return _page("runbook.html", words, runbook=runbook)
-
-    @app.get("/healthz")
-    def health() -> Response:
-        return jsonify(status="ok", stored_notifications=store.count())
-
-    @app.get("/metrics")
-    def show_metrics() -> Response:
-        text, content_type = metrics.render(request.headers.get("Accept", ""))
-        return Response(text, content_type=content_type)
-
-    _answer_errors(app)
-
-    @app.after_request
-    def secure(response: Response) -> Response:
-        response.headers.extend(_SECURITY_HEADERS)
-        return response
-
-    return app
 
 
 def _answer_errors(app: Flask) -> None:
@@ -250,16 +276,21 @@ def _error(status: HTTPStatus, code: str, message: str) -> Response:
     return response
 
 
+def _time_text(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def _as_json(stored: Stored) -> dict[str, Any]:
     notification = stored.notification
     return {
         "id": stored.id,
-        "received_at": stored.received_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "received_at": _time_text(stored.received_at),
         "status": notification.status,
         "receiver": notification.receiver,
         "group_key": notification.group_key,
         "group_labels": notification.document.get("groupLabels") or {},
         "truncated_alerts": notification.truncated_alerts,
+        "unconfirmed": stored.unconfirmed,
         "alerts": notification.alerts,
     }
 
@@ -270,15 +301,31 @@ def _query(default_limit: int, *known: str) -> Query:
             raise InvalidQuery(f"unknown parameter {name!r}; known are {', '.join(known)}")
         if len(request.args.getlist(name)) > 1:
             raise InvalidQuery(f"{name} is given more than once")
-    status = request.args.get("status")
+    # A form that is sent has each of its fields, filled in or not.
+    status = request.args.get("status") or None
     if status is not None and status not in payload.STATUSES:
         raise InvalidQuery(f"status is {status!r}; it must be firing or resolved")
     return Query(
         limit=_whole_number("limit", MAX_LIMIT) or default_limit,
-        alertname=request.args.get("alertname"),
+        alertname=request.args.get("alertname") or None,
+        severity=request.args.get("severity") or None,
+        task=request.args.get("task") or None,
         status=status,
+        since=_moment("from"),
+        until=_moment("until"),
         before=_whole_number("before", 2**63 - 1),
     )
+
+
+def _moment(name: str) -> datetime | None:
+    text = request.args.get(name)
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise InvalidQuery(f"{name} is {text!r}; give a time such as 2026-01-31T12:00, in UTC, or with Z") from error
 
 
 def _whole_number(name: str, largest: int) -> int | None:

@@ -3,7 +3,8 @@
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
+from urllib.parse import quote
 
 import pytest
 from running_inbox import Json, RunningInbox, alert, notification
@@ -33,6 +34,7 @@ def test_a_notification_is_listed_as_it_was_sent(inbox: RunningInbox) -> None:
         "group_key": sent["groupKey"],
         "group_labels": {"alertname": "One"},
         "truncated_alerts": 3,
+        "unconfirmed": False,
         "alerts": sent["alerts"],
     }
 
@@ -58,6 +60,19 @@ def test_the_newest_comes_first_and_the_query_narrows_the_list(inbox: RunningInb
     assert ids("?alertname=nothing") == []
     assert inbox.get("/api/notifications?limit=3").json()["next_before"] == 2
     assert inbox.get("/api/notifications?limit=4").json()["next_before"] is None
+    other = alert("A", labels={"alertname": "A", "severity": "critical", "task_type": "qa"})
+    assert inbox.post(notification(other, alert("B"), groupKey="other")).json()["stored"]
+    assert ids("?severity=critical") == [5]
+    assert ids("?severity=warning&task=embedding") == [5, 4, 3, 2, 1]
+    # One alert must have all of it.
+    assert ids("?alertname=B&severity=critical") == []
+    assert ids("?alertname=A&task=qa") == [5]
+    assert ids("?severity=&task=&alertname=&status=&from=&until=") == [5, 4, 3, 2, 1]
+    third = inbox.stored()[2]["received_at"]
+    assert ids(f"?from={third}") == [5, 4, 3]
+    assert ids(f"?until={third}") == [2, 1]
+    in_shanghai = datetime.fromisoformat(third).astimezone(timezone(timedelta(hours=8))).isoformat()
+    assert ids(f"?from={quote(in_shanghai)}&status=resolved") == [3]
 
 
 @pytest.mark.parametrize(
@@ -71,8 +86,10 @@ def test_the_newest_comes_first_and_the_query_narrows_the_list(inbox: RunningInb
         ("limit=%D9%A3", "it must be a whole number"),
         ("before=-1", "before is '-1'"),
         ("status=pending", "status is 'pending'; it must be firing or resolved"),
+        ("from=yesterday", "from is 'yesterday'; give a time such as"),
+        ("until=0001-01-01T00:00%2B09:00", "until is '0001-01-01T00:00+09:00'"),
         ("status=firing&status=resolved", "status is given more than once"),
-        ("alert=A", "unknown parameter 'alert'; known are limit, alertname, status, before"),
+        ("alert=A", "unknown parameter 'alert'; known are limit, alertname, severity, task, status, "),
     ],
 )
 def test_a_bad_query_is_refused_with_its_reason(inbox: RunningInbox, query: str, expected: str) -> None:

@@ -96,8 +96,11 @@ function merge(fresh) {
   return added;
 }
 
-// Only when it changes: a screen reader reads an alarm whenever it appears.
+// Only when it changes: a screen reader reads an alarm whenever it appears. Details stay unfolded.
 function takeOver(id, fresh) {
+  for (const unfolded of document.querySelectorAll("#" + id + " details[open]")) {
+    fresh.getElementById(unfolded.id)?.setAttribute("open", "");
+  }
   if (!byId(id).isEqualNode(fresh.getElementById(id))) {
     byId(id).replaceWith(fresh.getElementById(id));
   }
@@ -125,6 +128,9 @@ async function refresh() {
     const added = merge(fresh);
     takeOver("silent", fresh);
     takeOver("chat", fresh);
+    if (byId("now") && fresh.getElementById("now")) {
+      takeOver("now", fresh);
+    }
     byId("stored").textContent = fresh.getElementById("stored").textContent;
     announce(added);
     lastAnswer = new Date();
@@ -147,6 +153,22 @@ document.addEventListener("visibilitychange", () => {
   }
 });
 
+// The server takes the times of the form for UTC, and so does a reader without a script.
+for (const input of document.querySelectorAll("input[type='datetime-local']")) {
+  if (input.value) {
+    const moment = new Date(input.value + "Z");
+    input.value = show(moment).slice(0, 16).replace(" ", "T");
+  }
+}
+document.querySelector("form").addEventListener("formdata", (event) => {
+  for (const [name, value] of [...event.formData]) {
+    if (!value) {
+      event.formData.delete(name);
+    } else if (name === "from" || name === "until") {
+      event.formData.set(name, new Date(value).toISOString().slice(0, 16));
+    }
+  }
+});
 localise(document);
 byId("zone").textContent = words.timesIn.replace("{zone}", zone());
 setTimeout(refresh, PERIOD);
