@@ -166,6 +166,8 @@ def test_a_database_of_an_inbox_without_watchdog_is_taken_over(inbox: RunningInb
     inbox.stop()
     with closing(sqlite3.connect(inbox.database)) as connection, connection:
         connection.execute("DROP TABLE watchdog")
+        # Added later too.
+        connection.execute("ALTER TABLE notifications DROP COLUMN unconfirmed")
     inbox.start()
     assert len(inbox.stored()) == 1
     assert bark(inbox).json() == {"heard": True}
