@@ -68,6 +68,7 @@ class Words:
     seconds: str
     now: str
     now_none: str
+    now_no_match: str
     now_old: str
     now_unknown: str
     now_more: str
@@ -142,6 +143,7 @@ ENGLISH = Words(
     seconds="s",
     now="Firing now",
     now_none="Nothing fires.",
+    now_no_match="Of the alerts that fire, {count}, none matches.",
     now_old="Alertmanager has not answered since {time}. This is what it said then:",
     now_unknown="Alertmanager has not answered since the inbox was started, so nobody knows what fires.",
     now_more="{count} more alerts fire; open Alertmanager to see them.",
@@ -215,6 +217,7 @@ CHINESE = Words(
     seconds="秒",
     now="正在告警",
     now_none="当前没有告警。",
+    now_no_match="当前有 {count} 条告警，均不符合筛选条件。",
     now_old="Alertmanager 自 {time} 起没有响应，以下是当时的状态：",
     now_unknown="收件箱启动后 Alertmanager 一直没有响应，无法得知当前有哪些告警。",
     now_more="另有 {count} 条告警未列出，请到 Alertmanager 查看。",

@@ -132,6 +132,7 @@ def test_what_fires_is_what_alertmanager_says_and_not_what_was_told_last(
     for query, name in (("severity=critical", "Loud"), ("task=qa", "Loud"), ("alertname=Quiet", "Quiet")):
         now, _ = page(watching, f"/?{query}").text.split("Notifications\n")
         assert [each for each in ("Loud", "Quiet") if f"{each} summary" in now] == [name]
+    assert "Of the alerts that fire, 2, none matches." in page(watching, "/?task=none").text
     assert "正在告警" in page(watching, language="zh").text
 
 
@@ -171,6 +172,7 @@ def test_an_end_while_monitoring_is_silent_is_unconfirmed_until_it_is_heard_agai
         return firing(watching) == []
 
     wait_until(ended, "monitoring is heard, and the alert has really ended", 30)
+    assert "Nothing fires." in page(watching, "/?task=none").text
     watching.post(notification(alert("Ends")))
     watching.post(notification(alert("Ends", "resolved")))
     assert [one["unconfirmed"] for one in watching.stored()] == [False, False, True]
