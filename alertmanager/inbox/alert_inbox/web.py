@@ -229,12 +229,12 @@ def _notification(metrics: Metrics) -> Notification:
     """Return the notification in the request's body; one that is refused is counted and logged."""
     body = b""
     try:
+        body = _body()
         if request.mimetype != "application/json":
             # A page of another site can make a browser post any type but this one without asking us first.
             raise InvalidPayload(
                 f"the content type is {request.mimetype!r}; send application/json", "invalid_content_type"
             )
-        body = _body()
         return payload.parse(body)
     except RequestError as error:
         metrics.refused.labels("invalid").inc()
