@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -182,6 +183,29 @@ def test_info_tells_nobody_and_the_watchdog_is_heard_and_no_news(delivery: Deliv
     delivery.post(alert({"alertname": "Last", "severity": "warning", "job": "any"}))
     wait_for("a warning is told of", lambda: delivery.told() == [("firing", ["Last"])])
     assert len(delivery.labels("active")) == 3
+
+
+def test_a_thousand_groups_at_once_are_each_stored_once_and_the_health_check_answers(delivery: Delivery) -> None:
+    began = datetime.now(UTC).isoformat()
+    burst = [alert({"alertname": f"Burst{number}", "severity": "warning"}, startsAt=began) for number in range(1000)]
+    for start in range(0, 1000, 250):
+        delivery.post(*burst[start : start + 250])
+    waits = []
+
+    def all_told() -> bool:
+        asked = time.monotonic()
+        delivery.ask("http://127.0.0.1:5001/healthz")
+        waits.append(time.monotonic() - asked)
+        return delivery.metric("alert_inbox_notifications_total", inbox=True) >= 1000
+
+    wait_for("all are told of", all_told)
+    # A flush of Alertmanager's later nothing is told twice.
+    flushes = "alertmanager_nflog_queries_total"
+    seen = delivery.metric(flushes)
+    wait_for("each group is looked at again", lambda: delivery.metric(flushes) >= seen + 1000)
+    assert sorted(delivery.told()) == sorted(("firing", [each["labels"]["alertname"]]) for each in burst)
+    # Docker's own limit, and what it takes to ask in a container.
+    assert max(waits) < 5
 
 
 def now() -> str:

@@ -1,16 +1,31 @@
 """Runs the application under gunicorn: one process, a few threads."""
 
+import resource
+import selectors
 import socket
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.gthread import DEFAULT_WORKER_DATA_TIMEOUT, TConn, ThreadWorker
 
 from alert_inbox.settings import Settings
 from alert_inbox.web import create_app
+
+_FILES: Final = 8192
+
+
+def _connections() -> int:
+    """Return how many connections may be open at once, and let the process have as many files, and more for itself."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    if soft < files:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    return files // 2
 
 
 def gunicorn_settings(bind: str) -> dict[str, Any]:
@@ -21,6 +36,8 @@ def gunicorn_settings(bind: str) -> dict[str, Any]:
         "workers": 1,
         "worker_class": _Worker,
         "threads": 4,
+        # Alertmanager has a connection for each group that it tells at once; beyond this number all others wait.
+        "worker_connections": _connections(),
         # The heartbeat file on a disk could block, and the root file system is read-only.
         "worker_tmp_dir": "/dev/shm",  # noqa: S108 - gunicorn makes its own private file there
         # On by default, it wants a writable home, which the container has not.
@@ -42,12 +59,7 @@ class _Threads(ThreadPoolExecutor):
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Run gunicorn's handler of a connection."""
-        try:
-            begin = args[0].sock.recv(5, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        except OSError:
-            # Nothing has come yet: a thread for readers waits for it.
-            begin = b""
-        if begin == b"POST ":
+        if _begin(args[0]) == b"POST ":
             return self._posts.submit(fn, *args, **kwargs)
         return super().submit(fn, *args, **kwargs)
 
@@ -60,6 +72,25 @@ class _Threads(ThreadPoolExecutor):
 class _Worker(ThreadWorker):  # type: ignore[misc]
     def get_thread_pool(self) -> ThreadPoolExecutor:
         return _Threads(self.cfg.threads)
+
+    def enqueue_req(self, conn: TConn) -> None:
+        """Let a connection that has not said yet what it wants wait here, and not on a thread for readers."""
+        if conn.initialized or conn.data_ready or _begin(conn):
+            super().enqueue_req(conn)
+            return
+        conn.sock.setblocking(False)
+        conn.timeout = time.monotonic() + DEFAULT_WORKER_DATA_TIMEOUT
+        self.pending_conns.append(conn)
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
+
+
+def _begin(conn: TConn) -> bytes:
+    """Return the first bytes of a request, as far as they have come."""
+    try:
+        begin: bytes = conn.sock.recv(5, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except OSError:
+        return b""
+    return begin
 
 
 class _Server(BaseApplication):  # type: ignore[misc]
