@@ -52,9 +52,11 @@ def test_every_page_gets_the_addresses_of_the_others_with_the_host_and_the_ports
     for service, address in (("prometheus", prometheus), ("alertmanager", alertmanager)):
         command = services[service]["command"]
         assert command[command.index("--web.external-url") + 1] == address
-    assert services["alert-inbox"]["environment"] == {
-        "ALERT_INBOX_ALERTMANAGER_URL": alertmanager,
-        "ALERT_INBOX_GRAFANA_URL": grafana,
+    own = services["alert-inbox"]["environment"]
+    assert {name: own[f"ALERT_INBOX_{name}URL"] for name in ("ALERTMANAGER_", "GRAFANA_", "")} == {
+        "ALERTMANAGER_": alertmanager,
+        "GRAFANA_": grafana,
+        "": inbox,
     }
     assert services["grafana"]["environment"]["GF_SERVER_ROOT_URL"] == grafana
     service = services["gte-service"]["environment"]
