@@ -100,7 +100,7 @@ def test_a_stepped_load_reaches_the_sure_room_and_ends_near_the_likely_one(stack
         time.sleep(STEP_SECONDS)
         most = value(stack, ANSWERED)
         wait_for(
-            lambda: value(stack, "job:gte_capacity_use_per_1000_tokens_when_full:ratio_rate5m"),
+            lambda: value(stack, "job_revision:gte_capacity_use_per_1000_tokens_when_full:ratio_rate5m"),
             "the cost of full batches", SETTLED_SECONDS,
         )  # fmt: skip
         running.rate = most / 2

@@ -19,7 +19,7 @@ EXCEPTIONS: Mapping[str, str] = {
     "job:gte_inference_busy_per_slots:p90_1d": "needs most of a day",
     "job:gte_capacity_use:ratio_rate5m": _USE,
     "job:gte_capacity_use_per_1000_tokens:ratio_rate5m": _USE,
-    "job:gte_capacity_use_per_1000_tokens_when_full:ratio_rate5m": "needs 70 % of the capacity in use",
+    "job_revision:gte_capacity_use_per_1000_tokens_when_full:ratio_rate5m": "needs 70 % of the capacity in use",
     "job_task_type:gte_task_latency_seconds:p95_rate5m": _BUSY,
     "job_task_type:gte_task_latency_seconds:p95_median1d": _BUSY,
     "job_task_type:gte_task_latency_seconds:p95_deviation": _BUSY,
