@@ -45,7 +45,7 @@ Counter("orders_total", "Orders.").inc()
 """
 # What the overview says of it on the first screen, without colours where it has no figure.
 WORDS = {
-    "Answering": "replicas: all[#5794F2]",
+    "Answering": "state: all[#5794F2]",
     "Model": "no model reported: 1[#808080]",
     "Room left": "too little traffic to say[#808080]",
 }

@@ -177,7 +177,7 @@ def test_every_query_of_the_dashboards_has_data_of_that_load_or_is_rightly_empty
 
     def empty() -> set[str]:
         output = stack.must(*MAKE, "check-dashboards", f"ARGS=--data --from {begin} {ENGLISH_BOARDS}")
-        assert re.search(r"^gte-overview: Answering\n  replicas: all\[#5794F2\]\n  answer: 1\[", output, re.M), output
+        assert re.search(r"^gte-overview: Answering\n  state: all\[#5794F2\]\n  answering: 1\[", output, re.M), output
         return empty_panels(output) - RIGHTLY_EMPTY.keys()
 
     # What is recorded each minute of five may be two minutes old.
