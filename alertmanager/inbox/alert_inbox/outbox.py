@@ -18,7 +18,7 @@ from alert_inbox.wording import News, rank, wanted
 
 log = logging.getLogger(__name__)
 
-# What was refused is tried again when the target's line is changed, unless it is older than this.
+# A refused message is tried again when the target's line is changed, unless it is older than this.
 _SECOND_CHANCE = timedelta(hours=1)
 # Ended messages without a notification (the watchdog's, mentions, tests) that are kept.
 _KEPT_EVENTS = 1000
@@ -91,7 +91,7 @@ class Outbox:
         with self._lock:
             queued = self._memory.queued.get(notification.group_key)
             is_queued = bool(queued and queued[0] == told and time.monotonic() - queued[1] < REPEAT_WINDOW.seconds)
-            # What has not left yet goes over into the store.
+            # Messages that have not left yet go over into the store.
             moved = [item for item in self._memory.waiting if _is_about(item, notification) and not item.in_flight]
             for item in moved:
                 item.in_flight = True
@@ -227,7 +227,7 @@ class Outbox:
             with self._lock:
                 if follow_up:
                     self._memory.waiting.append(Waiting(None, follow_up, target.key, target.name))
-                # What is to be repeated needs no note.
+                # A message that is to be repeated needs no note.
                 self._memory.ended = {i: e for i, e in self._memory.ended.items() if e[0].state != "waiting"}
 
     def settle(self, target: Target) -> None:

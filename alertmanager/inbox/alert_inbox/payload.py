@@ -17,9 +17,9 @@ _REPEATED = "repeat interval elapsed"
 # as it is, a longer one with every text cut to _LONGEST_TEXT bytes.
 _WHOLE: Final = 1_048_576
 _LONGEST_TEXT: Final = 2048
-# What is read with texts cut has no more bytes than this: its objects cost some ten times as much memory.
+# A body whose texts are cut is read up to so many bytes: its objects cost some ten times as much memory.
 _READABLE: Final = 8_388_608
-# What is stored has no more characters of JSON than this, or else a single alert: 1,000 alerts of the shipped rules.
+# A notification is stored with at most so many characters of JSON, or one alert: 1,000 of the shipped rules.
 _KEPT: Final = 2_097_152
 _TEXT = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.S)
 # Whole characters, and whole escapes: a pair of surrogates is one.

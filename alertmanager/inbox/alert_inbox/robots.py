@@ -30,7 +30,7 @@ _SIGNATURE_SECONDS: Final = 3600
 
 # What a repeat may mend, by code: too fast (DingTalk 130101, WeCom 45009, Feishu 11232 and 9499), busy (-1).
 _REPEAT: Final = {130101: "rate", 45009: "rate", 11232: "rate", 9499: "rate", -1: "server"}
-# What it doesn't: what to do (advice.py) by code. DingTalk's 310000 is told apart by its text.
+# The advice by code is in advice.py. DingTalk's 310000 is told apart by its text.
 _REFUSED: Final = {
     300001: "address", 400101: "address", 19001: "address", 93000: "address", 19021: "signature", 19022: "ip",
     19024: "keyword", 40058: "content", 45002: "content", 460101: "content",
