@@ -6,6 +6,7 @@ InboxError
 └── RequestError        the client sent something that can't be used: sending it again is useless
     ├── InvalidPayload  the body is not a webhook notification of version "4": HTTP 400
     ├── PayloadTooLarge the body is longer than the inbox takes: HTTP 413
+    ├── TokenNeeded     a post from beyond the host, without the token: HTTP 401
     └── InvalidQuery    a query parameter is wrong: HTTP 400
 """
 
@@ -47,6 +48,13 @@ class PayloadTooLarge(RequestError):
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     code = "too_large"
+
+
+class TokenNeeded(RequestError):
+    """A post to the published port lacks the token, or has another."""
+
+    status = HTTPStatus.UNAUTHORIZED
+    code = "token_needed"
 
 
 class InvalidQuery(RequestError):

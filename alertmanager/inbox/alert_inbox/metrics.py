@@ -26,7 +26,7 @@ class Metrics:
         )
         self.refused = Counter(
             "alert_inbox_refused_notifications",
-            "Notifications answered with an error: invalid (400, lost) or store (503, sent again).",
+            "Notifications answered with an error: invalid (400, lost), token (401, lost) or store (503, sent again).",
             ["reason"],
             registry=self._registry,
         )
@@ -50,7 +50,7 @@ class Metrics:
         # Every series exists from the start: 0 is not "absent".
         for status in STATUSES:
             self.notifications.labels(status)
-        for reason in ("invalid", "store"):
+        for reason in ("invalid", "token", "store"):
             self.refused.labels(reason)
         for outcome in ("sent", "failed", "withheld"):
             self.heartbeats.labels(outcome)

@@ -28,10 +28,10 @@ def _connections() -> int:
     return files // 2
 
 
-def gunicorn_settings(bind: str) -> dict[str, Any]:
+def gunicorn_settings(*bind: str) -> dict[str, Any]:
     """Return gunicorn's settings; a name that gunicorn doesn't know makes it refuse to start."""
     return {
-        "bind": [bind],
+        "bind": [*bind],
         # One process: the database has one writer anyway, and the metrics need not be merged.
         "workers": 1,
         "worker_class": _Worker,
@@ -94,20 +94,27 @@ def _begin(conn: TConn) -> bytes:
 
 
 class _Server(BaseApplication):  # type: ignore[misc]
-    def __init__(self, settings: Settings, bind: str) -> None:
+    def __init__(self, settings: Settings, bind: str, inside: str) -> None:
         self._settings = settings
         self._bind = bind
+        self._inside = inside
         super().__init__()
 
     def load_config(self) -> None:
-        for name, value in gunicorn_settings(self._bind).items():
+        for name, value in gunicorn_settings(self._bind, self._inside).items():
             self.cfg.set(name, value)
 
     def load(self) -> Flask:
         # Called in the worker: an SQLite connection must not cross a fork.
-        return create_app(self._settings)
+        return create_app(self._settings, inside_port=self._inside.rpartition(":")[2])
 
 
-def serve(settings: Settings, bind: str) -> None:
-    """Serve on `bind` until SIGTERM; requests in flight are finished."""
-    _Server(settings, bind).run()
+def serve(settings: Settings, bind: str, inside: str) -> None:
+    """Serve on both addresses until SIGTERM; requests in flight are finished.
+
+    Args:
+        settings: of the inbox.
+        bind: address and port for everybody; posting there may need a token.
+        inside: address and port for the Alertmanager beside the inbox, which nobody else can reach.
+    """
+    _Server(settings, bind, inside).run()

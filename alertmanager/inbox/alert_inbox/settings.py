@@ -1,8 +1,10 @@
 """Reads the environment, once, into one frozen object."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, timedelta, tzinfo
+from ipaddress import ip_address
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -10,6 +12,11 @@ from alert_inbox.errors import SettingsError
 from alert_inbox.links import is_web_link
 
 PORT = 5001
+# For Alertmanager alone: compose.yaml publishes it nowhere.
+INSIDE_PORT = 5002
+
+# `openssl rand -hex 24` gives 48.
+_SHORTEST_TOKEN = 16
 
 # The newest ten thousand: at one notification a minute, a week; at some 2 KB each, 20 MB.
 _DEFAULT_MAX_NOTIFICATIONS = 10_000
@@ -44,6 +51,10 @@ class Settings:
     """The time zone of messages."""
     heartbeat_url: str = field(default="", repr=False)
     """Called each minute while all is well; a secret. Empty: nothing is called."""
+    token: str = field(default="", repr=False)
+    """What a post to the published port must show; a secret. Empty: none is known."""
+    is_published: bool = False
+    """Whether others than this host reach the published port."""
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -70,6 +81,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         notify_file=_notify_file(environ.get("ALERT_INBOX_NOTIFY_FILE") or ""),
         zone=_zone(environ.get("TZ") or ""),
         heartbeat_url=_heartbeat_url(environ.get("ALERT_INBOX_HEARTBEAT_URL") or ""),
+        token=_token(environ.get("ALERT_INBOX_TOKEN") or ""),
+        is_published=_is_published(environ.get("ALERT_INBOX_PUBLISHED_AT") or "127.0.0.1"),
     )
 
 
@@ -129,3 +142,20 @@ def _heartbeat_url(value: str) -> str:
     if value and not is_web_link(value):
         raise SettingsError("ALERT_INBOX_HEARTBEAT_URL is no address; give one that begins with https://")
     return value
+
+
+def _token(value: str) -> str:
+    # Its value is a secret.
+    if value and (len(value) < _SHORTEST_TOKEN or not re.fullmatch(r"[!-~]+", value)):
+        raise SettingsError(
+            f"ALERT_INBOX_TOKEN must have at least {_SHORTEST_TOKEN} characters, letters and digits of ASCII; "
+            "`openssl rand -hex 24` makes one"
+        )
+    return value
+
+
+def _is_published(address: str) -> bool:
+    try:
+        return not ip_address(address.strip("[]")).is_loopback
+    except ValueError:
+        return address != "localhost"

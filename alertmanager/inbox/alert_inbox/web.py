@@ -1,5 +1,6 @@
 """The inbox over HTTP: receives notifications, and serves them as JSON and as a page."""
 
+import hmac
 import logging
 import threading
 from collections.abc import Iterator
@@ -13,7 +14,14 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, ServiceUna
 
 from alert_inbox import payload
 from alert_inbox.advice import advise
-from alert_inbox.errors import InvalidPayload, InvalidQuery, PayloadTooLarge, RequestError, StoreError
+from alert_inbox.errors import (
+    InvalidPayload,
+    InvalidQuery,
+    PayloadTooLarge,
+    RequestError,
+    StoreError,
+    TokenNeeded,
+)
 from alert_inbox.firing import FiringWatch
 from alert_inbox.language import Words, choose_words
 from alert_inbox.metrics import Metrics
@@ -54,8 +62,12 @@ _SECURITY_HEADERS = {
 }
 
 
-def create_app(settings: Settings) -> Flask:
+def create_app(settings: Settings, inside_port: str) -> Flask:
     """Return the application. Call it in the process that serves, because it opens the database.
+
+    Args:
+        settings: of the inbox.
+        inside_port: where posts need no token, because nobody but the Alertmanager beside the inbox reaches it.
 
     Raises:
         StoreError: The database can't be read.
@@ -159,15 +171,8 @@ def create_app(settings: Settings) -> Flask:
             next_before=found.next_before,
         )
 
-    @app.get("/healthz")
-    def health() -> Response:
-        return jsonify(status="ok", stored_notifications=store.count())
-
-    @app.get("/metrics")
-    def show_metrics() -> Response:
-        text, content_type = metrics.render(request.headers.get("Accept", ""))
-        return Response(text, content_type=content_type)
-
+    _serve_state(app, store, metrics)
+    _guard_posts(app, settings, inside_port, metrics)
     _serve_runbooks(app, runbooks)
     _answer_errors(app)
 
@@ -177,6 +182,29 @@ def create_app(settings: Settings) -> Flask:
         return response
 
     return app
+
+
+def _guard_posts(app: Flask, settings: Settings, inside_port: str, metrics: Metrics) -> None:
+    @app.before_request
+    def check_token() -> None:
+        if request.method == "POST" and request.environ["SERVER_PORT"] != inside_port:
+            try:
+                _check_token(settings)
+            except TokenNeeded as error:
+                metrics.refused.labels("token").inc()
+                log.warning("refused a post to %s: %s", request.path, error)
+                raise
+
+
+def _serve_state(app: Flask, store: Store, metrics: Metrics) -> None:
+    @app.get("/healthz")
+    def health() -> Response:
+        return jsonify(status="ok", stored_notifications=store.count())
+
+    @app.get("/metrics")
+    def show_metrics() -> Response:
+        text, content_type = metrics.render(request.headers.get("Accept", ""))
+        return Response(text, content_type=content_type)
 
 
 def _serve_runbooks(app: Flask, runbooks: Runbooks) -> None:
@@ -200,7 +228,10 @@ def _answer_errors(app: Flask) -> None:
 
     @app.errorhandler(RequestError)
     def refused(error: RequestError) -> Response:
-        return _error(error.status, error.code, str(error))
+        response = _error(error.status, error.code, str(error))
+        if isinstance(error, TokenNeeded):
+            response.headers["WWW-Authenticate"] = "Bearer"
+        return response
 
     @app.errorhandler(StoreError)
     def unavailable(error: StoreError) -> Response:
@@ -223,6 +254,20 @@ def _page(template: str, words: Words, **shown: Any) -> Response:
     response.headers["Vary"] = "Accept-Language"
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def _check_token(settings: Settings) -> None:
+    """Raise TokenNeeded if this post to the published port lacks the token that it needs."""
+    if not settings.token:
+        if settings.is_published:
+            raise TokenNeeded(
+                "the inbox is published beyond its host, and no token is set; set ALERT_INBOX_TOKEN in .env, and send "
+                "it as `Authorization: Bearer …`"
+            )
+        return
+    sent = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
+    if not hmac.compare_digest(sent, f"Bearer {settings.token}".encode()):
+        raise TokenNeeded("send the value of ALERT_INBOX_TOKEN in .env as `Authorization: Bearer …`")
 
 
 def _notification(metrics: Metrics) -> Notification:

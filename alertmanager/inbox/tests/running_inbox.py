@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -26,6 +27,14 @@ def wait_until(condition: Callable[[], Any], what: str, seconds: float = PATIENC
             raise AssertionError(f"not within {seconds} s: {what}")
         time.sleep(0.02)
     return value
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
 
 
 def alert(name: str = "GTE_TaskLatencyHigh", status: str = "firing", **changes: Json) -> Json:
@@ -90,6 +99,7 @@ class RunningInbox:
         self.environment = {"ALERT_INBOX_DATABASE": str(self.database)}
         self.log = folder / "log"
         self.port = 0
+        self.inside_port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, before_exec: Callable[[], None] | None = None) -> None:
@@ -97,14 +107,15 @@ class RunningInbox:
         begin = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-W", "error", "-m", "alert_inbox", "--bind", "127.0.0.1:0"],
+                [sys.executable, "-W", "error", "-m", "alert_inbox",
+                 "--bind", "127.0.0.1:0", "--inside", f"127.0.0.1:{self.inside_port}"],
                 env={**os.environ, **self.environment},
                 stdout=log,
                 stderr=log,
                 # A group of its own, so that a kill reaches the worker too, as when a container is killed.
                 start_new_session=True,
                 preexec_fn=before_exec,  # noqa: PLW1509 - no threads run here
-            )
+            )  # fmt: skip
         found = wait_until(
             lambda: (
                 re.search(rb"Listening at: http://127\.0\.0\.1:(\d+)", self.log.read_bytes()[begin:])
@@ -146,9 +157,11 @@ class RunningInbox:
             os.kill(self.pid, sign)
         self.wait()
 
-    def request(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Answer:
-        """Send one request on a connection of its own."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+    def request(
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None, port: int | None = None
+    ) -> Answer:
+        """Send one request on a connection of its own, to the published port unless another one is named."""
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=PATIENCE)
         try:
             connection.request(method, path, body, headers or {})
             with connection.getresponse() as answer:

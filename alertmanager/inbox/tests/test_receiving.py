@@ -169,6 +169,51 @@ def test_only_json_is_taken_so_that_no_web_page_can_post_alerts_unasked(inbox: R
     assert inbox.stored() == []
 
 
+TOKEN = "token-of-sixteen"  # noqa: S105 - of the tests
+BEYOND = {"ALERT_INBOX_PUBLISHED_AT": "0.0.0.0"}
+LOCAL = {"ALERT_INBOX_PUBLISHED_AT": "127.0.0.1"}
+KNOWN = {"ALERT_INBOX_TOKEN": TOKEN}
+
+
+@pytest.mark.parametrize(
+    ("environment", "authorization", "status"),
+    [
+        (BEYOND, "", 401),
+        (BEYOND, f"Bearer {TOKEN}", 401),
+        (BEYOND | KNOWN, "", 401),
+        (BEYOND | KNOWN, f"Bearer {TOKEN}x", 401),
+        (BEYOND | KNOWN, "Bearer tok\xe9n", 401),
+        (BEYOND | KNOWN, TOKEN, 401),
+        (BEYOND | KNOWN, f"Bearer {TOKEN}", 200),
+        (LOCAL, "", 200),
+        (LOCAL | KNOWN, "", 401),
+        (LOCAL | KNOWN, f"Bearer {TOKEN}", 200),
+    ],
+)
+def test_a_post_from_beyond_the_host_needs_the_token_and_that_of_the_alertmanager_beside_it_none(
+    stopped_inbox: RunningInbox, environment: dict[str, str], authorization: str, status: int
+) -> None:
+    inbox = stopped_inbox
+    inbox.environment |= environment
+    inbox.start()
+    headers = {"Content-Type": "application/json", "Authorization": authorization}
+    for path in ("/alerts", "/watchdog"):
+        answer = inbox.request("POST", path, json.dumps(notification()), headers)
+        assert answer.status == status, answer.text
+        if status == 401:
+            assert answer.error()["code"] == "token_needed"
+            assert "ALERT_INBOX_TOKEN in .env" in answer.error()["message"]
+            assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert len(inbox.stored()) == (status == 200)
+    counted = 'alert_inbox_refused_notifications_total{reason="token"} '
+    assert counted + ("2.0" if status == 401 else "0.0") in inbox.get("/metrics").text
+    assert TOKEN not in inbox.log.read_text()
+    inside = json.dumps(notification(alert("Inside")))
+    answer = inbox.request("POST", "/alerts", inside, {"Content-Type": "application/json"}, inbox.inside_port)
+    assert answer.status == 200
+    assert inbox.stored()[0]["alerts"][0]["labels"]["alertname"] == "Inside"
+
+
 def test_what_no_alertmanager_sends_is_refused_with_or_without_its_length(inbox: RunningInbox) -> None:
     headers = {"Content-Type": "application/json"}
     told = inbox.request("POST", "/alerts", b"{}", headers | {"Content-Length": str(MAX_BODY + 2)})

@@ -75,6 +75,23 @@ def test_a_wrong_heartbeat_address_is_not_shown_and_a_wrong_time_zone_is() -> No
     assert str(zone) == "Asia/Shanghai"
 
 
+@pytest.mark.parametrize("token", ["too-short-to-tel", "令牌令牌令牌令牌令牌令牌令牌令牌", "with a blank inside it"])
+def test_a_token_that_can_be_guessed_or_not_be_sent_is_refused_and_not_shown(token: str) -> None:
+    status, line = fails_to_start(ALERT_INBOX_DATABASE="/inbox.sqlite3", ALERT_INBOX_TOKEN=token[:-1])
+    assert (status, token[:-1] in line) == (2, False)
+    assert "ALERT_INBOX_TOKEN must have at least 16 characters" in line
+
+
+@pytest.mark.parametrize(
+    ("address", "is_published"),
+    [("127.0.0.1", False), ("127.1.2.3", False), ("::1", False), ("[::1]", False), ("localhost", False), ("", False),
+     ("0.0.0.0", True), ("::", True), ("192.168.1.2", True), ("monitor.example", True)],
+)  # fmt: skip
+def test_what_is_bound_to_this_host_alone_is_not_published(address: str, is_published: bool) -> None:
+    environment = {"ALERT_INBOX_DATABASE": "/inbox.sqlite3", "ALERT_INBOX_PUBLISHED_AT": address}
+    assert read_settings(environment).is_published is is_published
+
+
 def test_a_file_that_is_no_database_ends_with_1_and_one_line_and_is_left_as_it_was(tmp_path: Path) -> None:
     file = tmp_path / "inbox.sqlite3"
     file.write_text("somebody's notes, " * 100)
@@ -94,7 +111,7 @@ def test_a_database_of_a_newer_inbox_is_refused(tmp_path: Path) -> None:
 
 
 def test_every_gunicorn_setting_is_one_that_gunicorn_knows() -> None:
-    settings = gunicorn_settings("127.0.0.1:0")
+    settings = gunicorn_settings("127.0.0.1:0", "127.0.0.1:0")
     assert set(settings) <= {setting.name for setting in KNOWN_SETTINGS}
     config = Config()
     for name, value in settings.items():
