@@ -9,6 +9,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from alert_inbox.errors import StoreError
+from alert_inbox.outbox import Standing
 from alert_inbox.payload import STATUSES
 from alert_inbox.watchdog import WatchdogState
 
@@ -62,8 +63,8 @@ class Metrics:
         for outcome in ("sent", "refused", "failed"):
             self.messages.labels(name, outcome)
 
-    def add_outbox(self, standings: Callable[[], list[tuple[str, int, datetime | None]]]) -> None:
-        """Show what waits: name, number of messages and time of the oldest, by target."""
+    def add_outbox(self, standings: Callable[[], list[tuple[str, Standing]]]) -> None:
+        """Show how each target stands, by its name."""
         self._registry.register(_OutboxCollector(standings))
 
     def render(self, accept: str) -> tuple[bytes, str]:
@@ -105,7 +106,7 @@ class _WatchdogCollector(Collector):
 
 
 class _OutboxCollector(Collector):
-    def __init__(self, standings: Callable[[], list[tuple[str, int, datetime | None]]]) -> None:
+    def __init__(self, standings: Callable[[], list[tuple[str, Standing]]]) -> None:
         self._standings = standings
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
@@ -115,11 +116,19 @@ class _OutboxCollector(Collector):
             "How long the oldest unsent news has waited.",
             labels=["target"],
         )
+        refuses = GaugeMetricFamily(
+            "alert_inbox_target_refuses",
+            "1 if the last message was refused in a way that no repeat will mend, else 0.",
+            labels=["target"],
+        )
         try:
-            for name, count, since in self._standings():
-                waiting.add_metric([name], count)
+            for name, standing in self._standings():
+                since = standing.oldest
+                waiting.add_metric([name], standing.waiting)
                 oldest.add_metric([name], max(0.0, (datetime.now(UTC) - since).total_seconds()) if since else 0.0)
+                refuses.add_metric([name], standing.refuses)
         except StoreError:
             return
         yield waiting
         yield oldest
+        yield refuses

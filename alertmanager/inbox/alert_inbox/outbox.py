@@ -57,6 +57,11 @@ class Standing:
     last: Delivery | None
     """How the last message ended."""
 
+    @property
+    def refuses(self) -> bool:
+        """Whether it refused the last message in a way that no repeat will mend."""
+        return bool(self.last and self.last.state == "refused")
+
 
 @dataclass
 class _Memory:

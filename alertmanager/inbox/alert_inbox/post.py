@@ -274,7 +274,7 @@ class Post(threading.Thread):
         for target, standing in standings:
             if standing.oldest and datetime.now(UTC) - standing.oldest > _UNSENT:
                 return f"a message waits for {target.name}"
-            if standing.last and standing.last.state == "refused":
+            if standing.refuses:
                 return f"{target.name} refuses messages"
         return "; ".join(self.faults)
 

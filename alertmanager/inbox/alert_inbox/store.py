@@ -57,7 +57,7 @@ CREATE INDEX alert_names_notification_id ON alert_names (notification_id);
 _WATCHDOG: Final = """
 CREATE TABLE IF NOT EXISTS watchdog (id INTEGER PRIMARY KEY CHECK (id = 1), heard_at TEXT NOT NULL)
 """
-# What is sent to chats (outbox.py), in the transaction of what it tells. `urgency`: 1 before 0.
+# Messages to chats (outbox.py), stored in the transaction of the notification that they tell. `urgency`: 1 before 0.
 _OUTBOX: Final = """
 CREATE TABLE IF NOT EXISTS deliveries (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

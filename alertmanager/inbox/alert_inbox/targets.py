@@ -116,7 +116,7 @@ def read_targets(path: Path | None) -> tuple[list[Target], list[str]]:
 
 
 class _LineError(Exception):
-    """What is wrong with a line."""
+    """A fault of a line; the text says which, and what to write."""
 
 
 def _target(parts: list[str], line: int) -> Target:

@@ -11,6 +11,9 @@ from alert_inbox.page import duration, in_language
 from alert_inbox.payload import Document, Notification, parse_time
 from alert_inbox.targets import Target
 
+DELIVERY_FAILING: Final = "InboxDeliveryFailing"
+"""The alert, by its name in prometheus/rules, that a target gets no messages; its label `target` says which."""
+
 # News that had to wait longer than this says from when it is.
 _LATE: Final = timedelta(minutes=5)
 # A message about more alerts than this gives each of them without its description.
@@ -127,8 +130,13 @@ class Places:
 def wanted(item: News, target: Target) -> list[Document]:
     """Return the alerts of news that a target wants: those that fire first, and of these the critical ones."""
     alerts = item.notification.alerts if item.notification else []
-    found = [alert for alert in alerts if target.wants(_severity(alert))]
+    found = [alert for alert in alerts if target.wants(_severity(alert)) and not _is_deafness(alert, target)]
     return sorted(found, key=lambda alert: (alert["status"] != "firing", _severity(alert) != "critical"))
+
+
+def _is_deafness(alert: Document, target: Target) -> bool:
+    """Whether an alert says that messages don't reach this target, which only others can be told."""
+    return (alert["labels"].get("alertname"), alert["labels"].get("target")) == (DELIVERY_FAILING, target.name)
 
 
 def _alerts(item: News, target: Target) -> list[Document]:

@@ -175,7 +175,7 @@ class Handler(BaseHTTPRequestHandler):
         if status == 302:
             self.send_header("Location", "/elsewhere")
         self.end_headers()
-        # Whoever asked may be killed meanwhile.
+        # The client may be killed meanwhile.
         with suppress(BrokenPipeError):
             self.wfile.write(data)
 

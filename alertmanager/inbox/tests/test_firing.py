@@ -99,7 +99,7 @@ def watching(stopped_inbox: RunningInbox, alertmanager: RunningAlertmanager) -> 
 
 
 def firing(inbox: RunningInbox) -> list[str]:
-    """The names of the alerts that fire, each with what is said of it."""
+    """The names of the alerts that fire, each with its state."""
     return [
         " ".join(filter(None, (one["labels"]["alertname"], one["muted"], "unconfirmed" * one["unconfirmed"])))
         for one in inbox.get("/api/firing").json()["alerts"]

@@ -23,9 +23,11 @@ from test_page import page
 from test_watchdog import bark, is_silent
 
 from alert_inbox.language import ENGLISH
+from alert_inbox.wording import DELIVERY_FAILING
 
 Json = Any
 RIGHT = "SEC-of-the-robot"
+STACK_RULES = Path(__file__).resolve().parents[3] / "prometheus" / "rules" / "stack.yml"
 
 
 def write_targets(inbox: RunningInbox, *lines: str) -> Path:
@@ -204,11 +206,31 @@ def test_a_refusal_is_shown_with_what_to_do_and_is_tried_again_once_the_line_is_
     assert "请重新复制机器人的加签密钥" in page(inbox, language="zh").text
     assert "did not take a message (310000: sign not match): Copy the robot's secret" in inbox.log.read_text()
     assert sample(inbox, 'alert_inbox_messages_total{outcome="refused",target="DingTalk (line 1)"}') == 1
+    assert sample(inbox, 'alert_inbox_target_refuses{target="DingTalk (line 1)"}') == 1
     assert len(robots.seen("DingTalk")) == 1
     write_targets(inbox, "# the right one", robots.line("DingTalk", f"secret={RIGHT}"))
     wait_until(lambda: told(robots, "DingTalk", "Slow") == 1, "it is sent after all")
     wait_until(lambda: "310000" not in page(inbox).text, "the page shows no refusal")
     assert "DingTalk (line 1): sent" in page(inbox).text
+    assert sample(inbox, 'alert_inbox_target_refuses{target="DingTalk (line 2)"}') == 0
+
+
+def test_others_are_told_of_a_target_that_gets_no_messages_and_it_is_not(
+    robots: RunningRobots, stopped_inbox: RunningInbox
+) -> None:
+    inbox = stopped_inbox
+    write_targets(inbox, robots.line("DingTalk"), robots.line("Feishu"))
+    inbox.start()
+    deaf = [
+        alert(DELIVERY_FAILING, labels={"alertname": DELIVERY_FAILING, "severity": "critical", "target": name})
+        for name in ("DingTalk (line 1)", "Mail (line 3)")
+    ]
+    inbox.post(notification(deaf[0], groupKey="one"))
+    wait_until(lambda: told(robots, "Feishu", DELIVERY_FAILING) == 1, "the other one is told")
+    inbox.post(notification(*deaf, groupKey="both"))
+    wait_until(lambda: told(robots, "DingTalk", DELIVERY_FAILING) == 1, "it is told of the third")
+    assert text_of(robots.taken("DingTalk")).count("DingTalk (line 1)") == 0
+    assert f"alert: {DELIVERY_FAILING}\n" in STACK_RULES.read_text(encoding="utf-8")
 
 
 def test_sigterm_lets_the_message_on_its_way_arrive_and_be_noted(
