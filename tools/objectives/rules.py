@@ -5,19 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tools.objectives.objectives import Objectives, seconds_of
+from tools.objectives.objectives import Objectives, Window, seconds_of
 
 _FAILURES = "job_task_type:gte_task_failures"
 _SUCCESSES = "job_task_type:gte_task_successes"
 _SLOW = "job_task_type:gte_task_slow"
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _UNITS_ZH = {"m": "分钟", "h": "小时", "d": "天"}
+# After so long, a warning that goes on is worse news.
+_PATIENCE = "30m"
 _DASHBOARD = "/d/gte-overview?var-task_type={{ $labels.task_type }}"
 _HEAD = """\
 # Written by `python3 -m tools.objectives` from tools/objectives/objectives.toml: change it there.
 #
 # Requests are counted once a minute and added up over the windows: weighted by requests, a quiet night counts as little
 # as it was asked, and a counter that begins anew is no loss. While Prometheus itself is away nothing is counted.
+#
+# One fault is one message: a budget stays silent about requests of which GTE_ErrorRateHigh or GTE_TaskLatencyHigh has
+# told, and tells of what they don't see, failures in short bursts or in thin traffic. So it waits for them (2 min), and
+# for the longest of its short windows after them. Where it has told first it goes on. GTE_TaskLatencyHigh is a warning
+# only: after 30 min of it a critical budget speaks as well.
 groups:
   - name: gte-objectives
     interval: 1m
@@ -36,6 +43,7 @@ class _Budget:
         alert: its name.
         allowed: share of bad requests that the objective leaves.
         bad: recorded series of bad requests.
+        first: alert that tells of the same trouble within minutes, and its severity.
         share: PromQL for the share of bad requests in a window; the second argument restricts the divisor.
         texts: summary, summary_zh, objective, objective_zh.
     """
@@ -44,6 +52,7 @@ class _Budget:
     alert: str
     allowed: float
     bad: str
+    first: tuple[str, str]
     share: Callable[[str, str], str]
     texts: tuple[str, str, str, str]
 
@@ -95,6 +104,7 @@ def _budgets(objectives: Objectives) -> tuple[_Budget, _Budget]:
             "GTE_AvailabilityBudget",
             1 - objectives.availability,
             _FAILURES,
+            ("GTE_ErrorRateHigh", "critical"),
             _failure_share,
             (
                 "fails too often: {{ $value | humanizePercentage }} of its requests",
@@ -108,6 +118,7 @@ def _budgets(objectives: Objectives) -> tuple[_Budget, _Budget]:
             "GTE_LatencyBudget",
             1 - objectives.latency,
             _SLOW,
+            ("GTE_TaskLatencyHigh", "warning"),
             _slow_share,
             (
                 "is slow too often: {{ $value | humanizePercentage }} of its answers",
@@ -149,11 +160,10 @@ def _slow_share(window: str, condition: str) -> str:
 
 def _at_most_1(budget: _Budget, *lines: str) -> Sequence[str]:
     """A share as people read it: requests that failed after a long time are slow too, and there may be many."""
-    if budget.bad != _SLOW:
-        return lines
-    if len(lines) == 1:
-        return (f"clamp_max({lines[0]}, 1)",)
-    return ("clamp_max(", *(f"  {line}" for line in lines), ", 1)")
+    before, after = ("clamp_max(", ", 1)") if budget.bad == _SLOW else ("(", ")")
+    if len(lines) > 1:
+        return (before, *(f"  {line}" for line in lines), after)
+    return (f"{before}{lines[0]}{after}",) if budget.bad == _SLOW else lines
 
 
 def _record(name: str, *lines: str) -> str:
@@ -184,7 +194,8 @@ def _alerts(budget: _Budget, objectives: Objectives) -> Iterator[str]:
         if lines:
             yield f"""
       - alert: {budget.alert}
-        expr:{_expression(_at_most_1(budget, *lines))}\
+        expr:{_expression([*_at_most_1(budget, *lines), *_told(budget, windows)])}\
+        for: 2m
         keep_firing_for: 5m
         labels:
           severity: {severity}
@@ -202,6 +213,18 @@ def _alerts(budget: _Budget, objectives: Objectives) -> Iterator[str]:
           runbook_url: "{{{{ $externalLabels.inbox_url }}}}/runbooks/{budget.alert}"
           dashboard_url: "{{{{ $externalLabels.grafana_url }}}}{_DASHBOARD}"
 """
+
+
+def _told(budget: _Budget, windows: Sequence[Window]) -> Iterator[str]:
+    """Lines that keep the alert silent where another one has told of the same requests."""
+    on = "  unless on (job, task_type)"
+    name, severity = budget.first
+    own = windows[0].severity
+    firing = f'ALERTS{{alertname="{name}",alertstate="firing"}}'
+    yield from (on, "(", f"  max_over_time({firing}[{max((window.short for window in windows), key=seconds_of)}])")
+    if (severity, own) == ("warning", "critical"):
+        yield from (f"  {on}", f"  ({firing} and on (job, task_type) {firing} offset {_PATIENCE})")
+    yield from (f"  {on}", f'  ALERTS{{alertname="{budget.alert}",alertstate="firing",severity="{own}"}}', ")")
 
 
 def _expression(lines: Sequence[str]) -> str:

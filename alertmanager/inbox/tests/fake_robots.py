@@ -1,7 +1,8 @@
 """A program that plays the robots of DingTalk, Feishu, WeCom, Slack and Telegram, by the rules that their vendors give.
 
-It knows nothing of the inbox. `python fake_robots.py` prints its port; `PUT /control` with a JSON object changes how it
-behaves, and `GET /control` returns every message that it has taken or refused.
+It knows nothing of the inbox. `python fake_robots.py [ADDRESS]` prints its port, which it chooses itself on this host
+and is 8080 on another address; `PUT /control` with a JSON object changes how it behaves, and `GET /control` returns
+every message that it has taken or refused.
 """
 
 import base64
@@ -184,6 +185,6 @@ class Handler(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    server = ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1]) if len(sys.argv) > 1 else 0), Handler)
+    server = ThreadingHTTPServer((sys.argv[1], 8080) if len(sys.argv) > 1 else ("127.0.0.1", 0), Handler)
     print(server.server_port, flush=True)
     server.serve_forever()
