@@ -15,10 +15,10 @@ import pytest
 from tests.config.containers import ROOT, DockerError, command_of, docker, image_of, unique, wait_for
 
 CONFIG = ROOT / "alertmanager" / "alertmanager.yml"
-_ALERTMANAGER = "http://127.0.0.1:9093"
+ALERTMANAGER = "http://127.0.0.1:9093"
 _INBOX = "http://127.0.0.1:5001"
 # Run in the inbox's container, whose network both share: an address, and the JSON to post to it if there is any.
-_ASK = """
+ASK = """
 import sys, urllib.request
 data = sys.argv[2].encode() if len(sys.argv) > 2 else None
 request = urllib.request.Request(sys.argv[1], data, {"Content-Type": "application/json"})
@@ -34,11 +34,15 @@ def alert(labels: Labels, **times: str) -> dict[str, Any]:
 
 
 class Delivery:
-    """Both of them, by the names of their containers."""
+    """Both of them, by the names of their containers.
+
+    Attributes:
+        inbox: whose network both share.
+    """
 
     def __init__(self, alertmanager: str, inbox: str) -> None:
         self._alertmanager = alertmanager
-        self._inbox = inbox
+        self.inbox = inbox
 
     def ask(self, url: str, *data: str) -> str:
         """Ask one of them from inside; returns the body of the answer.
@@ -46,17 +50,17 @@ class Delivery:
         Raises:
             DockerError: it didn't answer, or not with 200.
         """
-        return docker("exec", self._inbox, "python", "-c", _ASK, url, *data)
+        return docker("exec", self.inbox, "python", "-c", ASK, url, *data)
 
     def post(self, *alerts: dict[str, Any]) -> None:
         """Send alerts to Alertmanager as Prometheus does, in one request."""
-        self.ask(f"{_ALERTMANAGER}/api/v2/alerts", json.dumps(alerts))
+        self.ask(f"{ALERTMANAGER}/api/v2/alerts", json.dumps(alerts))
 
     def labels(self, state: str, **having: str) -> list[Labels]:
         """The labels of every alert that is `active` or `inhibited` and has the labels given, in order."""
         states = [(name, str(name == state).lower()) for name in ("active", "inhibited")]
         query = [*states, *(("filter", f'{name}="{value}"') for name, value in having.items())]
-        found = json.loads(self.ask(f"{_ALERTMANAGER}/api/v2/alerts?{urlencode(query)}"))
+        found = json.loads(self.ask(f"{ALERTMANAGER}/api/v2/alerts?{urlencode(query)}"))
         return in_order(one["labels"] for one in found)
 
     def told(self) -> list[tuple[str, list[str]]]:
@@ -65,9 +69,10 @@ class Delivery:
         return [(one["status"], [each["labels"]["alertname"] for each in one["alerts"]]) for one in reversed(stored)]
 
     def metric(self, name: str, inbox: bool = False) -> float:
-        """The sum of a metric's series, of Alertmanager or of the inbox; 0 where it has none."""
-        text = self.ask(f"{_INBOX if inbox else _ALERTMANAGER}/metrics")
-        return sum(float(value) for value in re.findall(rf"^{name}(?:{{[^}}]*}})? (\S+)$", text, re.M))
+        """The sum of a metric's series, or of those that a pattern with labels finds; 0 where there is none."""
+        text = self.ask(f"{_INBOX if inbox else ALERTMANAGER}/metrics")
+        series = name if "{" in name else rf"{name}(?:{{[^}}]*}})?"
+        return sum(float(value) for value in re.findall(rf"^{series} (\S+)$", text, re.M))
 
     def kill(self) -> None:
         """End Alertmanager with SIGKILL, and start it again with what it has on its disk."""
@@ -78,7 +83,7 @@ class Delivery:
 
     def wait_until_ready(self) -> None:
         """Wait until both answer."""
-        for url in (f"{_INBOX}/healthz", f"{_ALERTMANAGER}/-/ready"):
+        for url in (f"{_INBOX}/healthz", f"{ALERTMANAGER}/-/ready"):
             wait_for(f"{url} answers", lambda url=url: self.ask(url))  # type: ignore[misc]
 
 
@@ -88,8 +93,13 @@ def in_order(labels: Any) -> list[Labels]:
 
 
 @contextmanager
-def running_delivery(config: Path = CONFIG) -> Iterator[Delivery]:
-    """Start both as compose.yaml does, Alertmanager with `config`; they are gone afterwards."""
+def running_delivery(config: Path = CONFIG, *options: str) -> Iterator[Delivery]:
+    """Start both as compose.yaml does, Alertmanager with `config`; they are gone afterwards.
+
+    Args:
+        config: the file in the place of alertmanager.yml.
+        options: further ones of `docker run` for Alertmanager.
+    """
     try:
         docker("image", "inspect", image_of("alert-inbox"))
     except DockerError:
@@ -100,11 +110,11 @@ def running_delivery(config: Path = CONFIG) -> Iterator[Delivery]:
     try:
         docker(
             *locked, f"--name={inbox}", "--network=none", "--add-host=alert-inbox:127.0.0.1", "--tmpfs=/tmp",
-            "--tmpfs=/data:uid=10002", image_of("alert-inbox"),
+            "--add-host=smtp.example.com:127.0.0.1", "--tmpfs=/data:uid=10002", image_of("alert-inbox"),
         )  # fmt: skip
         docker(
             *locked, f"--name={alertmanager}", f"--network=container:{inbox}",
-            f"--volume={config}:/etc/alertmanager/alertmanager.yml:ro",
+            f"--volume={config}:/etc/alertmanager/alertmanager.yml:ro", *options,
             image_of("alertmanager"), *command_of("alertmanager"),
         )  # fmt: skip
         started.wait_until_ready()

@@ -52,15 +52,6 @@ def test_the_check_fails_for_a_matcher_that_is_wrong(tmp_path: Path) -> None:
         check(broken)
 
 
-def test_the_commented_receiver_is_valid_once_the_sign_is_taken_off(tmp_path: Path) -> None:
-    text = CONFIG.read_text()
-    lines = text.splitlines()
-    example = [line[1:] for line in lines[lines.index("#  - name: on-call") :]]
-    config = tmp_path / "alertmanager.yml"
-    config.write_text(text.replace("\nreceivers:\n", "\n".join(["", "receivers:", *example, ""])))
-    assert "4 receivers" in check(config)
-
-
 def receivers(alerts: list[Labels]) -> list[str]:
     """The receiver of each alert, as amtool finds it."""
     test = "amtool config routes test --config.file=/alertmanager.yml"
