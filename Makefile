@@ -6,7 +6,7 @@ LAUNCHER = @$(PYTHON) -m tools.launcher
 TESTS = @$(PYTHON) -m tests.run
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo prepare down clean logs status notify-test smoke load evaluate reconcile baseline bench bench-metrics test lint unit check check-dashboards report screenshots lock test-full-size test-precision mutate-rules rule-cost test-room
+.PHONY: help up demo prepare down clean logs status notify-test smoke load evaluate reconcile baseline bench bench-metrics test lint unit check check-dashboards report screenshots lock test-full-size test-precision mutate-rules rule-cost test-room test-faults test-quiet
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -91,6 +91,12 @@ rule-cost: ## measure all rules and every query of the dashboards on a long hist
 
 test-room: ## hold the room that the dashboards predict against a stepped load (takes 20 minutes of an idle machine)
 	$(TESTS) room
+
+test-faults: ## make every fault that alerts are for, and print who is told of it and how soon (takes about an hour)
+	$(TESTS) faults
+
+test-quiet: ## send healthy load for an hour, and see that no chat is told anything
+	$(TESTS) quiet
 
 lock: ## resolve every requirements*.in into a lock with hashes; options: make lock ARGS="--help"
 	@$(PYTHON) -m tools.lock $(ARGS)

@@ -88,6 +88,8 @@ CONFIGURATION = Suite("configuration", ".", ("tests/config",), at_once=True)
 # With its output: the figures are what one wants to see.
 RULE_COST = Suite("rule-cost", ".", ("-s", "tests/config/rule_cost.py", "tests/config/query_cost.py"))
 ROOM = Suite("room", ".", ("-s", "tests/stack/room.py"))
+FAULTS = Suite("faults", ".", ("-s", "tests/stack/faults.py"))
+QUIET = Suite("quiet", ".", ("-s", "tests/stack/quiet.py"))
 STACK = Suite("stack", ".", ("tests/stack",))
 
 
@@ -211,6 +213,14 @@ class TestRun:
         """Whether the load that the stack takes is the one that its dashboards predict."""
         self._on_host(ROOM)
 
+    def faults(self) -> None:
+        """Who is told of each fault, and how soon."""
+        self._on_host(FAULTS)
+
+    def quiet(self) -> None:
+        """Whether an hour without a fault tells nobody anything."""
+        self._on_host(QUIET)
+
     def remove_traces(self) -> None:
         """Remove this run's containers, networks, volumes and image tags; layers stay as cache for the next run."""
         Example(self.environ).remove()
@@ -283,6 +293,8 @@ PARTS: Mapping[str, Part] = {
     "precision": Part((TestRun.precision,)),
     "rule-cost": Part((TestRun.rule_cost,), images=False),
     "room": Part((TestRun.room,)),
+    "faults": Part((TestRun.faults,)),
+    "quiet": Part((TestRun.quiet,)),
 }
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import re
 import subprocess
 import threading
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -63,7 +63,7 @@ def load(stack: Stack, body: object, clients: int, pause: float = 0) -> Iterator
             request = urllib.request.Request(stack.url("GTE_PORT", "/predict"), data, headers)
             try:
                 urllib.request.urlopen(request, timeout=60).read()
-            except urllib.error.HTTPError:
+            except (OSError, http.client.HTTPException):
                 time.sleep(0.05)  # refused at once: a client that asks again without a pause would take the CPU
             over.wait(pause)
 

@@ -7,16 +7,20 @@ printed at the end.
 from __future__ import annotations
 
 import json
+import math
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 
-from tests.stack.boards import FAILING_TASK, load, mixed_load
+from tests.stack.boards import FAILING_TASK, load
 from tests.stack.chat import Chat
 from tests.stack.running import PROJECT, Stack, wait_for
 
@@ -25,6 +29,7 @@ CHAT_SECONDS = 5
 # How long a fault goes on after it was noticed: whatever else would be told of it is told then.
 AFTERMATH_SECONDS = 60
 RESOLVE_SECONDS = 900
+SILENCE_SECONDS = 180
 
 
 @dataclass(frozen=True)
@@ -74,8 +79,29 @@ class Observer:
         query = 'ALERTS{severity!~"info|none"}'
         wait_for(lambda: not self.stack.query(query), f"nothing fires, not {self.stack.query(query)}", RESOLVE_SECONDS)
 
-    def observe(self, name: str, fault: AbstractContextManager[object], alerts: set[str], limit: float) -> None:
-        """Make a fault until it is told, end it, and check that exactly these alerts were told of it and resolved."""
+    def observe(
+        self,
+        name: str,
+        fault: AbstractContextManager[object],
+        alerts: set[str],
+        limit: float,
+        *,
+        once_noticed: Callable[[], object] = lambda: None,
+        once_ended: Callable[[], object] = lambda: None,
+    ) -> list[Told]:
+        """Make a fault until it is told, end it, and check that exactly these alerts were told of it and resolved.
+
+        Args:
+            name: of the fault, for the table.
+            fault: begins and ends it.
+            alerts: their names.
+            limit: within how many seconds they must be in the inbox.
+            once_noticed: done when the chat knows, before the fault ends.
+            once_ended: done after it has ended.
+
+        Returns:
+            what the inbox was told.
+        """
         self.wait_until_quiet()
         began = time.time()
 
@@ -86,32 +112,61 @@ class Observer:
         with fault:
             wait_for(lambda: alerts <= now_told("firing"), f"{alerts} firing, not {now_told('firing')}", 3 * limit)
             noticed = max(self._first(began, alert) for alert in alerts)
-            self._stay(AFTERMATH_SECONDS)
+            wait_for(lambda: self._chat_has("FIRING", alerts, began), "the chat knows", CHAT_SECONDS)
+            once_noticed()
+            pass_time(AFTERMATH_SECONDS)
         ended = time.time()
+        once_ended()
         wait_for(lambda: alerts <= now_told("resolved"), f"{alerts} resolved", RESOLVE_SECONDS)
         self.wait_until_quiet()
         told = self.told(began)
-        resolved = max((one.at for one in told if one.status == "resolved"), default=ended)
-        wait_for(lambda: self._chat_has(told, began), "the chat has all of it", 2 * CHAT_SECONDS)
-        messages = self.chat.messages(began)
-        row = Row(name, tuple(sorted(alerts)), noticed - began, limit, resolved - ended, len(messages))
-        self.rows.append(row)
-        print(row, *(f"\n  {one.at - began:6.1f} {one.status} {sorted(one.alerts)}" for one in told))
-        for at, text in messages:
-            print(f"  chat {at - began:6.1f} {text.splitlines()[0]}")
+        resolved = max(one.at for one in told if one.status == "resolved")
+        wait_for(lambda: self._chat_has("OVER", alerts, began), "the chat knows that it is over", 60)
+        self.note(Row(name, tuple(sorted(alerts)), noticed - began, limit, resolved - ended, 0), began)
         assert {alert for one in told for alert in one.alerts} == alerts
         assert noticed - began <= limit
+        return told
+
+    def observe_silence(self, name: str, fault: AbstractContextManager[object]) -> None:
+        """Break the monitoring itself, and check that the inbox says so, and when it is back, and nothing else."""
+        self.wait_until_quiet()
+        began = time.time()
+        with fault:
+            wait_for(lambda: self._said("SILENT", began), "the silence in the chat", 3 * SILENCE_SECONDS)
+            noticed = self._said("SILENT", began)
+        ended = time.time()
+        wait_for(lambda: self._said("BACK", began), "the return in the chat", RESOLVE_SECONDS)
+        self.wait_until_quiet()
+        row = Row(name, ("(the inbox itself)",), noticed - began, SILENCE_SECONDS, self._said("BACK", began) - ended, 0)
+        self.note(row, began)
+        assert self.told(began) == []
+        assert noticed - began <= SILENCE_SECONDS
+
+    def note(self, row: Row, began: float) -> None:
+        """Add a line to the table, with the number of the chat's messages since then, and print what was told."""
+        messages = self.chat.messages(began)
+        self.rows.append(replace(row, messages=len(messages)))
+        print(f"\n{self.rows[-1]}")
+        for one in self.told(began):
+            print(f"  {one.at - began:6.1f} {one.status} {sorted(one.alerts)}")
+        for at, text in messages:
+            print(f"  {at - began:6.1f} chat: {text.splitlines()[0]}")
 
     def _first(self, since: float, alert: str) -> float:
         return next(one.at for one in self.told(since) if alert in one.alerts)
 
-    def _chat_has(self, told: list[Told], since: float) -> bool:
-        messages = self.chat.messages(since)
-        return all(any(alert in text for _, text in messages) for one in told for alert in one.alerts)
+    def _said(self, word: str, since: float) -> float:
+        return next((at for at, text in self.chat.messages(since) if word in text.splitlines()[0]), 0.0)
 
-    def _stay(self, seconds: float) -> None:
-        over = time.time() + seconds
-        wait_for(lambda: time.time() > over, "time passes", seconds + 5)
+    def _chat_has(self, word: str, alerts: set[str], since: float) -> bool:
+        told = [text for _, text in self.chat.messages(since) if word in text]
+        return all(any(alert in text for text in told) for alert in alerts)
+
+
+def pass_time(seconds: float) -> None:
+    """Let a fault go on: here time itself is what is waited for."""
+    over = time.monotonic() + seconds
+    wait_for(lambda: time.monotonic() > over, "time passes", seconds + 5)
 
 
 def compose(stack: Stack, *command: str) -> None:
@@ -134,11 +189,247 @@ def killed(stack: Stack, service: str = "gte-service") -> AbstractContextManager
     return ended_by(stack, ("kill", service), ("start", service))
 
 
-def signalled(stack: Stack, begin: str, end: str, process: str) -> AbstractContextManager[None]:
-    """Signals to processes of gte-service, by their command line."""
+def in_service(script: str) -> tuple[str, ...]:
+    """The command of Compose that runs a script of the shell in gte-service's container."""
+    return ("exec", "-T", "gte-service", "sh", "-c", f"{script}; true")
 
-    def command(signal: str) -> tuple[str, ...]:
-        each = f"for f in $(grep -l '{process}' /proc/[0-9]*/cmdline); do kill -{signal} $(echo $f | cut -d/ -f3); done"
-        return ("exec", "-T", "gte-service", "sh", "-c", f"{each} 2>/dev/null; true")
 
-    return ended_by(stack, command(begin), command(end))
+# Process ids in gte-service's container: gunicorn with its workers, and the program that starts it again.
+_SERVER = "$(grep -l gunicor[n] /proc/[0-9]*/cmdline | cut -d/ -f3)"
+_SUPERVISOR = "$(grep -la bin/gte-servic[e] /proc/[0-9]*/cmdline | grep -v /proc/1/ | cut -d/ -f3)"
+
+
+def hung(stack: Stack) -> AbstractContextManager[None]:
+    """Every process of the server stands still; the metrics are served."""
+    return ended_by(stack, in_service(f"kill -STOP {_SERVER}"), in_service(f"kill -CONT {_SERVER}"))
+
+
+def dead(stack: Stack) -> AbstractContextManager[None]:
+    """No process of the server is there, and nobody starts it again; the metrics are served."""
+    begin = in_service(f"kill -STOP {_SUPERVISOR}; kill -KILL {_SERVER}")
+    return ended_by(stack, begin, in_service(f"kill -CONT {_SUPERVISOR}"))
+
+
+@contextmanager
+def stuck(stack: Stack) -> Iterator[None]:
+    """Every computation waits: somebody holds the lock that workers compute under."""
+    holder = "import fcntl, time; f = open('/run/gte/compute-lock/queue', 'rb+'); fcntl.flock(f, 2); time.sleep(900)"
+    compose(stack, "exec", "-d", "gte-service", "python", "-c", holder)
+    try:
+        yield
+    finally:
+        compose(stack, *in_service("kill $(grep -la time.slee[p].900 /proc/[0-9]*/cmdline | cut -d/ -f3)"))
+
+
+@contextmanager
+def starved(stack: Stack) -> Iterator[None]:
+    """The container has a fifth of a CPU, so that long requests take seconds."""
+    container = f"{PROJECT}-gte-service-1"
+    stack.must("docker", "update", "--cpus=0.2", container)
+    try:
+        yield
+    finally:
+        stack.must("docker", "update", f"--cpus={os.cpu_count()}", container)
+
+
+@contextmanager
+def cut_off(stack: Stack, service: str) -> Iterator[None]:
+    """It is in no network."""
+    network, container = f"{PROJECT}_default", f"{PROJECT}-{service}-1"
+    stack.must("docker", "network", "disconnect", network, container)
+    try:
+        yield
+    finally:
+        stack.must("docker", "network", "connect", f"--alias={service}", network, container)
+
+
+@contextmanager
+def full_disk(stack: Stack) -> Iterator[None]:
+    """The inbox's files can't grow, as on a full disk."""
+    processes = stack.must("docker", "top", f"{PROJECT}-alert-inbox-1", "-eo", "pid").split()[1:]
+    for process in processes:
+        stack.must("prlimit", f"--pid={process}", "--fsize=0:")
+    try:
+        yield
+    finally:
+        for process in processes:
+            stack.must("prlimit", f"--pid={process}", "--fsize=unlimited:")
+
+
+@contextmanager
+def both(*faults: AbstractContextManager[object]) -> Iterator[None]:
+    """All of them at once; the last one ends first."""
+    with ExitStack() as stack:
+        for fault in faults:
+            stack.enter_context(fault)
+        yield
+
+
+@contextmanager
+def damaged(stack: Stack, folder: Path) -> Iterator[None]:
+    """The weights in the model's folder are half a file, and the service is started anew."""
+    weights = folder / "pytorch_model.bin"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[: len(whole) // 2])
+    compose(stack, "up", "-d", "--no-deps", "--no-build", "--force-recreate", "gte-service")
+    try:
+        yield
+    finally:
+        weights.write_bytes(whole)
+        compose(stack, "up", "-d", "--no-deps", "--no-build", "--force-recreate", "gte-service")
+
+
+def every_task(stack: Stack, clients: int, pause: float) -> AbstractContextManager[None]:
+    """So many clients ask each task by its example."""
+    described = json.loads(stack.get("GTE_PORT", "/openapi.json"))["paths"]["/predict"]["post"]["requestBody"]
+    examples = described["content"]["application/json"]["examples"].values()
+    return both(*(load(stack, example["value"], clients, pause) for example in examples))
+
+
+@pytest.fixture(scope="module")
+def observer(told: tuple[Stack, Chat]) -> Iterator[Observer]:
+    """Watches the stack that tells a chat; prints the table at the end."""
+    watching = Observer(*told)
+    yield watching
+    print("\n| fault | told by | noticed after | at most | resolved after | messages |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for row in watching.rows:
+        print(
+            f"| {row.fault} | {', '.join(row.alerts) or 'nothing'} | {row.noticed:.0f} s | {row.limit:.0f} s"
+            f" | {row.resolved:.0f} s | {row.messages} |"
+        )
+
+
+LONG_QUESTION = {"task_type": "qa", "input_text": "。".join(["张三在北京参加了奥运会，" * 40] * 30) + "|张三住在哪里？"}
+DOWN = {"GTE_ServiceDown"}
+# By name: the fault, who must tell of it, and within how many seconds.
+FAULTS: Mapping[str, tuple[Callable[[Stack], AbstractContextManager[object]], set[str], float]] = {
+    "container killed": (killed, DOWN, 60),
+    "server hung": (lambda stack: both(every_task(stack, 1, 0.5), hung(stack)), {"GTE_NotAnswering"}, 60),
+    "server dead": (lambda stack: both(every_task(stack, 1, 0.5), dead(stack)), {"GTE_NotAnswering"}, 60),
+    "errors in one task": (lambda stack: load(stack, FAILING_TASK, 12), {"GTE_ErrorRateHigh"}, 120),
+    "errors in all tasks": (
+        lambda stack: both(every_task(stack, 3, 0.1), load(stack, FAILING_TASK, 40)), {"GTE_ErrorRateHigh"}, 120,
+    ),
+    "one task slow": (
+        lambda stack: both(starved(stack), load(stack, LONG_QUESTION, 4)), {"GTE_TaskLatencyHigh"}, 210,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_told_by_its_alert_alone_and_in_one_message(observer: Observer, name: str) -> None:
+    fault, alerts, limit = FAULTS[name]
+    told = observer.observe(name, fault(observer.stack), alerts, limit)
+    assert [one.status for one in told] == ["firing", "resolved"]
+
+
+def test_requests_of_which_none_finishes_are_told(observer: Observer) -> None:
+    """With the shipped settings they end by their deadline of 30 s, and are errors."""
+    stack = observer.stack
+    patient = replace(stack, environ={**stack.environ, "GTE_DEADLINE_SECONDS": "300", "GTE_HANG_SECONDS": "3600"})
+    anew = ("up", "-d", "--wait", "--no-deps", "--no-build", "gte-service")
+    compose(patient, *anew)
+    try:
+        fault = both(every_task(stack, 1, 0.5), stuck(stack))
+        observer.observe("requests in flight, none finishes", fault, {"GTE_TaskStuck"}, 120)
+    finally:
+        compose(stack, *anew)
+
+
+SILENCES: Mapping[str, Callable[[Stack], AbstractContextManager[object]]] = {
+    "Prometheus killed": lambda stack: killed(stack, "prometheus"),
+    "Alertmanager killed": lambda stack: killed(stack, "alertmanager"),
+    "Prometheus in no network": lambda stack: cut_off(stack, "prometheus"),
+}
+
+
+@pytest.mark.parametrize("name", SILENCES)
+def test_monitoring_that_is_dead_is_told_by_the_inbox_itself(observer: Observer, name: str) -> None:
+    observer.observe_silence(name, SILENCES[name](observer.stack))
+
+
+def test_a_kill_of_alertmanager_while_an_alert_fires_repeats_and_loses_nothing(observer: Observer) -> None:
+    def kill() -> None:
+        compose(observer.stack, "kill", "alertmanager")
+        compose(observer.stack, "start", "alertmanager")
+
+    told = observer.observe("… and Alertmanager killed meanwhile", killed(observer.stack), DOWN, 60, once_noticed=kill)
+    assert [one.status for one in told] == ["firing", "resolved"]
+    assert observer.rows[-1].messages == 2
+
+
+def test_an_end_while_the_inbox_is_away_reaches_it_once_it_is_back(observer: Observer) -> None:
+    def start() -> None:
+        observer.wait_until_quiet()
+        compose(observer.stack, "start", "alert-inbox")
+
+    kill = partial(compose, observer.stack, "kill", "alert-inbox")
+    told = observer.observe(
+        "… and the inbox killed meanwhile", killed(observer.stack), DOWN, 60, once_noticed=kill, once_ended=start
+    )
+    assert [one.status for one in told] == ["firing", "resolved"]
+    assert observer.rows[-1].messages == 2
+
+
+def test_a_chat_that_is_away_gets_everything_once_it_is_back(observer: Observer) -> None:
+    """Both notices wait, and become one message."""
+    observer.wait_until_quiet()
+    began = time.time()
+    observer.chat.behave(away=True)
+    try:
+        with killed(observer.stack):
+            wait_for(lambda: observer.told(began), "the alert in the inbox", 120)
+        wait_for(lambda: len(observer.told(began)) == 2, "its end in the inbox", RESOLVE_SECONDS)
+        assert observer.chat.messages(began) == []
+    finally:
+        observer.chat.behave(away=False)
+    back = time.time()
+    wait_for(lambda: observer.chat.messages(began), "the messages", 75)
+    observer.note(Row("… and the chat away", tuple(DOWN), observer.told(began)[0].at - began, 60, 0, 0), began)
+    print(f"told {observer.chat.messages(began)[0][0] - back:.0f} s after the chat was back")
+    assert "GTE_ServiceDown" in observer.chat.messages(began)[0][1]
+
+
+def test_with_the_disk_of_the_inbox_full_the_chat_is_told_once(observer: Observer) -> None:
+    observer.wait_until_quiet()
+    began = time.time()
+
+    def told(word: str) -> list[float]:
+        return [at for at, text in observer.chat.messages(began) if word in text.splitlines()[0]]
+
+    with full_disk(observer.stack):
+        with killed(observer.stack):
+            wait_for(lambda: told("FIRING"), "the alert in the chat", 120)
+            pass_time(AFTERMATH_SECONDS)
+        ended = time.time()
+        wait_for(lambda: told("OVER"), "its end in the chat", RESOLVE_SECONDS)
+    pass_time(AFTERMATH_SECONDS)
+    row = Row("… and the inbox's disk full", tuple(DOWN), told("FIRING")[0] - began, 60, told("OVER")[0] - ended, 0)
+    observer.note(row, began)
+    assert (len(told("FIRING")), len(told("OVER"))) == (1, 1)
+
+
+def test_ten_times_the_load_is_no_fault(observer: Observer) -> None:
+    observer.wait_until_quiet()
+    began = time.time()
+    with every_task(observer.stack, 1, 0.2):
+        pass_time(2 * AFTERMATH_SECONDS)
+    with every_task(observer.stack, 10, 0.2):
+        pass_time(5 * AFTERMATH_SECONDS)
+    observer.note(Row("ten times the load", (), math.nan, math.nan, math.nan, 0), began)
+    assert (observer.told(began), observer.chat.messages(began)) == ([], [])
+
+
+def test_a_model_folder_that_is_damaged_is_told(observer: Observer, tmp_path: Path) -> None:
+    stack, folder = observer.stack, tmp_path / "model"
+    compose(stack, "cp", "gte-service:/models/builtin-lexical", str(folder))
+    stack.must("chmod", "-R", "a+rX", str(tmp_path))
+    local = replace(stack, environ={**stack.environ, "GTE_MODEL_DIR": str(folder)})
+    anew = ("up", "-d", "--wait", "--no-deps", "--no-build", "gte-service")
+    compose(local, *anew)
+    try:
+        # 5 min of its own: a model may be loaded for so long.
+        observer.observe("model folder damaged", damaged(local, folder), {"GTE_ModelNotReady"}, 360)
+    finally:
+        compose(stack, *anew)
