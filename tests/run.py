@@ -71,7 +71,9 @@ class Suite:
 PACKAGE_SUITES = (
     Suite("gte-monitoring", "gte-monitoring"),
     Suite("gte-service", "gte-service", at_once=True),
-    Suite("alert-inbox", "alertmanager/inbox"),
+    Suite(
+        "alert-inbox", "alertmanager/inbox", tuple(f"--ignore=tests/test_{name}.py" for name in ("firing", "browser"))
+    ),
     Suite("dashboard-viewer", "grafana/viewer/server"),
     Suite("measurements", ".", ("tools/bench_metrics", "tools/evaluation")),
 )
@@ -85,6 +87,8 @@ LOADTEST = Suite("loadtest", "loadtest")
 # The one test of `tools/` that builds images and measures for minutes.
 BENCH = Suite("bench", ".", (_BENCH_RUN,))
 CONFIGURATION = Suite("configuration", ".", ("tests/config",), at_once=True)
+# Those of the inbox that need an Alertmanager; the one that needs Chromium too is a part of the configuration's.
+FIRING = Suite("alert-inbox-firing", "alertmanager/inbox", ("tests/test_firing.py",))
 # With its output: the figures are what one wants to see.
 RULE_COST = Suite("rule-cost", ".", ("-s", "tests/config/rule_cost.py", "tests/config/query_cost.py"))
 ROOM = Suite("room", ".", ("-s", "tests/stack/room.py"))
@@ -175,6 +179,7 @@ class TestRun:
         self.report.run("compose.yaml", ["docker", "compose", "--profile", "*", "config", "-q"], ROOT, self.environ)
         self.report.run("compose.yaml of the existing app", example, ROOT, self.environ)
         self._on_host(CONFIGURATION)
+        self._on_host(FIRING)
 
     def viewer(self) -> None:
         """Check the viewer's types, format and core, which is one build, and the dashboards with it."""

@@ -58,8 +58,11 @@ class Chat:
         return len(self._seen("heartbeat", since))
 
     def close(self, stack: Stack) -> None:
-        """Remove the robots and the folder."""
+        """End the robots, if they were started."""
         stack.run("docker", "rm", "--force", _NAME)
+
+    def remove(self) -> None:
+        """Remove the folder."""
         shutil.rmtree(self.folder)
 
     def _seen(self, kind: str, since: float) -> list[dict[str, Any]]:

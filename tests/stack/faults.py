@@ -130,8 +130,8 @@ class Observer:
     def observe_silence(self, name: str, fault: AbstractContextManager[object]) -> None:
         """Break the monitoring itself, and check that the inbox says so, and when it is back, and nothing else."""
         self.wait_until_quiet()
-        began = time.time()
         with fault:
+            began = time.time()
             wait_for(lambda: self._said("SILENT", began), "the silence in the chat", 3 * SILENCE_SECONDS)
             noticed = self._said("SILENT", began)
         ended = time.time()
@@ -256,6 +256,29 @@ def full_disk(stack: Stack) -> Iterator[None]:
             stack.must("prlimit", f"--pid={process}", "--fsize=unlimited:")
 
 
+SMALL_DISK = """
+services:
+  prometheus:
+    volumes: !override ["./prometheus:/etc/prometheus:ro"]
+    tmpfs: ["/prometheus:size=300m,uid=65534,gid=65534"]
+"""
+
+
+@contextmanager
+def full_disk_of_prometheus(stack: Stack, folder: Path) -> Iterator[None]:
+    """Prometheus has a disk of its own in memory, and that is full."""
+    override = folder / "compose.yaml"
+    override.write_text(SMALL_DISK, encoding="utf-8")
+    anew = ("up", "-d", "--wait", "--no-deps", "--no-build", "prometheus")
+    compose(stack, "--project-directory=.", "--file=compose.yaml", f"--file={override}", *anew)
+    try:
+        fill = "dd if=/dev/zero of=/prometheus/fill bs=64k 2>/dev/null; true"
+        compose(stack, "exec", "-T", "prometheus", "sh", "-c", fill)
+        yield
+    finally:
+        compose(stack, *anew)
+
+
 @contextmanager
 def both(*faults: AbstractContextManager[object]) -> Iterator[None]:
     """All of them at once; the last one ends first."""
@@ -287,9 +310,10 @@ def every_task(stack: Stack, clients: int, pause: float) -> AbstractContextManag
 
 
 @pytest.fixture(scope="module")
-def observer(told: tuple[Stack, Chat]) -> Iterator[Observer]:
-    """Watches the stack that tells a chat; prints the table at the end."""
-    watching = Observer(*told)
+def observer(stack: Stack, chat: Chat) -> Iterator[Observer]:
+    """Watches the stack and its chat; prints the table at the end."""
+    chat.open(stack)
+    watching = Observer(stack, chat)
     yield watching
     print("\n| fault | told by | noticed after | at most | resolved after | messages |")
     print("| --- | --- | --- | --- | --- | --- |")
@@ -347,6 +371,10 @@ SILENCES: Mapping[str, Callable[[Stack], AbstractContextManager[object]]] = {
 @pytest.mark.parametrize("name", SILENCES)
 def test_monitoring_that_is_dead_is_told_by_the_inbox_itself(observer: Observer, name: str) -> None:
     observer.observe_silence(name, SILENCES[name](observer.stack))
+
+
+def test_a_full_disk_of_prometheus_is_told_by_the_inbox_itself(observer: Observer, tmp_path: Path) -> None:
+    observer.observe_silence("Prometheus' disk full", full_disk_of_prometheus(observer.stack, tmp_path))
 
 
 def test_a_kill_of_alertmanager_while_an_alert_fires_repeats_and_loses_nothing(observer: Observer) -> None:

@@ -14,8 +14,8 @@ from tests.stack.running import Stack, wait_for
 MINUTES = 60
 
 
-def test_an_hour_of_steady_load_tells_nobody_anything(told: tuple[Stack, Chat]) -> None:
-    stack, chat = told
+def test_an_hour_of_steady_load_tells_nobody_anything(stack: Stack, chat: Chat) -> None:
+    chat.open(stack)
     began = time.time()
     with mixed_load(stack):
         wait_for(lambda: time.time() - began > MINUTES * 60, "the hour is over", MINUTES * 60 + 5)

@@ -17,6 +17,7 @@ import urllib.request
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from tests.stack.boards import (
     mixed_load,
     windowed_panels,
 )
+from tests.stack.chat import Chat
 from tests.stack.rule_selectors import selectors_without_series
 from tests.stack.running import PORTS, PROJECT, ROOT, Stack, wait_for
 
@@ -397,7 +399,18 @@ def counted(stack: Stack) -> float:
     return total
 
 
-def test_a_killed_service_brings_an_alert_to_the_inbox_and_its_return_the_all_clear(stack: Stack) -> None:
+def test_a_killed_service_brings_an_alert_to_inbox_and_chat_and_its_return_the_all_clear(
+    stack: Stack, chat: Chat
+) -> None:
+    chat.open(stack)
+    began = time.time()
+
+    def heard(word: str, received_at: str) -> bool:
+        """Whether the chat heard of it at most 5 s after the inbox."""
+        received = datetime.fromisoformat(received_at).timestamp()
+        lines = [(at, text.splitlines()[0]) for at, text in chat.messages(began)]
+        return any(word in line and "GTE_ServiceDown" in line and at - received < 5 for at, line in lines)
+
     stack.must("docker", "compose", "kill", "gte-service")
     killed = time.monotonic()
     firing = wait_for(lambda: stack.notifications("GTE_ServiceDown"), "the alert in the inbox", ALERT_SECONDS)[0]
@@ -406,10 +419,15 @@ def test_a_killed_service_brings_an_alert_to_the_inbox_and_its_return_the_all_cl
     assert firing["alerts"][0]["labels"]["severity"] == "critical"
     assert firing["alerts"][0]["annotations"]["summary"]
     assert "GTE_ServiceDown" in stack.get("ALERT_INBOX_PORT", "/")
+    wait_for(lambda: heard("FIRING", firing["received_at"]), "the alert in the chat", 10)
     stack.must("docker", "compose", "up", "-d", "--wait", "--no-deps", "--no-build", "gte-service")
-    wait_for(
-        lambda: stack.notifications("GTE_ServiceDown")[0]["status"] == "resolved", "the all-clear", 2 * ALERT_SECONDS
-    )
+
+    def over() -> Any:
+        newest = stack.notifications("GTE_ServiceDown")[0]
+        return newest if newest["status"] == "resolved" else None
+
+    end = wait_for(over, "the all-clear", 2 * ALERT_SECONDS)
+    wait_for(lambda: heard("OVER", end["received_at"]), "the all-clear in the chat", 10)
 
 
 @pytest.mark.parametrize(
