@@ -12,8 +12,8 @@ _SUCCESSES = "job_task_type:gte_task_successes"
 _SLOW = "job_task_type:gte_task_slow"
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _UNITS_ZH = {"m": "分钟", "h": "小时", "d": "天"}
-# After so long, a warning that goes on is worse news.
-_PATIENCE = "30m"
+# After so long, this warning is worse news if it goes on.
+_WARNING, _PATIENCE = "GTE_TaskLatencyHigh", "30m"
 _DASHBOARD = "/d/gte-overview?var-task_type={{ $labels.task_type }}"
 _HEAD = """\
 # Written by `python3 -m tools.objectives` from tools/objectives/objectives.toml: change it there.
@@ -43,7 +43,7 @@ class _Budget:
         alert: its name.
         allowed: share of bad requests that the objective leaves.
         bad: recorded series of bad requests.
-        first: alert that tells of the same trouble within minutes, and its severity.
+        told_by: alerts that tell of the same requests within minutes.
         share: PromQL for the share of bad requests in a window; the second argument restricts the divisor.
         texts: summary, summary_zh, objective, objective_zh.
     """
@@ -52,7 +52,7 @@ class _Budget:
     alert: str
     allowed: float
     bad: str
-    first: tuple[str, str]
+    told_by: tuple[str, ...]
     share: Callable[[str, str], str]
     texts: tuple[str, str, str, str]
 
@@ -104,7 +104,7 @@ def _budgets(objectives: Objectives) -> tuple[_Budget, _Budget]:
             "GTE_AvailabilityBudget",
             1 - objectives.availability,
             _FAILURES,
-            ("GTE_ErrorRateHigh", "critical"),
+            ("GTE_ErrorRateHigh",),
             _failure_share,
             (
                 "fails too often: {{ $value | humanizePercentage }} of its requests",
@@ -118,7 +118,7 @@ def _budgets(objectives: Objectives) -> tuple[_Budget, _Budget]:
             "GTE_LatencyBudget",
             1 - objectives.latency,
             _SLOW,
-            ("GTE_TaskLatencyHigh", "warning"),
+            ("GTE_ErrorRateHigh", _WARNING),
             _slow_share,
             (
                 "is slow too often: {{ $value | humanizePercentage }} of its answers",
@@ -218,13 +218,17 @@ def _alerts(budget: _Budget, objectives: Objectives) -> Iterator[str]:
 def _told(budget: _Budget, windows: Sequence[Window]) -> Iterator[str]:
     """Lines that keep the alert silent where another one has told of the same requests."""
     on = "  unless on (job, task_type)"
-    name, severity = budget.first
-    own = windows[0].severity
-    firing = f'ALERTS{{alertname="{name}",alertstate="firing"}}'
-    yield from (on, "(", f"  max_over_time({firing}[{max((window.short for window in windows), key=seconds_of)}])")
-    if (severity, own) == ("warning", "critical"):
-        yield from (f"  {on}", f"  ({firing} and on (job, task_type) {firing} offset {_PATIENCE})")
-    yield from (f"  {on}", f'  ALERTS{{alertname="{budget.alert}",alertstate="firing",severity="{own}"}}', ")")
+    severity = windows[0].severity
+    window = max((window.short for window in windows), key=seconds_of)
+    yield from (on, "(", f"  max_over_time({_firing(*budget.told_by)}[{window}])")
+    if _WARNING in budget.told_by and severity == "critical":
+        goes_on = f"{_firing(_WARNING)} and on (job, task_type) {_firing(_WARNING)} offset {_PATIENCE}"
+        yield from (f"  {on}", f"  ({goes_on})")
+    yield from (f"  {on}", f'  ALERTS{{alertname="{budget.alert}",alertstate="firing",severity="{severity}"}}', ")")
+
+
+def _firing(*alerts: str) -> str:
+    return f'ALERTS{{alertname{"=~" if alerts[1:] else "="}"{"|".join(alerts)}",alertstate="firing"}}'
 
 
 def _expression(lines: Sequence[str]) -> str:
