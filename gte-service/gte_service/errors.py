@@ -111,7 +111,7 @@ class InvalidInput(RequestError):
 
 
 class UnsupportedMedia(RequestError):
-    """The headers declare a body that is not JSON."""
+    """The headers declare no JSON."""
 
     status = 415
     reason = "invalid_input"

@@ -15,6 +15,10 @@ BUILTIN_LEXICAL = "builtin:lexical"
 MOST_THREADS = 8
 # Keeps the length of a computation about the same on any number of CPUs: a new text waits for the current one.
 BATCH_TOKENS_PER_THREAD = 256
+# As many as OpenAI's embeddings take, and twice what the 300,000 tokens that these take need as JSON, where a Chinese
+# character is often \uXXXX.
+MAX_TEXTS = 2048
+MAX_BODY_BYTES = 4 << 20
 PRECISIONS = ("fp32", "bf16", "int8")
 # Long enough that keys can't be guessed by trying.
 SHORTEST_KEY = 16
@@ -147,8 +151,8 @@ def read_settings(environ: Mapping[str, str] = os.environ, cpus: float | None = 
         hang_seconds=_integer(given, "GTE_HANG_SECONDS", 60, 1, 3600),
         # The alerts on gte_probe_success are made for 15.
         probe_seconds=_integer(given, "GTE_PROBE_SECONDS", 15, 0, 3600),
-        max_body_bytes=_integer(given, "GTE_MAX_BODY_BYTES", 1 << 20, 1 << 10, 1 << 30),
-        max_texts=_integer(given, "GTE_MAX_TEXTS", 256, 1, 100_000),
+        max_body_bytes=_integer(given, "GTE_MAX_BODY_BYTES", MAX_BODY_BYTES, 1 << 10, 1 << 30),
+        max_texts=_integer(given, "GTE_MAX_TEXTS", MAX_TEXTS, 1, 100_000),
         api_keys=_read_keys(given),
         cors_origins=_origins(given),
         model_aliases=_listed(given, "GTE_MODEL_ALIASES"),

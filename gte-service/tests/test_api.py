@@ -6,6 +6,7 @@ import http.client
 import json
 import math
 import re
+from contextlib import closing
 
 import pytest
 
@@ -71,6 +72,15 @@ def test_candidates_are_ranked(service: Service) -> None:
         (b'{"input_text": "x"}', "invalid_input", "task_type", '"task_type" is missing'),
         (b'{"task_type": 3}', "invalid_input", "task_type", "must be a string"),
         (b'{"task_type": "sing", "input_text": "x"}', "unknown_task", "task_type", "embedding, "),
+        (b'{"task_type": "embeddings"}', "unknown_task", "task_type", 'Did you mean "embedding"?'),
+        (b'{"task_type": "NER", "input_text": "x"}', "unknown_task", "task_type", 'Did you mean "ner"?'),
+        (b'{"task_type": " sentiment-analysis"}', "unknown_task", "task_type", 'Did you mean "sentiment"?'),
+        (
+            b'{"task_type": "classification", "input_text": "x", "labels": [{"lable": "a"}, "b"]}',
+            "invalid_input",
+            "labels[0]",
+            'Did you mean "label"?',
+        ),
         (b'{"task_type": "embedding"}', "invalid_input", "input_text", '"input_text" is missing'),
         (b'{"task_type": "embedding", "input_txt": "x"}', "invalid_input", "input_txt", 'Did you mean "input_text"?'),
         (
@@ -105,13 +115,13 @@ def test_the_error_of_a_bad_request_names_the_problem(
 
 
 def test_too_many_texts_are_refused(service: Service) -> None:
-    answer = service.predict("embedding", ["x"] * 257)
+    answer = service.predict("embedding", ["x"] * 2049)
     assert (answer.status, answer.json["error"]["code"]) == (413, "too_large")
-    assert "at most 256" in answer.json["error"]["message"]
+    assert "at most 2048" in answer.json["error"]["message"]
 
 
 def test_too_long_a_body_is_refused(service: Service) -> None:
-    answer = service.ask("/predict", data=b'"' + b"x" * (1 << 20) + b'"')
+    answer = service.ask("/predict", data=b'"' + b"x" * (4 << 20) + b'"')
     assert (answer.status, answer.json["error"]["code"]) == (413, "too_large")
 
 
@@ -135,10 +145,28 @@ GOOD = {"task_type": "embedding", "input_text": "天"}
 
 @pytest.mark.parametrize(
     "content_type",
-    ["application/json", "Application/JSON", "application/json; charset=UTF-8", 'application/json;charset="utf-8"'],
+    [
+        "application/json",
+        "Application/JSON",
+        "application/json; charset=UTF-8",
+        'application/json;charset="utf-8"',
+        "application/json; charset=us-ascii",
+        "application/json; charset=utf_8",
+        "application/json; charset=gbk",
+        "application/json; charset=",
+        "text/json",
+        "text/x-json; charset=latin-1",
+        "application/vnd.api+json",
+        "application/problem+JSON; charset=utf8",
+    ],
 )
-def test_json_is_known_however_it_is_called(service: Service, content_type: str) -> None:
-    assert service.ask("/predict", GOOD, headers={"Content-Type": content_type}).status == 200
+def test_json_is_known_however_it_is_called_and_is_utf_8(service: Service, content_type: str) -> None:
+    body = json.dumps(GOOD, ensure_ascii=False).encode()
+    expected = service.predict("embedding", GOOD["input_text"]).json["result"]
+    answer = service.ask("/predict", data=body, headers={"Content-Type": content_type})
+    assert (answer.status, answer.json.get("result")) == (200, pytest.approx(expected, abs=1e-5))
+    openai = {"model": "builtin:lexical", "input": "天"}
+    assert service.ask("/v1/embeddings", openai, headers={"Content-Type": content_type}).status == 200
 
 
 @pytest.mark.parametrize(
@@ -147,7 +175,10 @@ def test_json_is_known_however_it_is_called(service: Service, content_type: str)
         ("Content-Type", "text/plain", "Content-Type: application/json"),
         ("Content-Type", "application/x-www-form-urlencoded", "Content-Type: application/json"),
         ("Content-Type", "multipart/form-data; boundary=x", "Content-Type: application/json"),
-        ("Content-Type", "application/json; charset=gbk", "UTF-8"),
+        ("Content-Type", "text/plain; application/json", "Content-Type: application/json"),
+        ("Content-Type", "text/plain, application/json", "Content-Type: application/json"),
+        ("Content-Type", "application/jsonx", "Content-Type: application/json"),
+        ("Content-Type", "", "Content-Type: application/json"),
         ("Content-Type", "nonsense", "Content-Type: application/json"),
         ("Content-Encoding", "gzip", "uncompressed"),
     ],
@@ -158,13 +189,20 @@ def test_a_body_declared_as_another_type_is_refused(service: Service, name: str,
     assert words in answer.json["error"]["message"]
 
 
-def test_a_body_needs_no_content_type_and_may_begin_with_a_byte_order_mark(service: Service) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=30)
-    for body in (json.dumps(GOOD).encode(), b"\xef\xbb\xbf" + json.dumps(GOOD).encode()):
-        connection.request("POST", "/predict", body)
+@pytest.mark.parametrize("path", ["/predict", "/v1/embeddings"])
+def test_a_body_without_a_content_type_is_refused_because_any_page_could_send_it(service: Service, path: str) -> None:
+    with closing(http.client.HTTPConnection("127.0.0.1", service.port, timeout=30)) as connection:
+        connection.request("POST", path, json.dumps(GOOD).encode())
         answer = connection.getresponse()
-        assert (answer.status, json.loads(answer.read())["task_type"]) == (200, "embedding")
-    connection.close()
+        error = json.loads(answer.read())["error"]
+    assert (answer.status, error["code"]) == (415, "unsupported_media_type")
+    assert error["message"].startswith("the header Content-Type is missing. Send JSON")
+
+
+def test_a_body_may_begin_with_a_byte_order_mark_and_say_that_it_is_not_compressed(service: Service) -> None:
+    body = b"\xef\xbb\xbf" + json.dumps(GOOD).encode()
+    assert service.ask("/predict", data=body, headers={"Content-Encoding": "identity"}).status == 200
+    assert service.ask("/predict", data=body, headers={"Content-Encoding": ""}).status == 200
 
 
 def test_half_a_surrogate_pair_is_a_character_like_any_other(service: Service) -> None:

@@ -77,7 +77,6 @@ def test_langchain_embeds_documents_and_queries(service: Service) -> None:
         api_key=SecretStr("none"),
         # Otherwise it would cut the texts with OpenAI's tokenizer and send the numbers of its tokens.
         check_embedding_ctx_length=False,
-        chunk_size=200,
     )
     expected = service.predict("embedding", TEXTS).json["result"]
     assert embeddings.embed_documents(TEXTS) == [pytest.approx(vector, abs=1e-5) for vector in expected]
@@ -94,18 +93,24 @@ def test_langchain_embeds_documents_and_queries(service: Service) -> None:
         ({"input": ...}, (400, "invalid_input", "input"), "missing"),
         ({"input": [1, 2, 3]}, (400, "invalid_input", "input"), "check_embedding_ctx_length=False"),
         ({"input": [[1, 2], [3]]}, (400, "invalid_input", "input"), "token numbers"),
+        ({"input": ["a", [1, 2]]}, (400, "invalid_input", "input"), "token numbers"),
+        ({"input": [["a", "b"]]}, (400, "invalid_input", "input[0]"), "must be a string, not a list"),
+        ({"input": [[]]}, (400, "invalid_input", "input[0]"), "must be a string, not a list"),
+        ({"input": [[1, "a"]]}, (400, "invalid_input", "input[0]"), "must be a string, not a list"),
+        ({"input": [1.5]}, (400, "invalid_input", "input[0]"), "must be a string, not a number"),
+        ({"input": [True]}, (400, "invalid_input", "input[0]"), "must be a string, not a boolean"),
+        ({"input": [1, "a"]}, (400, "invalid_input", "input[0]"), "must be a string, not a number"),
         ({"input": 5}, (400, "invalid_input", "input"), "not a number"),
         ({"input": ""}, (400, "invalid_input", "input"), "empty"),
         ({"input": ["a", ""]}, (400, "invalid_input", "input[1]"), "empty"),
         ({"input": ["a", 1]}, (400, "invalid_input", "input[1]"), "must be a string"),
         ({"input": []}, (400, "invalid_input", "input"), "empty list"),
-        ({"input": ["a"] * 257}, (413, "too_large", "input"), "at most 256"),
+        ({"input": ["a"] * 2049}, (413, "too_large", "input"), "at most 2048"),
         ({"encoding_format": "hex"}, (400, "invalid_input", "encoding_format"), "float or base64"),
         ({"encoding_format": ["float"]}, (400, "invalid_input", "encoding_format"), "float or base64"),
         ({"dimensions": 8}, (400, "invalid_input", "dimensions"), "Leave dimensions out"),
         ({"dimensions": "64"}, (400, "invalid_input", "dimensions"), "Leave dimensions out"),
         ({"dimensions": True}, (400, "invalid_input", "dimensions"), "Leave dimensions out"),
-        ({"encoding_fromat": "float"}, (400, "invalid_input", "encoding_fromat"), 'Did you mean "encoding_format"?'),
     ],
 )
 def test_a_request_that_cannot_be_answered_gets_the_reason(
@@ -121,6 +126,40 @@ def test_a_request_that_cannot_be_answered_gets_the_reason(
 def test_a_null_field_counts_as_not_sent(service: Service) -> None:
     body = {"model": MODEL, "input": "天", "encoding_format": None, "dimensions": None, "user": None}
     assert service.ask("/v1/embeddings", body).status == 200
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"drop_params": True},
+        {"input_type": "query", "truncate": "END", "truncate_prompt_tokens": -1},
+        {"user": {"not": ["a", "string"]}, "encoding_fromat": "hex", "task_type": "sing", "": None},
+    ],
+)
+def test_a_field_that_is_not_known_changes_neither_status_nor_vector(service: Service, more: dict[str, Any]) -> None:
+    bare = {"model": MODEL, "input": TEXTS}
+    expected, answer = service.ask("/v1/embeddings", bare), service.ask("/v1/embeddings", bare | more)
+    assert answer.status == 200, answer.text
+    assert [one["embedding"] for one in answer.json["data"]] == [
+        pytest.approx(one["embedding"], abs=1e-6) for one in expected.json["data"]
+    ]
+
+
+def test_2048_texts_are_one_request_and_each_is_answered_as_if_it_were_alone(
+    service: Service, client: openai.OpenAI
+) -> None:
+    # Python's own JSON writes six bytes for a Chinese character.
+    texts = [f"第{number}段：" + "北京大学的学生今天去了图书馆。" * 8 for number in range(2048)]
+    data = client.embeddings.create(model=MODEL, input=texts).data
+    assert [one.index for one in data] == list(range(2048))
+    for number in (0, 1000, 2047):
+        alone = service.predict("embedding", texts[number]).json["result"]
+        assert data[number].embedding == pytest.approx(alone, abs=1e-5)
+
+
+def test_a_blank_text_is_a_text_as_it_is_for_openai(service: Service) -> None:
+    answer = service.ask("/v1/embeddings", {"model": MODEL, "input": ["天", "\n", " "]})
+    assert (answer.status, len(answer.json["data"])) == (200, 3)
 
 
 def test_it_is_counted_as_the_task_embedding(service: Service) -> None:

@@ -99,6 +99,7 @@ def test_the_limits_are_those_of_the_settings() -> None:
     assert [one["maxItems"] for one in pairs] == [2]
     embeddings = described["paths"]["/v1/embeddings"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert embeddings["properties"]["dimensions"]["enum"] == [64, None]
+    assert embeddings.get("additionalProperties", True) is True
 
 
 def test_keys_are_spoken_of_only_where_there_are_any(service: Service, guarded: Service) -> None:

@@ -62,6 +62,7 @@ def test_the_time_in_which_a_body_arrives_is_the_rest(service: Service) -> None:
     before = phases(service.metrics(), "relation")
     with closing(http.client.HTTPConnection("127.0.0.1", service.port, timeout=30)) as connection:
         connection.putrequest("POST", "/predict")
+        connection.putheader("Content-Type", "application/json")
         connection.putheader("Content-Length", str(len(body)))
         connection.endheaders(body[:10])
         time.sleep(0.5)  # the client is slow

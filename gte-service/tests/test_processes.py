@@ -21,6 +21,7 @@ from gte_service.serving.health import check
 from gte_service.serving.status import read_readiness
 from gte_service.settings import read_settings
 
+JSON = {"Content-Type": "application/json"}
 SUCCESSES = 'gte_task_requests_total{status="success",task_type="embedding"}'
 
 
@@ -162,7 +163,7 @@ def test_a_stop_resets_no_client_that_has_connected(new_service: Callable[..., S
             except ConnectionRefusedError:
                 return
             try:
-                connection.request("POST", "/predict", body.encode(), {"Connection": "close"})
+                connection.request("POST", "/predict", body.encode(), JSON | {"Connection": "close"})
                 outcomes.append(connection.getresponse().status)
             except (OSError, http.client.HTTPException) as error:
                 outcomes.append(repr(error))

@@ -51,6 +51,7 @@ SERVICES = (
 # Prometheus notices after at most one scrape and one evaluation (5 s each) that the service is gone, the alert waits
 # 30 s, Alertmanager gathers for 10 s; the rest is room for a busy machine.
 ALERT_SECONDS = 120
+JSON = {"Content-Type": "application/json"}
 MAKE = ("make", "--no-print-directory", f"PYTHON={sys.executable}")
 ENGLISH_BOARDS = " ".join(f"grafana/dashboards/en/gte-{name}.json" for name in BOARDS)
 
@@ -301,7 +302,7 @@ def test_a_restart_fails_no_request_in_flight(stack: Stack) -> None:
                 time.sleep(0.05)  # nothing listens, so no request was in flight
                 continue
             try:
-                connection.request("POST", "/predict", body, {"Connection": "close"})
+                connection.request("POST", "/predict", body, JSON | {"Connection": "close"})
                 status = connection.getresponse().status
                 outcomes.append(status)
                 time.sleep(0.05 if status == 503 else 0)  # the model is being loaded, and needs the CPUs
@@ -345,7 +346,7 @@ def test_no_answered_request_is_lost_when_the_container_is_killed_under_load_and
                 time.sleep(0.05)  # nothing listens, so nothing was sent
                 continue
             try:
-                connection.request("POST", "/predict", body, {"X-Request-ID": identity, "Connection": "close"})
+                connection.request("POST", "/predict", body, JSON | {"X-Request-ID": identity, "Connection": "close"})
                 if connection.getresponse().status == 200:
                     with lock:
                         answered.append(identity)

@@ -1,4 +1,8 @@
-"""POST /v1/embeddings and GET /v1/models, compatible with clients of OpenAI's interface."""
+"""POST /v1/embeddings and GET /v1/models, compatible with clients of OpenAI's interface.
+
+The protocol is OpenAI's, and its clients send fields of other servers besides: a field that is not known here changes
+nothing. A known field is taken seriously: a vector of another length than asked for would be an error in silence.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +16,14 @@ from flask import Blueprint, Response, jsonify
 from werkzeug.routing import BaseConverter
 
 from gte_monitoring.task_monitor import TaskMonitor
-from gte_service.api.body import check_names, read_object
+from gte_service.api.body import read_object
 from gte_service.api.request_record import recorded
 from gte_service.api.served_model import ServedModel
 from gte_service.errors import InvalidInput, UnknownModel
 from gte_service.settings import Settings
-from gte_service.tasks.fields import kind_of, required, text_of, texts_of
+from gte_service.tasks.fields import kind_of, list_of, required
 
 EMBEDDINGS = "/v1/embeddings"
-FIELDS = ("input", "model", "encoding_format", "dimensions", "user")
 ENCODING_FORMATS = ("float", "base64")
 
 
@@ -41,7 +44,6 @@ def blueprint(settings: Settings, served: ServedModel, monitor: TaskMonitor) -> 
     def embeddings() -> Response:
         deadline = time.monotonic() + settings.deadline_seconds
         body = read_object(example(settings), settings.max_body_bytes, deadline)
-        check_names(body, FIELDS, EMBEDDINGS)
         _check_model(required(body, "model"), "model", names)
         texts = _texts(required(body, "input"), settings.max_texts)
         as_base64 = _encoding_format(body) == "base64"
@@ -100,9 +102,8 @@ def _check_model(name: object, field: str | None, names: Sequence[str]) -> None:
 
 def _texts(value: object, max_texts: int) -> list[str]:
     if isinstance(value, str):
-        return [text_of(value, "input")]
-    # Lists of numbers are tokens of OpenAI's own tokenizer, which mean nothing to this model.
-    if isinstance(value, list) and value and (_is_number(value[0]) or isinstance(value[0], list)):
+        return [_text(value, "input")]
+    if isinstance(value, list) and (_are_tokens(value) or any(map(_are_tokens, value))):
         raise InvalidInput(
             "input holds token numbers, which belong to another tokenizer than this model's. Send the texts "
             "themselves; with LangChain's OpenAIEmbeddings set check_embedding_ctx_length=False.",
@@ -110,7 +111,21 @@ def _texts(value: object, max_texts: int) -> list[str]:
         )
     if not isinstance(value, list):
         raise InvalidInput(f"input must be a string or a list of strings, not {kind_of(value)}.", field="input")
-    return texts_of(value, "input", max_texts)
+    return [_text(item, f"input[{number}]") for number, item in enumerate(list_of(value, "input", max_texts))]
+
+
+def _text(value: object, field: str) -> str:
+    """A text. OpenAI refuses an empty one and takes a blank one, such as the line break between two paragraphs."""
+    if not isinstance(value, str):
+        raise InvalidInput(f"{field} must be a string, not {kind_of(value)}.", field=field)
+    if not value:
+        raise InvalidInput(f"{field} is empty. Send a text with at least one character.", field=field)
+    return value
+
+
+def _are_tokens(value: object) -> bool:
+    """Whether a value is a list of token numbers of OpenAI's own tokenizer, which mean nothing to this model."""
+    return isinstance(value, list) and bool(value) and all(type(item) is int for item in value)
 
 
 def _encoding_format(body: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from gte_service.serving.status import State
 from gte_service.settings import Settings
 from gte_service.tasks.protocol import Schema, Task
 from gte_service.tasks.registry import TASKS
-from gte_service.tasks.schemas import TEXT, object_of
+from gte_service.tasks.schemas import object_of
 
 _Errors = Sequence[type[errors.RequestError]]
 
@@ -136,12 +136,13 @@ def _predict(settings: Settings) -> dict[str, Any]:
 
 
 def _embeddings(settings: Settings, dimensions: int | None) -> dict[str, Any]:
-    texts = {"type": "array", "items": TEXT, "minItems": 1, "maxItems": settings.max_texts}
+    text = {"type": "string", "minLength": 1}
+    texts = {"type": "array", "items": text, "minItems": 1, "maxItems": settings.max_texts}
     names = [settings.model_name, *settings.model_aliases]
     body = {
         "type": "object",
         "properties": {
-            "input": {"anyOf": [TEXT, texts], "description": "Texts; token numbers are refused."},
+            "input": {"anyOf": [text, texts], "description": "Texts; token numbers are refused."},
             "model": {"enum": names, "description": "A name of the model; /v1/models lists them."},
             "encoding_format": {
                 "enum": [*openai_api.ENCODING_FORMATS, None],
@@ -155,7 +156,7 @@ def _embeddings(settings: Settings, dimensions: int | None) -> dict[str, Any]:
             "user": {"description": "Ignored."},
         },
         "required": ["input", "model"],
-        "additionalProperties": False,
+        "description": "Other fields, which clients of other servers send, are ignored.",
     }
     vector = {"anyOf": [{"type": "array", "items": {"type": "number"}}, {"type": "string", "format": "byte"}]}
     answer = object_of(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from gte_service.errors import InvalidInput, TooLarge
 
 Body = Mapping[str, Any]
+_LONGEST_NAME = 40
 
 
 def text_of(value: object, field: str) -> str:
@@ -62,6 +64,13 @@ def required(body: Body, field: str) -> object:
     if field not in body:
         raise InvalidInput(f'the field "{field}" is missing.', field=field)
     return body[field]
+
+
+def did_you_mean(name: str, known: Collection[str]) -> str:
+    """A sentence, with a space before it, that names the known name most like an unknown one; "" if none is like it."""
+    # A longer name would take long to compare, and is no misspelling.
+    near = get_close_matches(name[:_LONGEST_NAME].strip().lower(), known, 1)
+    return f' Did you mean "{near[0]}"?' if near else ""
 
 
 def kind_of(value: object) -> str:

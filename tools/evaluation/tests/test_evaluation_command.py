@@ -139,7 +139,7 @@ def test_an_error_of_the_service_names_the_example(url: str) -> None:
     pair = [data.Neighbour(f"x:{number}", text, "y", ("z", "w")) for number, text in enumerate(["x", " "], 1)]
     with pytest.raises(AnswerError, match=r"^x:2: invalid_input: .* is empty"):
         TASKS["embedding"].evaluate(asking, pair)
-    many = [data.Neighbour(f"x:{number}", "x", "y", ("z",) * 200) for number in (1, 2)]
+    many = [data.Neighbour(f"x:{number}", "x", "y", ("z",) * 1100) for number in (1, 2)]
     with pytest.raises(AnswerError, match=r"^x:1 to 2: HTTP 413: too_large: "):
         TASKS["embedding"].evaluate(asking, many)
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from gte_service.errors import InvalidInput, TooLarge
-from gte_service.tasks.fields import Body, kind_of, list_of, required, text_of, texts_of
+from gte_service.tasks.fields import Body, did_you_mean, kind_of, list_of, required, text_of, texts_of
 from gte_service.tasks.model import Model, Passage
 from gte_service.tasks.protocol import Schema, answer_each
 from gte_service.tasks.prototypes.classes import Classes, fit
@@ -149,7 +149,9 @@ def _label(item: object, field: str, max_texts: int) -> Label:
     unknown = next((name for name in item if name not in _FIELDS), None)
     if unknown is not None:
         raise InvalidInput(
-            f"{field} has an unknown field {unknown[:40]!r}. A label has: {', '.join(_FIELDS)}.", field=field
+            f"{field} has an unknown field {unknown[:40]!r}.{did_you_mean(unknown, _FIELDS)} "
+            f"A label has: {', '.join(_FIELDS)}.",
+            field=field,
         )
     if "label" not in item:
         raise InvalidInput(f'{field} lacks "label", its name.', field=f"{field}.label")
