@@ -15,9 +15,10 @@ BUILTIN_LEXICAL = "builtin:lexical"
 MOST_THREADS = 8
 # Keeps the length of a computation about the same on any number of CPUs: a new text waits for the current one.
 BATCH_TOKENS_PER_THREAD = 256
-# As many as OpenAI's embeddings take, and twice what the 300,000 tokens that these take need as JSON, where a Chinese
-# character is often \uXXXX.
+# As much as OpenAI's embeddings take, and twice the bytes of so many tokens as JSON, where a Chinese character is often
+# \uXXXX.
 MAX_TEXTS = 2048
+MAX_TOKENS = 300_000
 MAX_BODY_BYTES = 4 << 20
 PRECISIONS = ("fp32", "bf16", "int8")
 # Long enough that keys can't be guessed by trying.
@@ -42,18 +43,18 @@ class Settings:
         port: the API's TCP port.
         metrics_port: the exporter's TCP port.
         workers: gunicorn processes.
-        threads: requests a worker handles at a time; more than the queue holds, so that one is free for probes and
-            refusals.
+        threads: requests a worker handles at a time.
         torch_threads: threads of one computation.
         computations: how many workers may compute at the same time.
         max_requests: requests after which a worker is replaced; 0 is never.
         batch_tokens: tokens of one computation.
-        queue_texts: texts that may wait in a worker; more are refused at once.
+        queue_texts: while so many texts wait in a worker, further requests are refused at once.
         deadline_seconds: longest time a request may take.
         hang_seconds: a computation that takes longer is taken to hang, and its worker is replaced.
         probe_seconds: how often the service asks itself a question of each task; 0 is never.
         max_body_bytes: longest request body in bytes.
-        max_texts: most texts in one request.
+        max_texts: most texts that are computed for one request.
+        max_tokens: most tokens that are computed for one request.
         api_keys: keys that clients may use; none means that no key is required. Not part of the repr.
         cors_origins: origins whose pages may send requests from a browser, as `scheme://host[:port]`, or `*` for all.
         model_aliases: further names of the model for clients of /v1.
@@ -82,6 +83,7 @@ class Settings:
     probe_seconds: int
     max_body_bytes: int
     max_texts: int
+    max_tokens: int
     api_keys: tuple[str, ...] = field(repr=False)
     cors_origins: tuple[str, ...]
     model_aliases: tuple[str, ...]
@@ -91,6 +93,11 @@ class Settings:
     def model_name(self) -> str:
         """The model's name for people: its id, or the folder's path."""
         return self.model_dir_shown or str(self.model_dir) if self.model_dir else self.model
+
+    @property
+    def queue_requests(self) -> int:
+        """Requests that may wait or be computed in a worker; the other threads are free for probes and refusals."""
+        return max(1, self.threads * 3 // 4)
 
     @property
     def is_demo(self) -> bool:
@@ -146,13 +153,14 @@ def read_settings(environ: Mapping[str, str] = os.environ, cpus: float | None = 
         computations=computations,
         max_requests=_integer(given, "GTE_MAX_REQUESTS", 0, 0, 10**9),
         batch_tokens=_integer(given, "GTE_BATCH_TOKENS", BATCH_TOKENS_PER_THREAD * torch_threads, 1, 1 << 20),
-        queue_texts=_integer(given, "GTE_QUEUE_TEXTS", 96, 1, 1 << 20),
+        queue_texts=_integer(given, "GTE_QUEUE_TEXTS", 2 * MAX_TEXTS, 1, 1 << 20),
         deadline_seconds=_integer(given, "GTE_DEADLINE_SECONDS", 30, 1, 3600),
         hang_seconds=_integer(given, "GTE_HANG_SECONDS", 60, 1, 3600),
         # The alerts on gte_probe_success are made for 15.
         probe_seconds=_integer(given, "GTE_PROBE_SECONDS", 15, 0, 3600),
         max_body_bytes=_integer(given, "GTE_MAX_BODY_BYTES", MAX_BODY_BYTES, 1 << 10, 1 << 30),
         max_texts=_integer(given, "GTE_MAX_TEXTS", MAX_TEXTS, 1, 100_000),
+        max_tokens=_integer(given, "GTE_MAX_TOKENS", MAX_TOKENS, 1, 1 << 30),
         api_keys=_read_keys(given),
         cors_origins=_origins(given),
         model_aliases=_listed(given, "GTE_MODEL_ALIASES"),

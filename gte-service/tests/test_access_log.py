@@ -69,7 +69,7 @@ def test_a_refused_task_has_a_line_that_says_why(service: Service) -> None:
 
 
 def test_a_reason_that_nobody_named_is_in_the_log_as_in_the_counters(service: Service) -> None:
-    answer = service.ask("/predict", data=b"x" * (2 << 20))
+    answer = service.ask("/predict", data=b"x" * (5 << 20))
     line = line_of(service, answer.headers["X-Request-ID"])
     assert (line["task_type"], line["status"], line["reason"]) == ("unknown", "invalid", "too_large")
 
@@ -131,7 +131,7 @@ def listed(service: Service) -> Counter[tuple[str, ...]]:
 def test_the_lines_of_a_busy_run_add_up_to_the_counters(new_service: Callable[..., Service]) -> None:
     service = new_service(
         GTE_WORKERS="2", GTE_QUEUE_TEXTS="8", GTE_BATCH_TOKENS="32", GTE_DEADLINE_SECONDS="1", GTE_MAX_TEXTS="9000",
-        GTE_MAX_BODY_BYTES="3000000", GTE_PROBE_SECONDS="1",
+        GTE_MAX_TOKENS="1000000", GTE_MAX_BODY_BYTES="3000000", GTE_PROBE_SECONDS="1",
     )  # fmt: skip
     # Before the model is ready, too.
     wait_for(lambda: service.readiness()["status"] != "unreachable", "the port")

@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from conftest import wait_for
+from gte_service.engine.allowance import Allowance
 from gte_service.engine.batcher import Batch, Batcher, Computed, Limits, Watcher
-from gte_service.errors import DeadlineExceeded, InferenceFailed, Overloaded
+from gte_service.errors import DeadlineExceeded, InferenceFailed, Overloaded, TooLarge
 
 PROBE = [1]
 
@@ -68,7 +69,7 @@ def model() -> Iterator[Model]:
 
 @pytest.fixture
 def clients() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(8) as pool:
+    with ThreadPoolExecutor(16) as pool:
         yield pool
 
 
@@ -163,6 +164,146 @@ def test_a_long_text_is_not_passed_over_for_ever(
     model.let.release(3)
     assert figures(long) == [[4, 4]]
     assert not short.done()
+
+
+def test_a_lone_text_is_in_the_next_slice_whatever_waits(
+    model: Model, new_batcher: Callable[..., Batcher], clients: ThreadPoolExecutor
+) -> None:
+    seen = Seen()
+    batcher = new_batcher(seen, batch_tokens=8)
+    many = [ask(clients, batcher, [[2]] * 256) for _ in range(4)]
+    assert model.entered.acquire(timeout=10)
+    many += [ask(clients, batcher, [[3]] * 12) for _ in range(6)]
+    others = 4 * 256 + 6 * 12 - 8
+    wait_for(lambda: seen.depths[-1] == others, "ten requests wait")
+    for number in range(5):
+        lone = ask(clients, batcher, [[7]])
+        # Of the others, seven beside each lone text and eight after it have been computed.
+        wait_for(lambda: seen.depths[-1] == others - 15 * number + 1, "the lone text waits")  # noqa: B023
+        model.let.release()
+        assert model.entered.acquire(timeout=10)
+        assert [7] in model.batches[-1]
+        model.let.release()
+        assert figures(lone) == [[7, 1]]
+        assert model.entered.acquire(timeout=10)
+    model.free()
+    assert [len(one.result(10).outputs) for one in many] == 4 * [256] + 6 * [12]
+
+
+def test_half_of_each_slice_is_for_the_request_that_has_waited_longest(
+    model: Model, new_batcher: Callable[..., Batcher], clients: ThreadPoolExecutor
+) -> None:
+    seen = Seen()
+    batcher = new_batcher(seen, batch_tokens=8)
+    first = ask(clients, batcher, [[1]] * 8)
+    assert model.entered.acquire(timeout=10)
+    oldest = ask(clients, batcher, [[2]] * 20)
+    wait_for(lambda: seen.depths[-1] == 20, "the oldest waits")
+    younger = ask(clients, batcher, [[3]] * 20)
+    wait_for(lambda: seen.depths[-1] == 40, "one of the same size waits")
+    youngest = ask(clients, batcher, [[5]] * 20)
+    wait_for(lambda: seen.depths[-1] == 60, "all of one size wait")
+    small = [ask(clients, batcher, [[4]] * 8) for _ in range(4)]
+    wait_for(lambda: seen.depths[-1] == 92, "small ones wait")
+    model.free()
+    for one, size in ((first, 8), (oldest, 20), (younger, 20), (youngest, 20), *((one, 8) for one in small)):
+        assert len(one.result(10).outputs) == size
+    assert model.batches[1:5] == [[[4]] * 4 + [[2]] * 4] * 4
+    # Of equals, one is finished before the next begins.
+    large = [text for batch in model.batches for text in batch if text in ([2], [3], [5])]
+    assert large == [[2]] * 20 + [[3]] * 20 + [[5]] * 20
+
+
+def test_a_text_as_long_as_a_slice_gets_its_turn_beside_a_stream_of_lone_texts(
+    model: Model, new_batcher: Callable[..., Batcher], clients: ThreadPoolExecutor
+) -> None:
+    seen = Seen()
+    batcher = new_batcher(seen, batch_tokens=8)
+    first = ask(clients, batcher, [[1]] * 8)
+    assert model.entered.acquire(timeout=10)
+    oldest = ask(clients, batcher, [[1] * 8] * 4)
+    wait_for(lambda: seen.depths[-1] == 4, "it waits")
+    younger = ask(clients, batcher, [[2]] * 100)
+    wait_for(lambda: seen.depths[-1] == 104, "a younger one waits")
+    lone = ask(clients, batcher, [[7]])
+    for number in range(3):
+        wait_for(lambda: seen.depths[-1] == 105 - 4 * number, "the lone text waits")  # noqa: B023
+        model.let.release()
+        assert model.entered.acquire(timeout=10)
+        # The slice is short, because the next lone text waits for it and for the one after it.
+        assert model.batches[-1] == [[7], [2], [2], [2]]
+        following = ask(clients, batcher, [[7]])
+        wait_for(lambda: seen.depths[-1] == 102 - 4 * number, "the next lone text waits")  # noqa: B023
+        model.let.release()
+        assert model.entered.acquire(timeout=10)
+        assert model.batches[-1] == [[1] * 8]
+        assert figures(lone) == [[7, 1]]
+        lone = following
+    model.free()
+    assert figures(first) == [[1, 1]] * 8
+    assert figures(oldest) == [[8, 8]] * 4
+    assert figures(younger) == [[2, 1]] * 100
+
+
+def test_nobody_is_refused_below_the_bound_and_all_sizes_alike_above_it(
+    model: Model, new_batcher: Callable[..., Batcher]
+) -> None:
+    seen = Seen()
+    batcher = new_batcher(seen)
+    with ThreadPoolExecutor(40) as clients:
+        asked = [ask(clients, batcher, [[1]] * size) for size in 4 * [256] + 6 * [12] + 2 * [2048]]
+        wait_for(lambda: seen.depths and seen.depths[-1] >= 4096, "the bound is reached")
+        for size in (1, 2048):
+            with pytest.raises(Overloaded, match=r"texts are waiting and the queue holds 4096"):
+                batcher.compute([[1]] * size, math.inf)
+        model.free()
+        assert sum(len(one.result(30).outputs) for one in asked) == 4 * 256 + 6 * 12 + 2 * 2048
+
+
+def test_so_many_requests_are_taken_that_threads_are_left_for_others(
+    model: Model, new_batcher: Callable[..., Batcher], clients: ThreadPoolExecutor
+) -> None:
+    batcher = new_batcher(requests=3, batch_tokens=1)
+    asked = [ask(clients, batcher, [[1]]) for _ in range(4)]
+    (refused,) = wait_for(lambda: [one for one in asked if one.done()], "one is refused", 10)
+    with pytest.raises(Overloaded, match="3 requests are waiting and the queue holds 3"):
+        refused.result()
+    model.free()
+    assert [figures(one) for one in asked if one is not refused] == 3 * [[[1, 1]]]
+    assert figures(ask(clients, batcher, [[1]])) == [[1, 1]]
+
+
+def test_a_request_that_was_taken_is_not_refused_later_and_keeps_its_place(
+    model: Model, new_batcher: Callable[..., Batcher], clients: ThreadPoolExecutor
+) -> None:
+    seen = Seen()
+    batcher = new_batcher(seen, batch_tokens=2, queued_texts=3)
+    allowance = Allowance()
+    model.let.release(3)
+    assert len(batcher.compute([[1]] * 6, math.inf, allowance=allowance).outputs) == 6
+    first = ask(clients, batcher, [[5], [5]])
+    for _ in range(4):
+        assert model.entered.acquire(timeout=10)
+    younger = ask(clients, batcher, [[2]] * 5)
+    wait_for(lambda: seen.depths[-1] == 5, "the queue is full")
+    with pytest.raises(Overloaded):
+        batcher.compute([[4]], math.inf)
+    second = clients.submit(batcher.compute, [[9]] * 4, math.inf, allowance=allowance)
+    wait_for(lambda: seen.depths[-1] == 9, "its second part waits")
+    model.free()
+    assert [len(one.result(10).outputs) for one in (first, second, younger)] == [2, 4, 5]
+    # It is the oldest, but no longer a small one: with its first part it has ten texts.
+    assert [sorted(batch) for batch in model.batches[4:8]] == 4 * [[[2], [9]]]
+
+
+def test_an_allowance_counts_over_all_calls() -> None:
+    allowance = Allowance(most_texts=5, most_tokens=10)
+    allowance.add_texts(3)
+    allowance.add_tokens(10)
+    with pytest.raises(TooLarge, match=r"has 6 texts to compute.* at most 5 are allowed"):
+        allowance.add_texts(3)
+    with pytest.raises(TooLarge, match="has 11 tokens to compute; at most 10 are allowed"):
+        allowance.add_tokens(1)
 
 
 def test_a_full_queue_refuses_at_once(

@@ -87,8 +87,10 @@ def test_every_example_is_allowed_and_answered_as_described(service: Service) ->
 
 
 def test_the_limits_are_those_of_the_settings() -> None:
-    described = document(read_settings({"GTE_MAX_TEXTS": "7", "GTE_MAX_BODY_BYTES": "4321"}), 64)
+    limits = {"GTE_MAX_TEXTS": "7", "GTE_MAX_TOKENS": "987", "GTE_MAX_BODY_BYTES": "4321"}
+    described = document(read_settings(limits), 64)
     assert "4321 bytes" in described["info"]["description"]
+    assert "7 texts and 987 tokens" in described["info"]["description"]
     lists = [
         part for part in parts(described["components"]["schemas"]["embedding_request"]) if part.get("type") == "array"
     ]

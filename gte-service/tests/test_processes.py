@@ -22,6 +22,8 @@ from gte_service.serving.status import read_readiness
 from gte_service.settings import read_settings
 
 JSON = {"Content-Type": "application/json"}
+# Requests that keep a small model busy for a while.
+LARGE = {"GTE_MAX_TEXTS": "20000", "GTE_MAX_TOKENS": "2000000", "GTE_MAX_BODY_BYTES": "10000000"}
 SUCCESSES = 'gte_task_requests_total{status="success",task_type="embedding"}'
 
 
@@ -139,7 +141,7 @@ def http_get(port: int, path: str, timeout: float) -> int:
 
 
 def test_a_stop_waits_for_the_requests_in_flight(new_service: Callable[..., Service]) -> None:
-    service = start_ready(new_service, GTE_WORKERS="1", GTE_MAX_TEXTS="20000", GTE_MAX_BODY_BYTES="10000000")
+    service = start_ready(new_service, GTE_WORKERS="1", **LARGE)
     texts = ["一段比较长的文字用来让计算持续一会儿" * 3] * 6000
     answers: list[int] = []
     client = threading.Thread(target=lambda: answers.append(service.predict("embedding", texts).status))
@@ -244,9 +246,7 @@ def test_an_exporter_whose_port_is_taken_logs_one_line_and_tries_again(service: 
 
 
 def test_a_deadline_is_kept_and_counted(new_service: Callable[..., Service]) -> None:
-    service = start_ready(
-        new_service, GTE_WORKERS="1", GTE_DEADLINE_SECONDS="1", GTE_MAX_TEXTS="20000", GTE_MAX_BODY_BYTES="10000000"
-    )
+    service = start_ready(new_service, GTE_WORKERS="1", GTE_DEADLINE_SECONDS="1", **LARGE)
     answer = service.predict("embedding", ["一段比较长的文字用来让计算持续一会儿" * 3] * 9000)
     assert (answer.status, answer.json["error"]["code"]) == (504, "deadline"), answer.text
     metrics = service.metrics()
@@ -257,9 +257,7 @@ def test_a_deadline_is_kept_and_counted(new_service: Callable[..., Service]) -> 
 
 
 def test_a_full_queue_refuses_at_once(new_service: Callable[..., Service]) -> None:
-    service = start_ready(
-        new_service, GTE_WORKERS="1", GTE_QUEUE_TEXTS="10", GTE_MAX_TEXTS="20000", GTE_MAX_BODY_BYTES="10000000"
-    )
+    service = start_ready(new_service, GTE_WORKERS="1", GTE_QUEUE_TEXTS="10", **LARGE)
     answers: list[int] = []
     texts = ["一段比较长的文字用来让计算持续一会儿" * 3] * 6000
     client = threading.Thread(target=lambda: answers.append(service.predict("embedding", texts).status))
@@ -299,8 +297,7 @@ def test_a_worker_whose_model_hangs_answers_and_is_replaced(new_service: Callabl
         GTE_WORKERS="1",
         GTE_HANG_SECONDS="1",
         GTE_BATCH_TOKENS="1000000",
-        GTE_MAX_TEXTS="20000",
-        GTE_MAX_BODY_BYTES="10000000",
+        **LARGE,
     )
     before = holders(service)[0].pid
     answer = service.predict("embedding", ["一段比较长的文字用来让计算持续一会儿" * 3] * 16000)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 import torch
 from torch.nn import functional
 
-from gte_service.engine import Encoded, Encoder
+from gte_service.engine import Allowance, Encoded, Encoder
 from gte_service.engine.store.prepared import Prepared
 from gte_service.errors import InferenceFailed, ModelFilesError, StorageError
 from gte_service.tasks.model import Model, Passage, VectorCache
@@ -148,13 +148,16 @@ class CountingEncoder:
         self.calls: list[list[str]] = []
         self._encoder = encoder
 
-    def encode(self, texts: Sequence[str], deadline: float, token_vectors: bool) -> Encoded:
-        self.calls.append(list(texts))
-        if "fail" in texts:
-            error = InferenceFailed("no such weight")
-            error.phases["queue"] = 2.0
-            raise error
-        return self._encoder.encode(texts, deadline, token_vectors)
+    def encode_parts(
+        self, parts: Sequence[Sequence[str]], deadline: float, token_vectors: bool, allowance: Allowance
+    ) -> Iterator[Encoded]:
+        for texts in parts:
+            self.calls.append(list(texts))
+            if "fail" in texts:
+                error = InferenceFailed("no such weight")
+                error.phases["queue"] = 2.0
+                raise error
+        return self._encoder.encode_parts(parts, deadline, token_vectors, allowance)
 
 
 def test_cached_texts_are_not_computed_again(encoder: Encoder) -> None:

@@ -56,7 +56,8 @@ class Stack:
     """One running stack.
 
     Attributes:
-        environ: what its commands are started with; nobody's chat hears of the tests.
+        environ: what its commands are started with; nobody's chat hears of the tests, and a queue of 96 texts refuses
+            what a few clients send.
         output: what `make demo` printed.
     """
 
@@ -64,6 +65,7 @@ class Stack:
         default_factory=lambda: (
             dict(os.environ)
             | {"COMPOSE_PROJECT_NAME": PROJECT, "GTE_WORKERS": "2", "NOTIFY_DIR": "./tests/stack", "HEARTBEAT_URL": ""}
+            | {"GTE_QUEUE_TEXTS": "96"}
             | {name: str(port) for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)}
         )
     )

@@ -66,8 +66,10 @@ def document(settings: Settings, dimensions: int | None) -> dict[str, Any]:
                 "A list as `input_text` is answered item by item: a bad item gets its own error and does not fail the "
                 "rest. Every answer has the header `X-Request-ID`; the client's own (up to 64 letters, digits and "
                 f"`._:-`) is kept. A body has at most {settings.max_body_bytes} bytes, a list at most "
-                f"{settings.max_texts} items; a request takes at most {settings.deadline_seconds} s. Texts count up "
-                "to 512 tokens; offsets in answers count Unicode code points."
+                f"{settings.max_texts} items. For a request at most {settings.max_texts} texts and "
+                f"{settings.max_tokens} tokens are computed, in at most {settings.deadline_seconds} s: labels, "
+                "candidates and each sentence of a `qa` context count too, and texts up to 512 tokens. Offsets in "
+                "answers count Unicode code points."
             ),
         },
         "paths": {

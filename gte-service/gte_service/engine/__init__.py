@@ -8,6 +8,7 @@ Nothing here knows of HTTP, of tasks or of metrics, so it can be used without th
         vectors = encoder.encode(["今天天气很好", "股票大跌"]).vectors  # float32, shape (2, 1024), each of length 1
 """
 
+from gte_service.engine.allowance import Allowance
 from gte_service.engine.batcher import Batch, Limits, Watcher
 from gte_service.engine.compute_lock import ComputeLock
 from gte_service.engine.encoder import Encoded, Encoder, TokenVectors, load_encoder
@@ -15,6 +16,7 @@ from gte_service.engine.precision import PRECISIONS
 
 __all__ = [
     "PRECISIONS",
+    "Allowance",
     "Batch",
     "ComputeLock",
     "Encoded",

@@ -1,8 +1,10 @@
 """Forms batches across requests: continuously, fairly, bounded, and never waiting for more work to arrive.
 
-One thread computes. Whenever it is free it takes the queued texts, one of each request in turn, up to a budget of
-tokens: a lone request starts at once, a request of many texts leaves room for the others, and a text longer than the
-budget is computed alone. A request whose deadline has passed leaves the queue with the texts not computed by then.
+One thread computes. Whenever it is free it takes a slice of the queued texts, up to a budget of tokens; a text longer
+than the budget is computed alone. Half of a slice goes to the requests with the fewest texts, so that a lone text is in
+the next slice however much others have sent. The rest goes to the request that has waited longest, so that none waits
+for ever: in turn, requests of one size would all be as late as the last. A request whose deadline has passed leaves the
+queue with the texts not computed by then.
 """
 
 from __future__ import annotations
@@ -11,7 +13,6 @@ import atexit
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from gte_service.engine.allowance import Allowance
 from gte_service.engine.compute_lock import ComputeLock
 from gte_service.errors import DeadlineExceeded, InferenceFailed, Overloaded, RequestError
 
@@ -33,17 +35,19 @@ class Limits:
     """How much may be computed together, and how much may wait.
 
     Attributes:
-        batch_tokens: tokens of one computation; a longer text is computed alone.
-        queued_texts: texts that may wait; more are refused at once. A request that finds the queue empty is
-            accepted whatever its size.
+        batch_tokens: tokens of one slice; a longer text is computed alone.
+        queued_texts: while so many texts wait, further requests are refused, small ones and large ones alike.
         hang_seconds: a computation that takes longer is taken to hang.
+        requests: while so many wait or are computed, further ones are refused.
     """
 
     # One maximum-length text: a batch never takes longer than the longest single text would.
     batch_tokens: int = 512
-    # About the number of texts that two cores compute with GTE-large within the default deadline of 30 s.
-    queued_texts: int = 96
+    # Twice what one request may have, so that the largest one leaves room for others.
+    queued_texts: int = 4096
     hang_seconds: float = 60.0
+    # About the number of texts that two cores compute with GTE-large within the default deadline of 30 s.
+    requests: int = 96
 
 
 @dataclass(frozen=True)
@@ -76,12 +80,21 @@ class Watcher:
 
 @dataclass(eq=False)
 class _Job:
-    """One request: its texts, how many have been started, and the outputs so far."""
+    """One call for a request: its texts, how many have been started, and the outputs so far.
+
+    Attributes:
+        since: the `time.monotonic()` at which the request's first call arrived.
+        before: texts of its earlier calls.
+        total: texts of all of its calls, as far as they are known.
+    """
 
     texts: Sequence[Sequence[int]]
     with_token_vectors: bool
     deadline: float
     arrived: float
+    since: float
+    before: int
+    total: int
     outputs: list[Tensor] = field(default_factory=list)
     taken: int = 0
     computing: float = 0.0
@@ -92,6 +105,11 @@ class _Job:
     @property
     def waiting(self) -> int:
         return len(self.texts) - self.taken
+
+    @property
+    def size(self) -> tuple[int, float]:
+        """What small requests come first by; of two equal ones the older."""
+        return self.before + self.waiting, self.since
 
     def end(self, error: RequestError | None = None) -> None:
         self.error = self.error or error
@@ -142,7 +160,10 @@ class Batcher:
         self._watcher = watcher or Watcher()
         self._permit = compute_lock.held if compute_lock else nullcontext
         self._lock = threading.Condition()
-        self._queue: deque[_Job] = deque()
+        self._queue: list[_Job] = []
+        # The request that has waited longest, if it got nothing in the last slice.
+        self._passed_over: _Job | None = None
+        self._requests = 0
         self._running: list[_Job] = []
         self._running_since = 0.0
         self._broken = ""
@@ -153,7 +174,13 @@ class Batcher:
         # torch aborts a process that exits while a thread computes.
         atexit.register(self.close)
 
-    def compute(self, texts: Sequence[Sequence[int]], deadline: float, with_token_vectors: bool = False) -> Computed:
+    def compute(
+        self,
+        texts: Sequence[Sequence[int]],
+        deadline: float,
+        with_token_vectors: bool = False,
+        allowance: Allowance | None = None,
+    ) -> Computed:
         """Wait until the texts have been computed.
 
         An error that comes after a wait has its time in `phases`: `queue`, and `inference` if a text was computed.
@@ -162,38 +189,61 @@ class Batcher:
             texts: token ids, at least one text.
             deadline: the `time.monotonic()` at which the request is given up.
             with_token_vectors: whether to return the vectors of all tokens instead of the pooled ones.
+            allowance: the request's, if it makes several calls: only the first can be refused, and the later ones keep
+                its place in the queue.
 
         Raises:
-            Overloaded: the queue is full.
+            Overloaded: too much waits already.
             DeadlineExceeded: not all of it was computed in time.
             InferenceFailed: the model failed, or hung.
         """
-        job = _Job(texts, with_token_vectors, deadline, time.monotonic())
+        allowance = allowance or Allowance()
+        arrived = time.monotonic()
         with self._lock:
             if self._broken:
                 raise InferenceFailed(self._broken)
-            waiting = self._waiting()
-            if waiting and waiting + len(texts) > self._limits.queued_texts:
-                raise Overloaded(
-                    f"{waiting} texts are waiting and the queue holds {self._limits.queued_texts}. "
-                    "Try again later, send fewer texts in each request, or add machines."
-                )
+            if allowance.admitted is None:
+                self._check_room()
+                allowance.admitted = arrived
+            before = allowance.queued
+            allowance.queued += len(texts)
+            total = max(allowance.queued, allowance.texts)
+            job = _Job(texts, with_token_vectors, deadline, arrived, allowance.admitted, before, total)
             self._queue.append(job)
-            self._watcher.queue(waiting + len(texts))
+            self._requests += 1
+            self._watcher.queue(self._waiting())
             self._lock.notify()
+        try:
+            self._wait(job)
+        finally:
+            with self._lock:
+                self._requests -= 1
+        if job.error:
+            job.error.phases = self._phases(job)
+            raise job.error
+        took = time.monotonic() - job.arrived
+        return Computed(job.outputs, max(0.0, took - job.computing), job.computing, job.batch_tokens)
+
+    def _check_room(self) -> None:
+        waiting, limits = self._waiting(), self._limits
+        if waiting >= limits.queued_texts:
+            full = f"{waiting} texts are waiting and the queue holds {limits.queued_texts}"
+        elif self._requests >= limits.requests:
+            full = f"{self._requests} requests are waiting and the queue holds {limits.requests}"
+        else:
+            return
+        raise Overloaded(f"{full}. Try again later, send fewer texts in each request, or add machines.")
+
+    def _wait(self, job: _Job) -> None:
+        """Wait until a job has ended, or end it at its deadline."""
         # An infinite deadline is capped at the longest wait that a lock supports.
-        if not job.done.wait(min(threading.TIMEOUT_MAX, max(0.0, deadline - time.monotonic()))):
+        if not job.done.wait(min(threading.TIMEOUT_MAX, max(0.0, job.deadline - time.monotonic()))):
             with self._lock:
                 if not job.done.is_set():
                     if job in self._queue:
                         self._queue.remove(job)
                         self._watcher.queue(self._waiting())
                     job.end(_too_late(job))
-        if job.error:
-            job.error.phases = self._phases(job)
-            raise job.error
-        took = time.monotonic() - job.arrived
-        return Computed(job.outputs, max(0.0, took - job.computing), job.computing, job.batch_tokens)
 
     def close(self) -> None:
         """End the threads once the queue has been computed; `compute` must not be called afterwards.
@@ -235,22 +285,35 @@ class Batcher:
                     return
 
     def _take(self) -> list[tuple[_Job, Sequence[int]]]:
-        """Take one text of each job in turn, as many as fit; a job that doesn't fit is first in the next batch."""
+        """Take the next slice out of the queue: texts of small requests, then those of the oldest, as many as fit."""
+        budget = self._limits.batch_tokens
         batch: list[tuple[_Job, Sequence[int]]] = []
-        tokens = 0
-        skipped: list[_Job] = []
-        while self._queue and tokens < self._limits.batch_tokens:
-            job = self._queue.popleft()
-            text = job.texts[job.taken]
-            if batch and tokens + len(text) > self._limits.batch_tokens:
-                skipped.append(job)
-                continue
-            job.taken += 1
-            batch.append((job, text))
-            tokens += len(text)
-            if job.waiting:
-                self._queue.append(job)
-        self._queue.extendleft(reversed(skipped))
+        left = budget
+
+        def take(job: _Job, until: int) -> None:
+            """Take texts of a job while more than `until` tokens are left."""
+            nonlocal left
+            while job.waiting and left > until:
+                text = job.texts[job.taken]
+                if batch and len(text) > left:
+                    return
+                job.taken += 1
+                batch.append((job, text))
+                left -= len(text)
+
+        by_age = sorted(self._queue, key=lambda job: job.since)
+        oldest = by_age[0] if by_age else None
+        if oldest and oldest is self._passed_over:
+            take(oldest, budget - 1)
+        for job in sorted(self._queue, key=lambda job: job.size):
+            take(job, budget // 2)
+        if oldest:
+            take(oldest, 0)
+        self._passed_over = None if any(job is oldest for job, _ in batch) else oldest
+        # It goes first in the next slice, which small requests then wait for besides this one: this one stays short.
+        for job in by_age if self._passed_over is None else ():
+            take(job, 0)
+        self._queue = [job for job in self._queue if job.waiting]
         return batch
 
     def _works(self) -> bool:
@@ -310,8 +373,8 @@ class Batcher:
 
 
 def _too_late(job: _Job) -> DeadlineExceeded:
-    done = len(job.outputs)
     return DeadlineExceeded(
-        f"{done} of {len(job.texts)} texts were computed within the {job.deadline - job.arrived:.2g} s that a request "
-        "may take. Send fewer or shorter texts in each request, or try again when the service is less busy."
+        f"{job.before + len(job.outputs)} of {job.total} texts were computed within the {job.deadline - job.since:.2g} "
+        "s that a request may take. Send fewer or shorter texts in each request, or try again when the service is less "
+        "busy."
     )

@@ -6,7 +6,7 @@ import math
 import os
 import time
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,14 +16,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from gte_service.engine.batcher import Batcher, Limits, Watcher
+from gte_service.engine.allowance import Allowance
+from gte_service.engine.batcher import Batcher, Computed, Limits, Watcher
 from gte_service.engine.bert import Bert, BertShape
 from gte_service.engine.compute_lock import ComputeLock
 from gte_service.engine.pooling import read_pooling
 from gte_service.engine.precision import precision_named
 from gte_service.engine.store.checkpoint import map_safetensors
 from gte_service.engine.store.prepared import WEIGHTS_FILE, prepare, read_prepared
-from gte_service.engine.tokens import BertTokenizer
+from gte_service.engine.tokens import BertTokenizer, TokenizedText
 from gte_service.errors import ModelFilesError, RequestError
 
 PROBE_TEXT = "模型已经可以回答。"
@@ -150,27 +151,63 @@ class Encoder:
             DeadlineExceeded: not all of it was computed in time.
             InferenceFailed: the model failed, or hung.
         """
+        (encoded,) = self.encode_parts([texts], deadline, token_vectors)
+        return encoded
+
+    def encode_parts(
+        self,
+        parts: Sequence[Sequence[str]],
+        deadline: float = math.inf,
+        token_vectors: bool = False,
+        allowance: Allowance | None = None,
+    ) -> Iterator[Encoded]:
+        """The same, with a request's texts in parts, so that only the vectors of one part are held at a time.
+
+        Args:
+            parts: each is computed when the one before it has been used.
+            deadline: as above.
+            token_vectors: as above.
+            allowance: what the request may have computed, over all of its calls.
+
+        Raises:
+            TooLarge: all parts together are more than the allowance; nothing has been computed.
+            RequestError: as above.
+        """
+        allowance = allowance or Allowance()
+        allowance.add_texts(sum(map(len, parts)))
         begun = time.perf_counter()
-        tokenized = self._tokenizer.tokenize(texts, offsets=token_vectors)
-        tokenized_at = time.perf_counter()
-        try:
-            computed = self._batcher.compute([text.ids for text in tokenized], deadline, token_vectors)
-        except RequestError as error:
-            error.phases["tokenize"] = tokenized_at - begun
-            raise
+        tokenized = self._tokenizer.tokenize([text for part in parts for text in part], offsets=token_vectors)
+        tokenize_seconds = time.perf_counter() - begun
+        at = 0
+        for part in parts:
+            texts = tokenized[at : at + len(part)]
+            try:
+                if not at:
+                    allowance.add_tokens(sum(len(text.ids) for text in tokenized))
+                computed = self._batcher.compute([text.ids for text in texts], deadline, token_vectors, allowance)
+            except RequestError as error:
+                error.phases["tokenize"] = tokenize_seconds
+                raise
+            yield self._encoded(texts, computed, token_vectors, tokenize_seconds)
+            at += len(part)
+            # The first part has had the time of all.
+            tokenize_seconds = 0.0
+
+    def _encoded(
+        self, texts: Sequence[TokenizedText], computed: Computed, token_vectors: bool, tokenize_seconds: float
+    ) -> Encoded:
         pooled = [self._pool(rows) for rows in computed.outputs] if token_vectors else computed.outputs
         return Encoded(
             vectors=functional.normalize(torch.stack(list(pooled)), dim=1),
-            tokens=sum(len(text.ids) for text in tokenized),
-            truncated=sum(text.truncated for text in tokenized),
-            tokenize_seconds=tokenized_at - begun,
+            tokens=sum(len(text.ids) for text in texts),
+            truncated=sum(text.truncated for text in texts),
+            tokenize_seconds=tokenize_seconds,
             queue_seconds=computed.queue_seconds,
             inference_seconds=computed.inference_seconds,
             batch_tokens=computed.batch_tokens,
             # Without [CLS] and [SEP].
             token_vectors=[
-                TokenVectors(rows[1:-1], text.offsets[1:-1])
-                for rows, text in zip(computed.outputs, tokenized, strict=True)
+                TokenVectors(rows[1:-1], text.offsets[1:-1]) for rows, text in zip(computed.outputs, texts, strict=True)
             ]
             if token_vectors
             else (),

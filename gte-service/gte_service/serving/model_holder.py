@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from gte_monitoring.processes.procfs import start_time
+from gte_service.engine.allowance import Allowance
 from gte_service.engine.batcher import Batch, Limits, Watcher
 from gte_service.engine.compute_lock import ComputeLock
 from gte_service.engine.encoder import Encoder
@@ -72,7 +73,8 @@ class ModelHolder(Watcher):
         """
         if self._encoder is None:
             raise ModelNotReady(f"the model can't answer yet: {self.readiness().detail.rstrip('.')}.")
-        return Model(self._encoder, self._prototypes, self._cache, deadline)
+        allowance = Allowance(self._settings.max_texts, self._settings.max_tokens)
+        return Model(self._encoder, self._prototypes, self._cache, deadline, allowance)
 
     def readiness(self) -> Readiness:
         """The state of the service: of the model's files and of all workers."""
@@ -102,7 +104,12 @@ class ModelHolder(Watcher):
         begun = time.monotonic()
         try:
             torch.set_num_threads(self._settings.torch_threads)
-            limits = Limits(self._settings.batch_tokens, self._settings.queue_texts, self._settings.hang_seconds)
+            limits = Limits(
+                self._settings.batch_tokens,
+                self._settings.queue_texts,
+                self._settings.hang_seconds,
+                self._settings.queue_requests,
+            )
             compute_lock = ComputeLock(
                 self._settings.run_dir / "compute-lock", self._settings.computations, limits.hang_seconds / 6
             )

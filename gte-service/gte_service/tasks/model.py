@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -13,10 +13,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from gte_service.engine import Encoded
+from gte_service.engine import Allowance, Encoded
 from gte_service.errors import RequestError
 
 _Derived = TypeVar("_Derived")
+_Item = TypeVar("_Item")
+_TEXTS_AT_ONCE = 64
 
 
 class TextEncoder(Protocol):
@@ -24,8 +26,10 @@ class TextEncoder(Protocol):
 
     dimensions: int
 
-    def encode(self, texts: Sequence[str], deadline: float, token_vectors: bool) -> Encoded:
-        """The vectors of some texts, computed before the deadline."""
+    def encode_parts(
+        self, parts: Sequence[Sequence[str]], deadline: float, token_vectors: bool, allowance: Allowance
+    ) -> Iterator[Encoded]:
+        """The vectors of some texts, computed part by part before the deadline and within the allowance."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ class VectorCache:
 
 
 class Model:
-    """The model as one request sees it: it computes within the request's deadline, and sums what its calls took.
+    """The model as one request sees it: it computes within its deadline and allowance, and sums what its calls took.
 
     For one thread at a time.
 
@@ -104,6 +108,7 @@ class Model:
         prototypes: Mapping[str, Prototypes],
         cache: VectorCache,
         deadline: float = math.inf,
+        allowance: Allowance | None = None,
     ) -> None:
         """Use a loaded model for one request.
 
@@ -112,6 +117,7 @@ class Model:
             prototypes: those of every task, by its name.
             cache: vectors of texts that requests have sent before; shared by all requests.
             deadline: the `time.monotonic()` at which the request is given up.
+            allowance: what the request may have computed; None: anything.
         """
         self.prototypes = prototypes
         self.phases: dict[str, float] = {}
@@ -121,6 +127,8 @@ class Model:
         self._encoder = encoder
         self._cache = cache
         self._deadline = deadline
+        self._allowance = allowance or Allowance()
+        self._own: dict[tuple[bool, tuple[str, ...]], Tensor] = {}
 
     @property
     def dimensions(self) -> int:
@@ -129,22 +137,27 @@ class Model:
 
     def encode(self, texts: Sequence[str], *, token_vectors: bool = False) -> Encoded:
         """The vectors of some texts; arguments and errors are those of `Encoder.encode`."""
+        (encoded,) = self.encode_parts([texts], token_vectors=token_vectors)
+        return encoded
+
+    def encode_parts(self, parts: Sequence[Sequence[str]], *, token_vectors: bool = False) -> Iterator[Encoded]:
+        """The vectors of texts in parts; arguments and errors are those of `Encoder.encode_parts`."""
         try:
-            encoded = self._encoder.encode(texts, self._deadline, token_vectors)
+            for encoded in self._encoder.encode_parts(parts, self._deadline, token_vectors, self._allowance):
+                self._add(
+                    {
+                        "tokenize": encoded.tokenize_seconds,
+                        "queue": encoded.queue_seconds,
+                        "inference": encoded.inference_seconds,
+                    }
+                )
+                self.tokens += encoded.tokens
+                self.truncated += encoded.truncated
+                self.batch_tokens += encoded.batch_tokens
+                yield encoded
         except RequestError as error:
             self._add(error.phases)
             raise
-        self._add(
-            {
-                "tokenize": encoded.tokenize_seconds,
-                "queue": encoded.queue_seconds,
-                "inference": encoded.inference_seconds,
-            }
-        )
-        self.tokens += encoded.tokens
-        self.truncated += encoded.truncated
-        self.batch_tokens += encoded.batch_tokens
-        return encoded
 
     def _add(self, phases: Mapping[str, float]) -> None:
         for phase, seconds in phases.items():
@@ -160,16 +173,43 @@ class Model:
         Returns:
             float32, shape (texts, hidden_size), each row of length 1.
         """
+        # A span task asks for its types once for each of its texts.
+        key = (token_means, tuple(texts))
+        if key not in self._own:
+            self._own[key] = self._cached_or_computed(texts, token_means)
+        return self._own[key]
+
+    def _cached_or_computed(self, texts: Sequence[str], token_means: bool) -> Tensor:
         cached = {text: self._cache.get((token_means, text)) for text in dict.fromkeys(texts)}
         found = {text: vector for text, vector in cached.items() if vector is not None}
         missing = [text for text in cached if text not in found]
-        if missing:
-            encoded = self.encode(missing, token_vectors=token_means)
-            for number, text in enumerate(missing):
+        # Counted like those that are computed: what other requests have left in the cache must not decide.
+        self._allowance.add_texts(len(found))
+        parts = in_parts(missing)
+        for part, encoded in zip(parts, self.encode_parts(parts, token_vectors=token_means), strict=True):
+            for number, text in enumerate(part):
                 vector = encoded.vectors[number]
                 if token_means and len(encoded.token_vectors[number].vectors):
                     vector = functional.normalize(encoded.token_vectors[number].vectors.mean(0), dim=0)
-                found[text] = vector
                 # A copy: a row would keep the result of the entire computation in memory.
-                self._cache.put((token_means, text), vector.clone())
+                found[text] = vector.clone()
+                self._cache.put((token_means, text), found[text])
         return torch.stack([found[text] for text in texts])
+
+
+def in_parts(items: Sequence[_Item], texts_in: Callable[[_Item], int] = lambda _: 1) -> list[list[_Item]]:
+    """Items in parts whose token vectors can be held: of 64 texts at most 134 MB with the size of GTE-large.
+
+    Args:
+        items: the items.
+        texts_in: how many texts an item has; one of more than 64 is a part of its own.
+    """
+    parts: list[list[_Item]] = []
+    room = 0
+    for item in items:
+        if texts_in(item) > room:
+            parts.append([])
+            room = _TEXTS_AT_ONCE
+        parts[-1].append(item)
+        room -= texts_in(item)
+    return parts

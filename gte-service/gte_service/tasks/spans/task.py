@@ -9,7 +9,7 @@ import torch
 
 from gte_service.engine import TokenVectors
 from gte_service.tasks.fields import Body, required, text_of
-from gte_service.tasks.model import Model
+from gte_service.tasks.model import Model, in_parts
 from gte_service.tasks.protocol import Schema, answer_each
 from gte_service.tasks.prototypes.classes import Classes
 from gte_service.tasks.prototypes.files import NONE
@@ -39,10 +39,11 @@ class SpanTask(ABC):
         types = labels_of(body["types"], "types", max_texts, least=1) if "types" in body else None
 
         def results(texts: Sequence[str]) -> list[object]:
-            read = model.encode(texts, token_vectors=True).token_vectors
+            parts = in_parts(texts)
             return [
                 self.result_of(as_read(text, tokens), tokens, types, model)
-                for text, tokens in zip(texts, read, strict=True)
+                for part, encoded in zip(parts, model.encode_parts(parts, token_vectors=True), strict=True)
+                for text, tokens in zip(part, encoded.token_vectors, strict=True)
             ]
 
         return answer_each(value, max_texts, text_of, results)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import ClassVar
 
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 from gte_service.engine import TokenVectors
 from gte_service.errors import InvalidInput, TooLarge
 from gte_service.tasks.fields import Body, kind_of, required, text_of
-from gte_service.tasks.model import Model, Passage
+from gte_service.tasks.model import Model, Passage, in_parts
 from gte_service.tasks.protocol import Schema, Task, answer_each
 from gte_service.tasks.prototypes.files import read_data
 from gte_service.tasks.schemas import SCORE, SPAN, TEXT, VISIBLE, object_of, request_of
@@ -47,6 +47,11 @@ class _Item:
     context: str
     question: str
     sentences: Sequence[tuple[int, int]]
+
+    @cached_property
+    def texts(self) -> Sequence[str]:
+        """What is computed: the question and each sentence."""
+        return [self.question, *(self.context[start:end] for start, end in self.sentences)]
 
 
 class QuestionAnswering:
@@ -117,25 +122,25 @@ def _parted(item: object, field: str, max_texts: int) -> _Item:
 
 def _asked(context: str, question: str, max_texts: int, field: str) -> _Item:
     sentences = sentences_of(context)
-    if len(sentences) > max_texts:
+    if len(sentences) >= max_texts:
         raise TooLarge(
-            f"{field} has {len(sentences)} sentences; one request may have at most {max_texts}. Send a part of it.",
+            f"{field} has {len(sentences)} sentences; one request may have at most {max_texts} texts, the question "
+            "among them. Send a part of it.",
             field=field,
         )
     return _Item(context, question, sentences)
 
 
 def _answers(items: Sequence[_Item], model: Model) -> list[object]:
-    texts = [
-        text for item in items for text in (item.question, *(item.context[start:end] for start, end in item.sentences))
-    ]
-    encoded = model.encode(texts, token_vectors=True)
+    parts = in_parts(items, lambda item: len(item.texts))
+    texts = [[text for item in part for text in item.texts] for part in parts]
     answers = []
-    begin = 0
-    for item in items:
-        end = begin + 1 + len(item.sentences)
-        answers.append(_answer(item, encoded.vectors[begin:end], encoded.token_vectors[begin:end], model))
-        begin = end
+    for part, encoded in zip(parts, model.encode_parts(texts, token_vectors=True), strict=True):
+        begin = 0
+        for item in part:
+            end = begin + len(item.texts)
+            answers.append(_answer(item, encoded.vectors[begin:end], encoded.token_vectors[begin:end], model))
+            begin = end
     return answers
 
 
