@@ -23,6 +23,9 @@ MAX_BODY_BYTES = 4 << 20
 PRECISIONS = ("fp32", "bf16", "int8")
 # Long enough that keys can't be guessed by trying.
 SHORTEST_KEY = 16
+# The = at the end of base64 is part of a key.
+_NAMED_KEY = re.compile(r"(?:export\s+|set\s+)?[A-Za-z_][\w.-]*\s*=\s*[^=\s]")
+_QUOTES = "\"'`,;“”‘’"
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
 DEFAULT_MODEL = "iic/nlp_gte_sentence-embedding_chinese-large"
 
@@ -192,7 +195,7 @@ def _read_keys(given: Mapping[str, str]) -> tuple[str, ...]:
         return ()
     path = given["GTE_API_KEYS_FILE"]
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except IsADirectoryError as error:
         raise SettingsError(f"GTE_API_KEYS_FILE: {path} is a folder. Name a file with one key per line.") from error
     except PermissionError as error:
@@ -209,6 +212,11 @@ def _read_keys(given: Mapping[str, str]) -> tuple[str, ...]:
         key = line.strip()
         if not key or key.startswith("#"):
             continue
+        if _NAMED_KEY.match(key) or key[0] in _QUOTES or key[-1] in _QUOTES:
+            raise SettingsError(
+                f"GTE_API_KEYS_FILE: line {number} of {path} is not only a key: it has a name with = before it, or "
+                "quotes around it, and all of a line would be the key. Write the key alone."
+            )
         if len(key) < SHORTEST_KEY or not key.isascii() or not key.isprintable() or " " in key:
             raise SettingsError(
                 f"GTE_API_KEYS_FILE: line {number} of {path} is not a key: a key has at least {SHORTEST_KEY} visible "

@@ -128,6 +128,11 @@ def test_a_file_of_keys_is_read_in_order(tmp_path: Path) -> None:
     file = tmp_path / "keys"
     file.write_bytes(f"# a comment\r\n{KEYS[1]}\r\n \r\n#{KEYS[0]}\r\n{KEYS[0]}".encode())
     assert read(file) == (KEYS[1], KEYS[0])
+    # As Notepad writes it.
+    file.write_text(f"{KEYS[0]}\r\n", encoding="utf-8-sig")
+    assert read(file) == (KEYS[0],)
+    file.write_text("c2VjcmV0c2VjcmV0c2VjcmV0cw==")
+    assert read(file) == ("c2VjcmV0c2VjcmV0c2VjcmV0cw==",)
     assert read_settings({}).api_keys == ()
 
 
@@ -138,6 +143,13 @@ def test_a_file_of_keys_is_read_in_order(tmp_path: Path) -> None:
         ("# only a comment\n\n", "has no key"),
         (f"{KEYS[0]}\nshort-secret-15\n", "line 2"),
         (f"{KEYS[0]} {KEYS[1]}\n", "line 1"),
+        (f"{KEYS[1]}\nAPI_KEY={KEYS[0]}\n", "line 2 .* a name with ="),
+        (f"export GTE_API_KEY={KEYS[0]}", "line 1 .* a name with ="),
+        (f"api-key: {KEYS[0]}", "line 1"),
+        (f"key = '{KEYS[0]}'", "line 1 .* a name with ="),
+        (f'"{KEYS[0]}"', "line 1 .* quotes around it"),
+        (f"'{KEYS[0]}'", "line 1 .* quotes around it"),
+        (f"{KEYS[0]},", "line 1 .* quotes around it"),
         ("schlüssel-mit-umlaut\n", "line 1"),
         ("a-key-with-\x07-in-it-00\n", "line 1"),
     ],

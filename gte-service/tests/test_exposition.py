@@ -6,6 +6,7 @@ import gzip
 import http.client
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 from prometheus_client import Metric as Family
@@ -116,6 +117,21 @@ def test_gzip_is_sent_to_who_takes_it(used: Service) -> None:
 def test_only_what_is_named_is_shown(used: Service, names: list[str], expected: set[str]) -> None:
     answer = scrape(used, "/metrics?" + "&".join(f"name[]={name}" for name in names))
     assert {sample.name for family in parse_text(answer.text) for sample in family.samples} == expected
+
+
+def test_head_is_answered_as_get_is_but_without_a_body(used: Service) -> None:
+    with closing(http.client.HTTPConnection("127.0.0.1", used.metrics_port, timeout=10)) as connection:
+        for path in ("/metrics", "/metrics?name[]=gte_model_ready", "/replicas", "/favicon.ico"):
+            connection.request("GET", path)
+            full = connection.getresponse()
+            body = full.read()
+            connection.request("HEAD", path)
+            answer = connection.getresponse()
+            assert answer.read() == b""
+            assert answer.status == full.status == 200
+            assert answer.getheader("Content-Type") == full.getheader("Content-Type")
+            # What the process has used grows from one scrape to the next.
+            assert int(answer.getheader("Content-Length", "0")) == pytest.approx(len(body), rel=0.1)
 
 
 def test_no_client_can_add_series(service: Service) -> None:

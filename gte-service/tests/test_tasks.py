@@ -144,12 +144,19 @@ def test_a_question_is_answered_from_its_context(service: Service) -> None:
     context = "张三出生于1990年，现在住在上海。他去年在北京参加了奥运会。"
     for answer in (
         result(service, "qa", f"{context}|张三住在哪里？"),
+        # The bar that an input method for Chinese types.
+        result(service, "qa", f"{context}｜张三住在哪里？"),
         service.ask("/predict", {"task_type": "qa", "context": context, "question": "张三住在哪里？"}).json["result"],
     ):
         assert (answer["found"], answer["answer"]) == (True, "上海")
         assert context[answer["start"] : answer["end"]] == "上海"
         assert answer["sentence"] == {"text": "张三出生于1990年，现在住在上海。", "start": 0, "end": 18}
         assert answer["score"] > 0.5
+
+
+def test_a_wide_bar_beside_a_plain_one_is_a_part_of_the_text(service: Service) -> None:
+    answer = result(service, "qa", "张三住在上海｜浦东。|张三住在哪里？")
+    assert answer["sentence"]["text"] == "张三住在上海｜浦东。"
 
 
 def test_an_answer_in_a_later_sentence_is_found_at_its_place(service: Service) -> None:
@@ -233,6 +240,8 @@ def test_too_many_labels_are_refused(service: Service) -> None:
     [
         ({"input_text": "no bar"}, "input_text", "context|question"),
         ({"input_text": "a|b|c"}, "input_text", "separate fields"),
+        ({"input_text": "a｜b｜c"}, "input_text", "separate fields"),
+        ({"input_text": "a｜b|"}, "input_text", "separate fields"),
         ({"input_text": "a| "}, "input_text", "context|question"),
         ({"input_text": {"a": 1}}, "input_text", "not an object"),
         ({"context": "a"}, "question", "missing"),

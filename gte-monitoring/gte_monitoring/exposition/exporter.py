@@ -9,11 +9,12 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 from wsgiref.simple_server import WSGIServer
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from prometheus_client import Metric as Family
 from prometheus_client import start_http_server
@@ -92,9 +93,31 @@ def serve(shown: Exposition, port: int, address: str = "127.0.0.1") -> tuple[WSG
     # It asks a registry for nothing but `collect` and `restricted_registry`.
     server, thread = start_http_server(port, addr=address, registry=shown)
     if metrics := server.get_app():
-        server.set_app(with_replica_list(metrics, server.server_port))
+        server.set_app(with_head(with_replica_list(metrics, server.server_port)))
     _log.info("metrics on http://%s:%d/metrics", address, server.server_port)
     return server, thread
+
+
+def with_head(application: WSGIApplication) -> WSGIApplication:
+    """Let a WSGI application that knows GET answer HEAD, by which many monitors ask whether an address is there."""
+
+    def answer(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] != "HEAD":
+            return application(environ, start)
+        begun: list[tuple[str, list[tuple[str, str]]]] = []
+
+        def start_later(status: str, headers: list[tuple[str, str]], _: object = None) -> Callable[[bytes], object]:
+            begun.append((status, headers))
+            return len
+
+        body = application({**environ, "REQUEST_METHOD": "GET"}, start_later)
+        length = sum(map(len, body))
+        ((status, headers),) = begun
+        kept = [(name, value) for name, value in headers if name.lower() != "content-length"]
+        start(status, [*kept, ("Content-Length", str(length))])
+        return []
+
+    return answer
 
 
 def run_exporter(

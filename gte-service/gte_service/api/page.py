@@ -8,6 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, make_response, render_template, request
 from markupsafe import Markup
 
+from gte_service.api.chinese import chinese_messages, in_chinese
 from gte_service.api.served_model import ServedModel
 from gte_service.settings import Settings
 from gte_service.tasks.protocol import Task
@@ -41,7 +42,9 @@ def blueprint(settings: Settings, served: ServedModel) -> Blueprint:
                 "page.html",
                 language=language,
                 settings=settings,
-                readiness=served.readiness(),
+                readiness=(readiness := served.readiness()),
+                detail=in_chinese(readiness.detail) if language == "zh" else readiness.detail,
+                messages=list(chinese_messages().items()) if language == "zh" else [],
                 keys_needed=bool(settings.api_keys),
                 tasks=[_described(task, language) for task in _in_order()],
                 as_data=_as_data,

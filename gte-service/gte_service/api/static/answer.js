@@ -3,7 +3,7 @@ import { phaseBar } from "./bars.js";
 import { canDraw, drawResult, drawTogether } from "./drawings.js";
 import { copyButton, element, milliseconds } from "./elements.js";
 import { parsed } from "./api.js";
-import { say } from "./words.js";
+import { say, translated } from "./words.js";
 
 // Longer JSON makes a browser slow; the copy button copies all of it.
 const RAW_SHOWN = 200_000;
@@ -26,9 +26,9 @@ export function drawOutcome(place, outcome) {
   return say(`Error: ${error.message}`, `错误：${error.message}`);
 }
 
-/** The error of an outcome: the API's own, or a description of the failure. */
+/** The error of an outcome: the API's own in the page's language, or a description of the failure. */
 export function errorOf({ status, body, text }) {
-  if (body && body.error) return body.error;
+  if (body && body.error) return shown(body.error);
   if (!status) {
     return {
       code: "unreachable",
@@ -46,6 +46,10 @@ export function errorOf({ status, body, text }) {
         "这个回答不是本服务发出的，可能来自中间的代理：",
       ) + text.slice(0, 200),
   };
+}
+
+function shown(error) {
+  return { ...error, message: translated(error.message, error.code) };
 }
 
 function summary({ status, requestId, body }, elapsed) {
@@ -113,7 +117,7 @@ function itemOf(task, request, at) {
 
 function questionOf(request, input) {
   if (typeof request.context === "string") return { text: request.context, question: request.question || input };
-  const cut = String(input).lastIndexOf("|");
+  const cut = String(input).search(String(input).includes("|") ? /\|/ : /｜/);
   return { text: String(input).slice(0, cut), question: String(input).slice(cut + 1) };
 }
 
@@ -126,7 +130,7 @@ function itemTitle(task, item) {
 function itemDrawing(task, result, item) {
   const drawn = element("div", { class: `drawing ${task}` });
   if (result && result.error) {
-    drawn.append(errorCard(result.error));
+    drawn.append(errorCard(shown(result.error)));
     return drawn;
   }
   try {

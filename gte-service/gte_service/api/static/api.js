@@ -1,5 +1,8 @@
 // Sends requests to /predict and describes their outcome; writes the same request for the shell.
 
+// Relative to the page, which a proxy may show under a prefix.
+const PREDICT = new URL("predict", document.baseURI);
+
 /**
  * Send a body. Resolves, never rejects, unless `signal` aborts:
  * `{sent, status, text, body, requestId, phases: [{name, ms}]}`; `body` is null when the answer is not JSON,
@@ -9,7 +12,7 @@ export async function predict(sent, key, signal) {
   const headers = { "Content-Type": "application/json" };
   if (key) headers.Authorization = `Bearer ${key}`;
   try {
-    const answer = await fetch("/predict", { method: "POST", headers, body: sent, signal });
+    const answer = await fetch(PREDICT, { method: "POST", headers, body: sent, signal });
     const text = await answer.text();
     return {
       sent,
@@ -42,7 +45,7 @@ export function phasesOf(header) {
 /** The request as one command for a POSIX shell. */
 export function curl(body, withKey) {
   const parts = [
-    `curl -X POST ${quoted(`${location.origin}/predict`)}`,
+    `curl -X POST ${quoted(PREDICT.href)}`,
     `-H ${quoted("Content-Type: application/json")}`,
     ...(withKey ? ['-H "Authorization: Bearer $GTE_API_KEY"'] : []),
     // Unlike -d, this reads no file when the body begins with @.

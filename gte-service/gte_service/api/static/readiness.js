@@ -1,5 +1,5 @@
 // Polls /readyz: often until the model is ready, seldom afterwards, never while the page is hidden.
-import { say } from "./words.js";
+import { say, translated } from "./words.js";
 
 const WAITING_MS = 1000;
 const READY_MS = 15000;
@@ -13,7 +13,7 @@ export function followReadiness(states) {
     clearTimeout(timer);
     let wait = WAITING_MS;
     try {
-      const answer = await fetch("/readyz", { cache: "no-store" });
+      const answer = await fetch("readyz", { cache: "no-store" });
       const now = await answer.json();
       show(now, states);
       if (now.status === "ready") wait = READY_MS;
@@ -32,7 +32,7 @@ export function followReadiness(states) {
 }
 
 function show(now, states) {
-  sayState(now.status, states[now.status] || "", now.status === "ready" ? "" : now.detail);
+  sayState(now.status, states[now.status] || "", now.status === "ready" ? "" : translated(now.detail));
   byId("revision").textContent = now.revision || "–";
   const known = now.status === "downloading" && now.total_bytes > 0;
   byId("download").hidden = !known;

@@ -1,6 +1,10 @@
 // The page's words in its language, and the Chinese names of known ids in answers.
 const CHINESE = document.documentElement.lang.startsWith("zh");
 
+const DATA = JSON.parse(document.getElementById("page-data").textContent);
+// Patterns of the API's messages, each with its Chinese; none on an English page.
+const MESSAGES = DATA.messages.map(([pattern, chinese]) => [new RegExp(`^(?:${pattern})$`, "su"), chinese]);
+
 const NAMES = {
   positive: "正面",
   negative: "负面",
@@ -67,4 +71,21 @@ export function say(english, chinese) {
 /** The Chinese name of an id on a Chinese page, "" if it has none. */
 export function chineseName(id) {
   return CHINESE && Object.prototype.hasOwnProperty.call(NAMES, id) ? NAMES[id] : "";
+}
+
+/**
+ * A message of the API in the page's language. On a Chinese page one that has no translation follows what its code says,
+ * marked as the original.
+ */
+export function translated(message, code = "") {
+  const text = inPageLanguage(message);
+  return CHINESE && message && text === message ? `${inPageLanguage(code)}（原文：${message}）` : text;
+}
+
+function inPageLanguage(message) {
+  for (const [pattern, chinese] of MESSAGES) {
+    const found = pattern.exec(message);
+    if (found) return chinese.replace(/\$(\d)/g, (_, group) => inPageLanguage(found[group] || ""));
+  }
+  return message;
 }

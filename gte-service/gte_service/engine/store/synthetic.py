@@ -32,7 +32,9 @@ def write_lexical(folder: Path) -> None:
 
     One layer. Queries and keys are zero, so `[CLS]` attends to all tokens alike; values are the tokens' own random
     vectors; the vectors of special tokens and of positions are zero, and so is the inner layer. Texts that share
-    characters are therefore near, and texts that share none are about orthogonal.
+    characters are therefore near, and texts that share none are about orthogonal. A text without a character of the
+    vocabulary, such as emoji alone, would have the vector zero; the last bias, too small to show in any other vector,
+    gives all such texts one of their own.
     """
     tokens = _vocabulary()
     generator = torch.Generator().manual_seed(_SEED)
@@ -46,9 +48,13 @@ def write_lexical(folder: Path) -> None:
                 by_text[text] = torch.randn(LEXICAL.hidden_size, generator=generator)
             words[number] = by_text[text]
 
+    unknown = 1e-3 * torch.randn(LEXICAL.hidden_size, generator=generator)
+
     def weight(name: str, shape: tuple[int, ...]) -> Tensor:
         if name == "embeddings.word_embeddings.weight":
             return words
+        if name.endswith("layer.0.output.LayerNorm.bias"):
+            return unknown
         if name.endswith("LayerNorm.weight"):
             return torch.ones(shape)
         if name.endswith(("self.value.weight", "attention.output.dense.weight")):

@@ -31,12 +31,20 @@ _FOR_A_SENTENCE = ("为什么", "为何", "怎么", "怎样", "如何", "why", "
 # Who won? A team. Where does she work? In a hospital.
 _MAY_STAND_FOR = {"person": ("organization",), "place": ("organization",)}
 
-# A visible character other than the bar, which ends a part.
-_VISIBLE = VISIBLE.replace("[^", "[^|")
+# Between context and question. The second is what an input method for Chinese types.
+_BARS = ("|", "｜")
+
+
+def _two_parts(bar: str, excluded: str) -> str:
+    """The pattern of two visible parts with a bar between them, and without the excluded characters."""
+    part = f"[^{excluded}]*{VISIBLE.replace('[^', f'[^{excluded}')}[^{excluded}]*"
+    return f"{part}{re.escape(bar)}{part}"
+
+
 _QUESTION: Schema = {
     "type": "string",
-    "pattern": rf"^[^|]*{_VISIBLE}[^|]*\|[^|]*{_VISIBLE}[^|]*$",
-    "description": 'A context, "|", and a question about it.',
+    "pattern": f"^(?:{_two_parts('|', '|')}|{_two_parts('｜', '|｜')})$",
+    "description": 'A context, "|" or "｜", and a question about it.',
 }
 
 
@@ -110,7 +118,8 @@ class QuestionAnswering:
 def _parted(item: object, field: str, max_texts: int) -> _Item:
     if not isinstance(item, str):
         raise InvalidInput(f'{field} must be a string "context|question", not {kind_of(item)}.', field=field)
-    parts = item.split("|")
+    # A wide bar is part of a text in which a plain one separates.
+    parts = item.split(next((bar for bar in _BARS if bar in item), _BARS[0]))
     if len(parts) != 2 or not all(part.strip() for part in parts):
         raise InvalidInput(
             f'{field} must be "context|question" with one | between the two. If a text contains a |, send '
