@@ -17,6 +17,7 @@ GROUND = {"contract", "disk_space", "docker_dns", "private_parts", "settings"}
 MAY_IMPORT = {
     "processes": GROUND,
     "recording": GROUND | {"processes"},
+    "clients": set(),
     "exposition": GROUND | {"processes", "recording"},
 }
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 from gte_monitoring.contract import Label, Metric, general_metrics
 from gte_service.tasks.types import TASK_TYPES
 
-__all__ = ["BY_NAME", "CONTRACT", "INFERENCE_METRICS", "TASK_TYPES"]
+__all__ = ["BY_NAME", "CONTRACT", "INFERENCE_METRICS", "TASK_TYPES", "UNFINISHED"]
 
 _BATCH_TEXTS_BOUNDS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
 _TASK = Label("task_type", TASK_TYPES)
 _LIMITED = ("cpus", "memory_bytes", "threads", "queue_texts", "batch_tokens")
+# What becomes of a request that never arrives in full.
+UNFINISHED = ("silent", "late", "displaced")
 _BATCH_TOKENS_BOUNDS = (16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0)
 
 # One entry a metric: name, kind and labels; help; Chinese help; who measures it, bounds.
@@ -37,6 +39,18 @@ INFERENCE_METRICS: tuple[Metric, ...] = (
            "Batches that can be computed at the same time: as many as the CPUs carry and as there are ready workers. "
            "Alert when it falls.",
            "可同时计算的批次数，取决于 CPU 和就绪的工作进程数。下降时应告警。", "exporter"),
+    Metric("gte_arriving_requests", "gauge", (),
+           "Connections whose request has not arrived in full, silent ones included, summed over live workers; they "
+           "hold no thread. Alert when it stays high: clients that send slowly, or never, are many.",
+           "请求尚未完整到达的连接数（包括未发送任何数据的连接），对存活的工作进程求和；它们不占用线程。"
+           "持续偏高时应告警：有大量客户端发送缓慢，或始终不发送。"),
+    Metric("gte_unfinished_requests_total", "counter", (Label("reason", UNFINISHED),),
+           "Connections ended because no complete request came: silent sent nothing, late lacked a part of the request "
+           "at the deadline (GTE_DEADLINE_SECONDS), displaced gave way to newer ones because there were too many. "
+           "Alert when it grows fast: somebody opens connections and doesn't use them.",
+           "因没有收到完整请求而结束的连接数：silent 为没有发送任何数据，"
+           "late 为到截止时间（GTE_DEADLINE_SECONDS）时请求仍不完整，"
+           "displaced 为连接过多时让位给新连接。快速增长时应告警：有人建立连接却不使用。"),
     Metric("gte_model_info", "gauge",
            tuple(Label(name, (), ".*") for name in ("model", "revision", "precision", "device", "engine")),
            "1, with the model that answers as labels; join it to add the model's version to a series. "

@@ -52,7 +52,7 @@ class Settings:
         max_requests: requests after which a worker is replaced; 0 is never.
         batch_tokens: tokens of one computation.
         queue_texts: while so many texts wait in a worker, further requests are refused at once.
-        deadline_seconds: longest time a request may take.
+        deadline_seconds: longest time a request may take, from its first byte to its answer.
         hang_seconds: a computation that takes longer is taken to hang, and its worker is replaced.
         probe_seconds: how often the service asks itself a question of each task; 0 is never.
         max_body_bytes: longest request body in bytes.

@@ -14,7 +14,7 @@ from gunicorn.glogging import Logger
 from gunicorn.http.body import Body, ChunkedReader, LengthReader
 from gunicorn.http.unreader import IterUnreader
 from gunicorn.http.wsgi import Response
-from gunicorn.workers.gthread import TConn, ThreadWorker
+from gunicorn.workers.gthread import ThreadWorker
 
 
 @contextmanager
@@ -42,14 +42,6 @@ def run_disables_accepting_when_it_stops() -> bool:
     return "set_accept_enabled" in ThreadWorker.run.__code__.co_names and list(
         inspect.signature(ThreadWorker.set_accept_enabled).parameters
     ) == ["self", "enabled"]
-
-
-def handle_returns_false_at_the_end_of_a_connection() -> bool:
-    client, server = socket.socketpair()
-    with worker_with_listener() as (worker, _), server:
-        client.close()
-        connection = TConn(worker.cfg, server, ("", 0), ("", 0))
-        return bool(worker.handle(connection) is False and connection.sock is server)
 
 
 def load_wsgi_sets_the_app() -> bool:
@@ -94,7 +86,6 @@ def a_chunked_body_has_a_parser_until_it_is_read() -> bool:
         (accept_counts_one_connection_or_none, "a stop resets clients that wait in the queue"),
         (run_disables_accepting_when_it_stops, "a stop keeps the socket open and resets clients that still connect"),
         (handle_exit_is_the_handler_of_sigterm, "a worker can't tell a stop from its own recycling"),
-        (handle_returns_false_at_the_end_of_a_connection, "a client that still sends never sees a refusal"),
         (load_wsgi_sets_the_app, "early answers don't close the connection"),
         (start_response_belongs_to_a_response_with_force_close, "early answers don't close the connection"),
         (a_body_with_a_length_counts_what_is_unread, "every answer, or none, closes its connection"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 import time
 from collections.abc import Collection, Mapping
 from typing import Any, NoReturn
@@ -50,6 +49,12 @@ def read_object(example: Mapping[str, Any], limit: int, deadline: float) -> dict
     return body
 
 
+def deadline_in(seconds: float) -> float:
+    """The `time.monotonic()` that many seconds after the first byte of the current request."""
+    begun: float = getattr(request.environ.get("gunicorn.socket"), "begun", time.monotonic())
+    return begun + seconds
+
+
 def check_names(body: Mapping[str, Any], known: Collection[str], of: str) -> None:
     """Refuse unknown fields: a misspelt one must not be ignored.
 
@@ -90,20 +95,13 @@ def _received(limit: int, deadline: float) -> bytes:
     declared = request.content_length
     if declared is not None and declared > limit:
         raise TooLarge(f"the body has {declared} bytes; at most {limit} are allowed. Send several shorter requests.")
-    stream, connection = request.environ["wsgi.input"], request.environ.get("gunicorn.socket")
-    if isinstance(connection, socket.socket):
-        # A client that stops sending would hold its thread for ever.
-        connection.settimeout(max(0.001, deadline - time.monotonic()))
     try:
         # Not `request.get_data`: it silently cuts off a longer body without Content-Length.
-        data: bytes = stream.read(limit + 1 if declared is None else declared)
+        data: bytes = request.environ["wsgi.input"].read(limit + 1 if declared is None else declared)
     except TimeoutError as error:
         raise SlowBody("the body did not arrive in time. Send the request again.") from error
     except Exception as error:  # (the server has an error of its own for each kind of broken body)
         raise IncompleteBody(f"the body breaks off ({type(error).__name__}). Send the request again.") from error
-    finally:
-        if isinstance(connection, socket.socket):
-            connection.settimeout(None)
     if time.monotonic() > deadline:
         raise SlowBody("the body arrived too slowly. Send the request again, or a shorter one.")
     if len(data) > limit:

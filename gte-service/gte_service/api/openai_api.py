@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import math
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,7 +15,7 @@ from flask import Blueprint, Response, jsonify
 from werkzeug.routing import BaseConverter
 
 from gte_monitoring.task_monitor import TaskMonitor
-from gte_service.api.body import read_object
+from gte_service.api.body import deadline_in, read_object
 from gte_service.api.request_record import recorded
 from gte_service.api.served_model import ServedModel
 from gte_service.errors import InvalidInput, UnknownModel
@@ -42,7 +41,7 @@ def blueprint(settings: Settings, served: ServedModel, monitor: TaskMonitor) -> 
 
     @routes.post(EMBEDDINGS)
     def embeddings() -> Response:
-        deadline = time.monotonic() + settings.deadline_seconds
+        deadline = deadline_in(settings.deadline_seconds)
         body = read_object(example(settings), settings.max_body_bytes, deadline)
         _check_model(required(body, "model"), "model", names)
         texts = _texts(required(body, "input"), settings.max_texts)

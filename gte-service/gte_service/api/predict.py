@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 from flask import Blueprint, Response, jsonify
 
 from gte_monitoring.task_monitor import TaskMonitor
-from gte_service.api.body import check_names, read_object
+from gte_service.api.body import check_names, deadline_in, read_object
 from gte_service.api.headers import request_id
 from gte_service.api.request_record import recorded, request_in_flight
 from gte_service.api.served_model import ServedModel
@@ -23,7 +21,7 @@ def blueprint(settings: Settings, served: ServedModel, monitor: TaskMonitor) -> 
 
     @routes.post("/predict")
     def predict() -> Response:
-        deadline = time.monotonic() + settings.deadline_seconds
+        deadline = deadline_in(settings.deadline_seconds)
         body = read_object(TASKS["embedding"].example, settings.max_body_bytes, deadline)
         task = find_task(required(body, "task_type"))
         # A request that gets no further than this line is counted as `unknown`.

@@ -3,9 +3,8 @@
 - gunicorn stops accepting but keeps the listening socket open until its last request has ended. Clients still connect
   and send requests meanwhile, and all of them are reset in the end. This worker accepts the queued connections and
   closes the socket at once: a later client is refused and knows that its request was not begun.
-- gunicorn closes a connection while the client still sends a body that was refused. The kernel then resets it, and
-  the client never sees the answer. This worker goes on reading for a while, in the request's own thread: gunicorn
-  would wait for slow clients in the one thread that accepts all others.
+- A client that still sends a body that was refused gets the answer and no reset, and one that is slow, silent or many
+  costs the others nothing: that is `PatientWorker`'s.
 - Bytes that are not HTTP are answered in JSON like all errors of this service. They reach no app and are not counted.
 
 `GunicornInternals` holds every use of gunicorn's undocumented parts.
@@ -14,8 +13,8 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
-import time
 import uuid
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -33,11 +32,9 @@ from gunicorn.http.errors import (
     ParseException,
     UnsupportedTransferCoding,
 )
-from gunicorn.workers.gthread import ThreadWorker
 
-# How long a client may go on sending after the last answer, and how long it may pause. nginx has 30 and 5.
-_LINGER_SECONDS = 30.0
-_PAUSE_SECONDS = 2.0
+from gte_monitoring.clients.patient_worker import PatientWorker
+
 # Up to this many unread bytes are read instead of closing the connection.
 _WORTH_READING = 64 * 1024
 _STATUS = {
@@ -52,7 +49,7 @@ _StartResponse = Callable[..., Any]
 _App = Callable[[dict[str, Any], _StartResponse], Iterable[bytes]]
 
 
-class GunicornInternals(ThreadWorker):  # type: ignore[misc]
+class GunicornInternals(PatientWorker):
     """The undocumented parts of gunicorn's threaded worker that `DrainingThreadWorker` needs, as hooks and functions.
 
     tests/test_gunicorn_internals.py checks each of them and says what breaks without it.
@@ -68,15 +65,11 @@ class GunicornInternals(ThreadWorker):  # type: ignore[misc]
     def stop_accepting(self) -> None:
         """Somebody has told this worker to stop, as opposed to a worker that recycles itself."""
 
-    def connection_ends(self, connection: socket.socket) -> None:
-        """The last answer of a connection has been sent; gunicorn closes it afterwards."""
-
     def accept_queued(self, listener: socket.socket) -> None:
         """Accept the connections in a listening socket's queue, as many as the worker may have."""
-        before = -1
-        # `accept` takes one connection, or none when the queue is empty.
-        while self.nr_conns < self.worker_connections and before != self.nr_conns:
-            before = self.nr_conns
+        queue = select.poll()
+        queue.register(listener, select.POLLIN)
+        while self.nr_conns < self.worker_connections and queue.poll(0):
             self.accept(listener)
 
     @staticmethod
@@ -105,12 +98,6 @@ class GunicornInternals(ThreadWorker):  # type: ignore[misc]
         super().load_wsgi()
         self.wsgi = self.app_loaded(self.wsgi)
 
-    def handle(self, conn: Any) -> Any:
-        kept = super().handle(conn)
-        if kept is False:
-            self.connection_ends(conn.sock)
-        return kept
-
 
 class DrainingThreadWorker(GunicornInternals):
     """A threaded worker that resets no connection: neither when it is stopped nor after an early answer."""
@@ -131,30 +118,23 @@ class DrainingThreadWorker(GunicornInternals):
 
         return closing
 
-    def connection_ends(self, connection: socket.socket) -> None:
-        deadline = time.monotonic() + _LINGER_SECONDS
-        with suppress(OSError):
-            connection.shutdown(socket.SHUT_WR)
-            connection.settimeout(_PAUSE_SECONDS)
-            while time.monotonic() < deadline and connection.recv(1 << 16):
-                pass
-        with suppress(OSError):
-            # Otherwise gunicorn would wait for the client once more.
-            connection.shutdown(socket.SHUT_RD)
-
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
         """Answer a request that is not valid HTTP."""
         if not isinstance(exc, ParseException) or isinstance(exc, _OUR_FAULT):
             super().handle_error(req, client, addr, exc)
             return
         status = next((status for kind, status in _STATUS.items() if isinstance(exc, kind)), HTTPStatus.BAD_REQUEST)
-        message = f"this is not a valid HTTP request: {str(exc)[:200]}."
+        with suppress(OSError):
+            client.sendall(self.error_answer(status, f"this is not a valid HTTP request: {str(exc)[:200]}."))
+
+    def error_answer(self, status: HTTPStatus, message: str) -> bytes:
+        """The whole answer to a request that reaches no application, in the shape of all errors of this service."""
         identity = uuid.uuid4().hex
-        error = {"code": "bad_http", "message": message, "field": None, "request_id": identity}
+        code = "request_timeout" if status is HTTPStatus.REQUEST_TIMEOUT else "bad_http"
+        error = {"code": code, "message": message, "field": None, "request_id": identity}
         body = json.dumps({"error": error}).encode() + b"\n"
         head = (
             f"HTTP/1.1 {status} {status.phrase}\r\nConnection: close\r\nContent-Type: application/json\r\n"
             f"Content-Length: {len(body)}\r\nX-Request-ID: {identity}\r\n\r\n"
         )
-        with suppress(OSError):
-            client.sendall(head.encode() + body)
+        return head.encode() + body

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gte_monitoring.clients.patient_worker import most_connections
 from gte_monitoring.processes.worker_starts import master_is_this_process
 from gte_monitoring.recording.slot_setup import join_metrics
 from gte_service.settings import read_settings
@@ -15,6 +16,8 @@ bind = f"0.0.0.0:{_settings.port}"
 workers = _settings.workers
 threads = _settings.threads
 worker_class = "gte_service.serving.draining_worker.DrainingThreadWorker"
+# Those that wait for their client need no thread; the oldest of them give way when there are more.
+worker_connections = most_connections()
 # The model is loaded after the fork: torch's threads don't survive one.
 preload_app = False
 max_requests = _settings.max_requests
@@ -41,3 +44,10 @@ def on_starting(server: Any) -> None:
 def post_fork(server: Any, worker: Any) -> None:
     """Give the new worker its slot before it makes its first metric."""
     join_metrics(_settings.metrics_dir)
+    worker.request_seconds = float(_settings.deadline_seconds)
+    worker.longest_body = _settings.max_body_bytes
+
+
+def post_worker_init(worker: Any) -> None:
+    """Measure the clients that the worker waits for, by the recorder of its app."""
+    worker.record_clients = worker.app.wsgi().extensions["task_monitor"].recorder.clients
