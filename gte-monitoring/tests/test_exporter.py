@@ -7,9 +7,10 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,56 @@ def answers(port: int) -> bool:
             return b"gte_workers" in answer.read()
     except OSError:
         return False
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /metrics HTTP/1.1\r\n"], ids=["silent", "begun"])
+def test_clients_that_pause_hold_no_thread_and_delay_no_scrape(start: Start, sent: bytes) -> None:
+    port = free_port()
+    exporter = start(port)
+    wait_for(lambda: answers(port), "the metrics")
+    with ExitStack() as connections:
+        for _ in range(1000):
+            connection = connections.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+            connection.sendall(sent)
+        for _ in range(5):
+            begun = time.monotonic()
+            assert answers(port)
+            assert time.monotonic() - begun < 1
+        assert len(list(Path(f"/proc/{exporter.pid}/task").iterdir())) < 20
+        exporter.terminate()
+        assert exporter.wait(5) == 0
+
+
+def test_clients_that_take_no_answer_delay_no_scrape(start: Start) -> None:
+    port = free_port()
+    start(port)
+    wait_for(lambda: answers(port), "the metrics")
+    with ExitStack() as connections:
+        for _ in range(100):
+            connection = connections.enter_context(socket.socket())
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+            connection.connect(("127.0.0.1", port))
+            connection.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+        wait_for(lambda: answers(port), "those that come later")
+
+
+def test_headers_have_one_deadline_however_slowly_they_come(start: Start) -> None:
+    port = free_port()
+    start(port)
+    wait_for(lambda: answers(port), "the metrics")
+    with socket.create_connection(("127.0.0.1", port), timeout=0.2) as connection:
+        begun = time.monotonic()
+        connection.sendall(b"GET /metrics HTTP/1.1\r\nX: ")
+        while True:
+            try:
+                with suppress(BrokenPipeError):
+                    connection.sendall(b"x")
+                assert connection.recv(1) == b""
+                break
+            except TimeoutError:
+                assert time.monotonic() - begun < 10
+            except ConnectionResetError:
+                break
 
 
 def write(path: Path, value: float, name: str = "one") -> None:

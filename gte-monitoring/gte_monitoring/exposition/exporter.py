@@ -17,10 +17,11 @@ from wsgiref.simple_server import WSGIServer
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from prometheus_client import Metric as Family
-from prometheus_client import start_http_server
+from prometheus_client import make_wsgi_app
 from prometheus_client.registry import Collector
 
 from gte_monitoring.contract import Metric
+from gte_monitoring.exposition.metrics_server import MetricsServer
 from gte_monitoring.exposition.process_collector import ProcessCollector
 from gte_monitoring.exposition.replica_list import with_replica_list
 from gte_monitoring.exposition.slot_collector import SlotCollector
@@ -91,9 +92,11 @@ def serve(shown: Exposition, port: int, address: str = "127.0.0.1") -> tuple[WSG
     gc.collect()
     gc.freeze()
     # It asks a registry for nothing but `collect` and `restricted_registry`.
-    server, thread = start_http_server(port, addr=address, registry=shown)
-    if metrics := server.get_app():
-        server.set_app(with_head(with_replica_list(metrics, server.server_port)))
+    metrics = make_wsgi_app(shown)
+    server = MetricsServer(address, port, metrics)
+    server.set_app(with_head(with_replica_list(metrics, server.server_port)))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
     _log.info("metrics on http://%s:%d/metrics", address, server.server_port)
     return server, thread
 
