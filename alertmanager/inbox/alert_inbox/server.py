@@ -1,31 +1,15 @@
 """Runs the application under gunicorn: one process, a few threads."""
 
-import resource
-import selectors
-import socket
-import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
-from gunicorn.workers.gthread import DEFAULT_WORKER_DATA_TIMEOUT, TConn, ThreadWorker
 
 from alert_inbox.settings import Settings
-from alert_inbox.web import create_app
-
-_FILES: Final = 8192
-
-
-def _connections() -> int:
-    """Return how many connections may be open at once, and let the process have as many files, and more for itself."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    files = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
-    if soft < files:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
-    return files // 2
+from alert_inbox.web import MAX_BODY, create_app
+from gte_monitoring.clients.patient_worker import PatientWorker, most_connections
 
 
 def gunicorn_settings(*bind: str) -> dict[str, Any]:
@@ -37,7 +21,7 @@ def gunicorn_settings(*bind: str) -> dict[str, Any]:
         "worker_class": _Worker,
         "threads": 4,
         # Alertmanager has a connection for each group that it tells at once; beyond this number all others wait.
-        "worker_connections": _connections(),
+        "worker_connections": most_connections(),
         # The heartbeat file on a disk could block, and the root file system is read-only.
         "worker_tmp_dir": "/dev/shm",  # noqa: S108 - gunicorn makes its own private file there
         # On by default, it wants a writable home, which the container has not.
@@ -59,7 +43,7 @@ class _Threads(ThreadPoolExecutor):
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Run gunicorn's handler of a connection."""
-        if _begin(args[0]) == b"POST ":
+        if args[0].sock.begins_with(b"POST "):
             return self._posts.submit(fn, *args, **kwargs)
         return super().submit(fn, *args, **kwargs)
 
@@ -69,28 +53,15 @@ class _Threads(ThreadPoolExecutor):
         super().shutdown(wait, cancel_futures=cancel_futures)
 
 
-class _Worker(ThreadWorker):  # type: ignore[misc]
+class _Worker(PatientWorker):
+    longest_body = MAX_BODY
+
     def get_thread_pool(self) -> ThreadPoolExecutor:
         return _Threads(self.cfg.threads)
 
-    def enqueue_req(self, conn: TConn) -> None:
-        """Let a connection that has not said yet what it wants wait here, and not on a thread for readers."""
-        if conn.initialized or conn.data_ready or _begin(conn):
-            super().enqueue_req(conn)
-            return
-        conn.sock.setblocking(False)
-        conn.timeout = time.monotonic() + DEFAULT_WORKER_DATA_TIMEOUT
-        self.pending_conns.append(conn)
-        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
-
-
-def _begin(conn: TConn) -> bytes:
-    """Return the first bytes of a request, as far as they have come."""
-    try:
-        begin: bytes = conn.sock.recv(5, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-    except OSError:
-        return b""
-    return begin
+    def thread_is_free(self) -> bool:
+        """Let notifications wait for their threads here, so that no reader waits behind them."""
+        return True
 
 
 class _Server(BaseApplication):  # type: ignore[misc]

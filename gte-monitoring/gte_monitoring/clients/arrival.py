@@ -65,11 +65,12 @@ class Arrival:
                 self.progress = Progress.LONG_BODY
         return self.progress
 
-    def take(self) -> bytes:
+    def take(self) -> bytearray:
         """The request's bytes, as many as have arrived; those of a later request stay."""
         end = self._end if self.progress is Progress.COMPLETE else len(self.data)
-        request = bytes(self.data[:end])
-        del self.data[:end]
+        # Mostly there is no later request, and nothing is copied.
+        request, self.data = self.data, self.data[end:]
+        del request[end:]
         return request
 
     def _read_head(self) -> Progress:

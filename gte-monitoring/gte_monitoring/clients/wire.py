@@ -99,6 +99,10 @@ class Wire:
         with suppress(OSError):
             self.socket.shutdown(socket.SHUT_WR)
 
+    def begins_with(self, start: bytes) -> bool:
+        """Whether the request that has been handed over begins so."""
+        return bytes(self._request[: len(start)]) == start
+
     # For gunicorn's threads, which take this for the socket.
 
     def recv(self, size: int) -> bytes:
