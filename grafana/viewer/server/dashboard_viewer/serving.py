@@ -12,11 +12,14 @@ from flask import Flask
 
 from dashboard_viewer.settings import SettingsError, read_settings
 from dashboard_viewer.web import create_app
+from gte_monitoring.clients.patient_worker import most_connections
 
 wsgi_app = "dashboard_viewer.serving:make_app()"
 bind = ["0.0.0.0:3000"]
 workers = 1
-worker_class = "gthread"
+# Its threads wait for no client. A query is far shorter than the body that it would wait for.
+worker_class = "gte_monitoring.clients.patient_worker.PatientWorker"
+worker_connections = most_connections()
 # As many queries as a browser sends at once to one host, and a few for files.
 threads = 8
 # The heartbeat file on a disk could block, and the root file system is read-only.

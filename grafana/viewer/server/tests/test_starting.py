@@ -51,6 +51,7 @@ def test_gunicorn_takes_every_setting_from_the_module(tmp_path: Path) -> None:
     environment = {**os.environ, **folders}
     printed = subprocess.run([*COMMAND, "--print-config"], env=environment, capture_output=True, text=True, check=True)
     taken = {line.replace(" ", "") for line in printed.stdout.splitlines()}
-    wanted = ("workers=1", "worker_class=gthread", "threads=8", "worker_tmp_dir=/dev/shm", "graceful_timeout=8",
+    wanted = ("workers=1", "threads=8", "worker_class=gte_monitoring.clients.patient_worker.PatientWorker",
+              "worker_tmp_dir=/dev/shm", "graceful_timeout=8",
               "control_socket_disable=True", "proc_name=dashboard-viewer")  # fmt: skip
     assert set(wanted) <= taken, printed.stdout
