@@ -104,6 +104,11 @@ _EXPORTER: tuple[Metric, ...] = (
     Metric("gte_workers", "gauge", (),
            "Live worker processes. Alert when there are fewer than configured; at 0, nothing answers requests.",
            "存活的工作进程数。少于配置的数量时应告警；为 0 时没有进程应答请求。", "exporter"),
+    Metric("gte_unmeasured_workers", "gauge", (),
+           "Live workers that have no metric files, because there is no room for them or their folder is gone: they "
+           "answer requests that are counted nowhere. Alert when it stays above 0: make room, then reload.",
+           "没有指标文件的存活工作进程数（磁盘空间不足，或目录已消失）：它们照常应答请求，但不计入任何指标。"
+           "持续大于 0 时应告警：腾出空间后重载。", "exporter"),
     Metric("gte_worker_restarts_total", "counter", (),
            "Workers started to replace earlier ones that were recycled, reloaded or died. "
            "Alert when it grows without a reload or GTE_MAX_REQUESTS: workers are dying.",

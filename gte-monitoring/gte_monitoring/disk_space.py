@@ -36,3 +36,19 @@ def give_space(handle: int, size: int) -> None:
     else:
         # Not on macOS; holes are the lesser evil there.
         os.ftruncate(handle, size)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Replace the content of a small file at once; where there is no room for a second one, overwrite it in place.
+
+    Raises:
+        OSError: it can't be written, or there is no file yet and no room for one.
+    """
+    unfinished = path.with_name(f".{path.name}")
+    try:
+        unfinished.write_text(text)
+        unfinished.replace(path)
+    except OSError:
+        with path.open("r+") as file:
+            file.write(text)
+            file.truncate()

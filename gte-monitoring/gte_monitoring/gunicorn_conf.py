@@ -10,6 +10,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from typing import Any
 
 from flask import Flask
@@ -33,7 +34,9 @@ _PAUSE_SECONDS = 3.0
 
 _settings = read_monitoring_settings()
 _directory = _settings.directory or folder_of_port(_settings.port)
-_directory.mkdir(parents=True, exist_ok=True)
+# Where it can't be made, the workers say so and go on without it.
+with suppress(OSError):
+    _directory.mkdir(parents=True, exist_ok=True)
 # Before the app is loaded, which with preload_app happens before any hook: its metrics go to that folder too.
 direct_metrics(_directory)
 

@@ -21,6 +21,7 @@ from gte_monitoring.disk_space import give_space, reserve
 
 # A gunicorn worker keeps an open, unlinked file of this name and sets its times whenever its main loop runs.
 HEARTBEAT_FILE = "/wgunicorn-"
+NO_SLOT = -1
 _HEADER_BYTES = 8
 _VALUE_AND_TIMESTAMP_BYTES = 16
 # Length, padding, value and timestamp: what an entry takes besides its key, at most.
@@ -54,7 +55,8 @@ def write_values_by(slot_of_process: Callable[[], int]) -> None:
     """Have the library keep the values of all metrics made from now on in files named after a slot.
 
     Args:
-        slot_of_process: the slot of the process that calls it; negative while it needs none.
+        slot_of_process: the slot of the process that calls it; NO_SLOT while it needs none, and below that where it
+            can have none: then its values are kept in its memory, where nobody reads them.
     """
     values.MmapedDict = ReservedFile  # type: ignore[attr-defined]
     value_class: Any = values.MultiProcessValue(slot_of_process)  # type: ignore[no-untyped-call]
@@ -65,6 +67,8 @@ def write_values_by(slot_of_process: Callable[[], int]) -> None:
 
     def value(kind: str, *names: Any, multiprocess_mode: str = "", **options: Any) -> Any:
         # A value keeps a copy of its number, so two objects for one entry of a file would overwrite each other.
+        if slot_of_process() < NO_SLOT:
+            return values.MutexValue(kind, *names, **options)  # type: ignore[no-untyped-call]
         key = kind, multiprocess_mode, mmap_dict.mmap_key(*names)
         if key not in made:
             made[key] = value_class(kind, *names, multiprocess_mode=multiprocess_mode, **options)

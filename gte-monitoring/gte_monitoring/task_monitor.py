@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -83,8 +84,7 @@ class TaskMonitor:
             task_rules: URL rules whose POST requests are tasks, each with its task, or "" where `task_of` or `task_is`
                 says which; by default only `/predict`.
             recorder: where to record; by default a new one.
-            on_counted: is called once for each request, right after it was counted and inside its context. An
-                exception in it fails the request.
+            on_counted: is called once for each request, right after it was counted and inside its context.
             task_types: the app's tasks; any other is counted as `unknown`. Not used with a `recorder`.
             task_of: says which task a request is; None if the app will say it by `task_is`.
             outcome_of: says from the response how a task ended; where it gives None, the HTTP status does: under 400
@@ -110,7 +110,7 @@ class TaskMonitor:
 
     def task_is(self, task_type: object) -> None:
         """Name the task of the request in flight; an unknown word is counted as `unknown`."""
-        self._name(request_in_flight(), task_type)
+        self._survive(lambda: self._name(request_in_flight(), task_type))
 
     def phase(self, phase: str, seconds: float) -> None:
         """Add to a phase of the request in flight; it is recorded when the request is counted.
@@ -122,8 +122,7 @@ class TaskMonitor:
         if phase not in PHASES:
             self._log_once("a phase was not recorded: %s", ValueError(f"{phase!r} is none of {', '.join(PHASES)}"))
             return
-        phases = request_in_flight().phases
-        phases[phase] = phases.get(phase, 0.0) + max(0.0, seconds)
+        self._survive(lambda: _add_phase(request_in_flight().phases, phase, seconds))
 
     def volume(self, tokens: int, truncated: int, batch_tokens: int = 0) -> None:
         """Add to what was computed for the request in flight; it is recorded when the request is counted.
@@ -133,12 +132,19 @@ class TaskMonitor:
             truncated: texts that were cut.
             batch_tokens: of the computations that held its texts.
         """
-        measured = request_in_flight()
-        measured.tokens += tokens
-        measured.truncated += truncated
-        measured.batch_tokens += batch_tokens
+        self._survive(lambda: _add_volume(request_in_flight(), tokens, truncated, batch_tokens))
+
+    def _survive(self, measure: Callable[[], None]) -> None:
+        """Measure; what fails about that is said once, and costs no client the answer."""
+        try:
+            measure()
+        except Exception as error:  # noqa: BLE001 (whatever it is, the request is worth more than its measure)
+            self._log_once("a request was not measured in full: %r", error)
 
     def _begin(self, sender: Flask) -> None:
+        self._survive(self._begun)
+
+    def _begun(self) -> None:
         begun = time.perf_counter()
         request = _request()
         if request.endpoint == _METRICS_ENDPOINT:
@@ -162,6 +168,9 @@ class TaskMonitor:
             self._name(measured, self._call(self._task_of, request))
 
     def _finish(self, sender: Flask, response: Response | None) -> None:
+        self._survive(lambda: self._finished(response))
+
+    def _finished(self, response: Response | None) -> None:
         request = _request()
         measured = request.environ.get(_REQUEST_IN_FLIGHT)
         if measured and not measured.done and not measured.left_out:
@@ -185,7 +194,8 @@ class TaskMonitor:
             self._leave(measured)
         if self._on_counted:
             now = datetime.now(UTC)
-            self._on_counted(FinishedRequest(now, http_status, seconds, outcome.status, outcome.reason, measured))
+            finished = FinishedRequest(now, http_status, seconds, outcome.status, outcome.reason, measured)
+            self._call(self._on_counted, finished)
 
     def _record(self, http: Http, seconds: float, measured: RequestInFlight, outcome: Outcome) -> Outcome:
         for phase, part in measured.phases.items():
@@ -226,13 +236,29 @@ class TaskMonitor:
         request = _request()
         measured = request.environ.get(_REQUEST_IN_FLIGHT)
         if not measured or not measured.left_out:
-            self.recorder.http_exception(request.method)
+            self._survive(lambda: self.recorder.http_exception(request.method))
 
 
 def request_in_flight() -> RequestInFlight:
-    """The record of the request in flight."""
-    measured: RequestInFlight = _request().environ[_REQUEST_IN_FLIGHT]
+    """The record of the request in flight; of one that isn't measured, one that is counted nowhere."""
+    nowhere = RequestInFlight(time.perf_counter(), is_task=False, left_out=True)
+    measured: RequestInFlight = _request().environ.setdefault(_REQUEST_IN_FLIGHT, nowhere)
     return measured
+
+
+def _add_phase(phases: dict[str, float], phase: str, seconds: float) -> None:
+    # Not finite, it would make a counter of it that no scrape can add up.
+    if not math.isfinite(seconds):
+        raise ValueError(f"{seconds} s of the phase {phase}")
+    phases[phase] = phases.get(phase, 0.0) + max(0.0, seconds)
+
+
+def _add_volume(measured: RequestInFlight, tokens: int, truncated: int, batch_tokens: int) -> None:
+    if min(tokens, truncated, batch_tokens) < 0:
+        raise ValueError(f"{tokens} tokens, {truncated} truncated texts, {batch_tokens} tokens of batches")
+    measured.tokens += tokens
+    measured.truncated += truncated
+    measured.batch_tokens += batch_tokens
 
 
 def _request() -> Request:

@@ -26,7 +26,7 @@ def test_a_request_is_complete_with_its_last_byte(request_bytes: bytes) -> None:
 def test_what_follows_a_request_stays_for_the_next() -> None:
     arrival = Arrival(100)
     arrival.add(BODY + GET)
-    assert (arrival.take(), bytes(arrival.data)) == (BODY, GET)
+    assert (bytes(arrival.take()), bytes(arrival.data)) == (BODY, GET)
 
 
 @pytest.mark.parametrize(

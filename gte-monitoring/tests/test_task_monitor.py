@@ -9,7 +9,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from flask import Flask, Request, Response
+from flask import Flask, Request, Response, request
 
 from gte_monitoring import FinishedRequest, Outcome, Recorder, TaskMonitor, request_in_flight
 from gte_monitoring.exposition.request_families import request_families
@@ -195,6 +195,54 @@ def test_a_request_that_can_not_be_recorded_leaves_the_gauge_and_is_answered(cap
     assert "a request was not counted: a defect of the recorder" in caplog.text
     active = watched.monitor.recorder.metric("gte_active_requests")
     assert {sample.value for family in active.collect() for sample in family.samples} == {0.0}
+
+
+def test_whatever_fails_about_measuring_costs_no_client_the_answer_and_leaves_no_gauge(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app, recorder = Flask("failing measures"), Recorder()
+
+    def fail(*_: object) -> None:
+        raise OSError("no room for another series")
+
+    monitor = TaskMonitor(app, recorder=recorder, on_counted=fail)
+
+    @app.post("/predict")
+    def predict() -> str:
+        monitor.phase("inference", None)  # type: ignore[arg-type]
+        monitor.phase("inference", float("nan"))
+        monitor.phase(["inference"], 1)  # type: ignore[arg-type]
+        monitor.volume("many", 0)  # type: ignore[arg-type]
+        monitor.volume(-1, 0)
+        return "answer"
+
+    @app.put("/defect")
+    def defect() -> str:
+        raise ValueError("a defect of the app")
+
+    @app.post("/unmeasured")
+    def unmeasured() -> str:
+        del request.environ["gte_monitoring.request_in_flight"]
+        monitor.task_is("qa")
+        monitor.phase("inference", 1)
+        return str(request_in_flight().left_out)
+
+    recorder.http_exception = fail  # type: ignore[method-assign, assignment]
+    client = app.test_client()
+    for _ in range(2):
+        assert client.post("/predict", json={"task_type": "qa"}).text == "answer"
+    assert client.put("/defect").status_code == 500
+    assert client.post("/unmeasured").text == "True"
+    recorder.task_started = fail  # type: ignore[method-assign, assignment]
+    assert client.post("/predict", json={"task_type": "qa"}).text == "answer"
+    # Outside of any request there is nothing to measure.
+    monitor.phase("inference", 1)
+    monitor.volume(1, 1)
+    monitor.task_is("qa")
+    active = recorder.metric("gte_active_requests")
+    assert {sample.value for family in active.collect() for sample in family.samples} == {0.0}
+    assert counters(recorder) == {("gte_task_requests_total", "qa", "success"): 3}
+    assert "no room for another series" in caplog.text
 
 
 class LeavingOut:

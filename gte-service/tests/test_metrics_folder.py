@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from conftest import Service
+from conftest import Service, wait_for
+from gte_monitoring.processes.slots import read_holders
 from gte_service.serving.metrics_folder import claim
 
 
@@ -37,6 +39,23 @@ def test_replicas_that_start_in_another_order_find_their_own_folders(tmp_path: P
     second = claim(tmp_path, tmp_path / "no", "shop-gte-service-2")
     assert second.path == folders["shop-gte-service-2"].path
     second.lock.close()
+
+
+def test_replicas_whose_names_nobody_can_say_find_their_folders_by_their_hosts(tmp_path: Path) -> None:
+    folders = {host: claim(tmp_path, tmp_path / "no", f"shop-{host}", host) for host in ("a1", "b2", "c3")}
+    for folder in folders.values():
+        folder.lock.close()
+    again = {host: claim(tmp_path, tmp_path / "no", None, host) for host in reversed(folders)}
+    assert {host: folder.path for host, folder in again.items()} == {host: one.path for host, one in folders.items()}
+    for folder in again.values():
+        folder.lock.close()
+    # Made anew, they have other hosts, and their names again.
+    for host, folder in folders.items():
+        renewed = claim(tmp_path, tmp_path / "no", f"shop-{host}", f"new-{host}")
+        renewed.lock.close()
+        nameless = claim(tmp_path, tmp_path / "no", None, f"new-{host}")
+        assert folder.path == renewed.path == nameless.path
+        nameless.lock.close()
 
 
 def test_the_folder_of_an_earlier_version_becomes_that_of_the_first_replica_that_comes(tmp_path: Path) -> None:
@@ -83,6 +102,26 @@ def test_a_volume_that_cannot_be_written_is_said_and_costs_no_request(
     assert service.predict("embedding", "天气").status == 200
     assert service.metrics()["gte_workers"] == 1
     assert f"{taken} can't hold the metric files" in service.log.read_text()
+
+
+def test_a_volume_that_vanishes_costs_no_request_when_a_worker_is_replaced(new_service: Callable[..., Service]) -> None:
+    service = new_service(GTE_WORKERS="1")
+    service.wait_until("ready")
+    successes = 'gte_task_requests_total{status="success",task_type="embedding"}'
+    assert service.predict("embedding", "天气").status == 200
+    assert (service.metrics()[successes], service.metrics()["gte_unmeasured_workers"]) == (1, 0)
+    (worker,) = [holder.pid for holder in read_holders(service.metrics_dir) if holder.alive]
+    volume = service.metrics_dir.parent
+    shutil.rmtree(volume)
+    volume.write_text("no folder any more")
+    os.kill(worker, signal.SIGKILL)
+    wait_for(lambda: "nothing that it does is counted" in service.log.read_text(), "the new worker says so")
+    service.wait_until("ready")
+    assert service.predict("embedding", "天气").status == 200
+    metrics = service.metrics()
+    assert (metrics["gte_workers"], metrics["gte_unmeasured_workers"], metrics["gte_server_up"]) == (1, 1, 1)
+    assert metrics[successes] == 1
+    assert service.stop() == 0
 
 
 def test_a_full_volume_is_said_and_costs_no_request(new_service: Callable[..., Service], small_disk: Path) -> None:

@@ -149,19 +149,32 @@ def run_exporter(
     """
     # Blocked before there are threads, so that only the one that waits gets them.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    with (directory / "exporter.lock").open("a+") as lock:
+    try:
+        lock = (directory / "exporter.lock").open("a+")
+    except OSError as error:
+        _log.error(
+            "%s can't hold the exporter's lock (%s): counts of lost files won't be carried on.", directory, error
+        )
+        _serve_until_told(exposition(directory, others, more, metrics, alone=False), port, address)
+        return 0
+    with lock:
         if not _acquire(lock, wait=wait):
             return 0
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        serving = _open(exposition(directory, others, more, metrics), port, address)
-        if serving:
-            server, thread = serving
-            signal.sigwait(_SIGNALS)
-            server.shutdown()
-            thread.join()
+        with suppress(OSError):
+            # On a full disk a later exporter can't end this one by it.
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+        _serve_until_told(exposition(directory, others, more, metrics), port, address)
     return 0
+
+
+def _serve_until_told(shown: Exposition, port: int, address: str) -> None:
+    if serving := _open(shown, port, address):
+        server, thread = serving
+        signal.sigwait(_SIGNALS)
+        server.shutdown()
+        thread.join()
 
 
 def _acquire(lock: IO[str], *, wait: bool) -> bool:

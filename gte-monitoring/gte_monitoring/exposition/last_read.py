@@ -25,6 +25,7 @@ class LastRead:
         """Take up what an earlier exporter has left."""
         self._directory = directory
         self._known: dict[Path, Contents] = {}
+        self._in_memory: set[Path] = set()
         for copy in directory.glob("*.seen"):
             name, inode, _ = copy.name.split(".")
             try:
@@ -59,7 +60,9 @@ class LastRead:
             try:
                 self._copy(path, known).rename(carried)
             except OSError as error:
-                _log.error("what %s held is kept in memory only: %s can't be written: %s", path, carried, error)
+                if path not in self._in_memory:
+                    self._in_memory.add(path)
+                    _log.error("what %s held is kept in memory only: %s can't be written: %s", path, carried, error)
                 return known.values
             _log.error("%s is lost: what it held goes on in %s", path, carried.name)
             del self._known[path]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import time
@@ -16,9 +17,9 @@ from gte_monitoring.contract import GENERAL
 from gte_monitoring.exposition.families import family
 from gte_monitoring.processes.backlog import read_backlog
 from gte_monitoring.processes.heartbeat import heartbeat_age
-from gte_monitoring.processes.procfs import ProcessFigures, proportional_bytes, read_figures
+from gte_monitoring.processes.procfs import ProcessFigures, children, proportional_bytes, read_figures
 from gte_monitoring.processes.slots import read_holders
-from gte_monitoring.processes.worker_starts import read_worker_starts
+from gte_monitoring.processes.worker_starts import WorkerStarts, read_worker_starts
 
 _PSS_SECONDS = 30.0
 _FIGURES: Mapping[str, Callable[[ProcessFigures], float]] = {
@@ -43,10 +44,13 @@ class ProcessCollector(Collector):
         self._directory = directory
         self._others = {"exporter": os.getpid(), **(others or {})}
         self._memory = _Memory()
+        self._starts = WorkerStarts()
 
     def collect(self) -> Iterable[Family]:
         """The server's state first, then each process's figures."""
         starts = read_worker_starts(self._directory)
+        # The folder may be gone while the server lives.
+        self._starts = starts = starts if starts != WorkerStarts() else self._starts
         figures = self._figures(starts.living_master)
         ages = {
             process: age
@@ -54,6 +58,9 @@ class ProcessCollector(Collector):
             if _is_worker(process) and (age := heartbeat_age(pid, of_process)) is not None
         }
         yield family(GENERAL["gte_workers"], sum(map(_is_worker, figures)))
+        measured = {holder.pid for holder in read_holders(self._directory)}
+        unmeasured = [pid for process, (pid, _) in figures.items() if _is_worker(process) and pid not in measured]
+        yield family(GENERAL["gte_unmeasured_workers"], len(unmeasured))
         yield family(GENERAL["gte_server_up"], float(_answers(figures, ages, starts.patience_seconds)))
         yield family(GENERAL["gte_worker_heartbeat_age_seconds"], [((process,), age) for process, age in ages.items()])
         yield family(GENERAL["gte_worker_restarts_total"], starts.restarts)
@@ -75,16 +82,22 @@ class ProcessCollector(Collector):
 
     def _figures(self, master: int) -> dict[str, tuple[int, ProcessFigures]]:
         pids = {f"worker-{holder.slot}": holder.pid for holder in read_holders(self._directory) if holder.alive}
+        # Workers without a slot get the numbers that they would have with one.
+        free = (number for number in itertools.count() if f"worker-{number}" not in pids)
+        known = {*pids.values(), *self._others.values()}
+        for pid in children(master) if master else ():
+            if pid not in known and (found := read_figures(pid)) and heartbeat_age(pid, found) is not None:
+                pids[f"worker-{next(free)}"] = pid
         # A worker may serve its own metrics.
         pids |= {process: pid for process, pid in self._others.items() if pid not in pids.values()}
         if master:
             pids["master"] = master
-        found = {process: (pid, figures) for process, pid in pids.items() if (figures := read_figures(pid))}
+        of_pids = {process: (pid, figures) for process, pid in pids.items() if (figures := read_figures(pid))}
         # An app that gunicorn loads before it forks makes the master hold a slot.
-        parents = {figures.parent for process, (_, figures) in found.items() if _is_worker(process)}
+        parents = {figures.parent for process, (_, figures) in of_pids.items() if _is_worker(process)}
         return {
             process: (pid, figures)
-            for process, (pid, figures) in found.items()
+            for process, (pid, figures) in of_pids.items()
             if pid not in parents or not _is_worker(process)
         }
 

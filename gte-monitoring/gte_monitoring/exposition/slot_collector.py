@@ -88,17 +88,17 @@ class SlotCollector(Collector):
         return merged
 
     def _read(self, path: Path) -> Contents | None:
-        """What a file holds, None if it is gone or damaged."""
+        """What a file holds, None if it is gone, as with its volume, or damaged."""
         before = self._contents.pop(path, None)
         try:
             self._contents[path] = contents = read_metric_file(path, before)
-        except FileNotFoundError:
+        except OSError:
             return None
         except DamagedFileError as error:
             try:
                 aside = set_aside(path)
-            except FileNotFoundError:
-                # A starting worker was faster, and has counted it.
+            except OSError:
+                # A starting worker was faster, and has counted it; or nothing can be written there.
                 return None
             count_set_aside(self._directory)
             _log.error(

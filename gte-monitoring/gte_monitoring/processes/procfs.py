@@ -77,6 +77,14 @@ def read_figures(pid: int) -> ProcessFigures | None:
     )
 
 
+def children(pid: int) -> list[int]:
+    """The processes that a process has started and that live; none where the kernel doesn't tell."""
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
 def proportional_bytes(pid: int) -> int | None:
     """A process's pages in memory, shared ones divided by the number of their users (PSS), or None when it has ended.
 

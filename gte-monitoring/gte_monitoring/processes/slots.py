@@ -16,11 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from gte_monitoring.disk_space import write_whole
 from gte_monitoring.processes.procfs import start_time
 
 MAX_SLOTS = 1024
 # The slots of this process, each with the open file whose lock marks it: it lasts as long as the file is open.
 _held: dict[int, IO[str]] = {}
+# Processes that hold none on purpose: this one, or its parents.
+_without: set[int] = set()
 
 
 @dataclass(frozen=True)
@@ -67,12 +70,21 @@ def take_slot(directory: Path) -> int:
     raise RuntimeError(f"all {MAX_SLOTS} metric slots in {directory} are taken: lower the number of workers.")
 
 
+def go_without_slot() -> int:
+    """Let this process hold no slot, because it can't be measured; returns a number in its place, below -1."""
+    _release_slots()
+    _without.add(os.getpid())
+    return -os.getpid()
+
+
 def slot_of_this_process() -> int:
-    """The highest slot that this process holds; a worker holds one.
+    """The highest slot that this process holds; a worker holds one. Below 0 it is none, and no other process has it.
 
     Raises:
         RuntimeError: it has taken none.
     """
+    if os.getpid() in _without:
+        return -os.getpid()
     if not _held:
         raise RuntimeError("this process has no metric slot: gunicorn's post_fork hook must call join_metrics first.")
     return max(_held)
@@ -95,16 +107,14 @@ def _read_holder(directory: Path, slot: int) -> SlotHolder | None:
 
 
 def _write_holder(directory: Path, holder: SlotHolder) -> None:
-    unfinished = directory / f".slot-{holder.slot}"
-    unfinished.write_text(json.dumps(holder.__dict__))
-    unfinished.replace(directory / f"slot-{holder.slot}.json")
+    write_whole(directory / f"slot-{holder.slot}.json", json.dumps(holder.__dict__))
 
 
-def _release_parents_slots() -> None:
-    """In a forked child: the slots are the parent's, and their locks must not outlive it."""
+def _release_slots() -> None:
     for file in _held.values():
         file.close()
     _held.clear()
 
 
-os.register_at_fork(after_in_child=_release_parents_slots)
+# The slots are the parent's, and their locks must not outlive it.
+os.register_at_fork(after_in_child=_release_slots)

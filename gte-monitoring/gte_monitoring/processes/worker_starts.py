@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from gte_monitoring.disk_space import write_whole
 from gte_monitoring.processes.procfs import start_time
 
 # The name that earlier versions gave it: folders that outlive an update keep it.
 _FILE = "census.json"
 # The main loop of gunicorn's threaded and green workers runs once a second.
 DEFAULT_PATIENCE_SECONDS = 5.0
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -58,15 +61,21 @@ def read_worker_starts(directory: Path) -> WorkerStarts:
 
 
 def change_worker_starts(directory: Path, change: Callable[[WorkerStarts], WorkerStarts]) -> WorkerStarts:
-    """Replace the record by what `change` makes of it, while no other process does; returns the new one."""
-    with (directory / "census.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        starts = change(read_worker_starts(directory))
-        if not starts.begun and not _counted_before(directory):
-            starts = replace(starts, begun=time.time())
-        unfinished = directory / f".{_FILE}"
-        unfinished.write_text(json.dumps(asdict(starts)))
-        unfinished.replace(directory / _FILE)
+    """Replace the record by what `change` makes of it, while no other process does; returns the new one.
+
+    Where it can't be written, the log says so, and the server goes on.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with (directory / "census.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            starts = change(read_worker_starts(directory))
+            if not starts.begun and not _counted_before(directory):
+                starts = replace(starts, begun=time.time())
+            write_whole(directory / _FILE, json.dumps(asdict(starts)))
+    except OSError as error:
+        _log.error("the record of worker starts in %s can't be written: %s", directory, error)
+        return change(read_worker_starts(directory))
     return starts
 
 
@@ -77,7 +86,6 @@ def _counted_before(directory: Path) -> bool:
 
 def expect_workers(directory: Path, workers: int) -> None:
     """Record that a server starts with that many workers, which replace no others."""
-    directory.mkdir(parents=True, exist_ok=True)
     change_worker_starts(directory, lambda starts: replace(starts, first_starts=workers))
 
 
@@ -88,7 +96,6 @@ def master_is_this_process(directory: Path, patience_seconds: float = DEFAULT_PA
         directory: the metrics folder.
         patience_seconds: age of a heartbeat beyond which a worker hangs.
     """
-    directory.mkdir(parents=True, exist_ok=True)
     pid = os.getpid()
     change_worker_starts(
         directory,

@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 from gte_monitoring.disk_space import reserve
-from gte_monitoring.private_parts import write_values_by
-from gte_monitoring.processes.slots import take_slot
+from gte_monitoring.private_parts import NO_SLOT, write_values_by
+from gte_monitoring.processes.slots import go_without_slot, take_slot
 from gte_monitoring.processes.worker_starts import count_set_aside, count_start
 from gte_monitoring.recording.metric_files import DamagedFileError, read_metric_file, set_aside
 
@@ -16,7 +16,6 @@ from gte_monitoring.recording.metric_files import DamagedFileError, read_metric_
 _DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 # The files that the contract's metrics need.
 _FILES = ("counter", "histogram", "gauge_livesum")
-_NO_SLOT = -1
 _log = logging.getLogger(__name__)
 
 
@@ -26,14 +25,25 @@ class _SlotOfProcess:
     def __init__(self) -> None:
         self.directory: Path | None = None
         self._pid = 0
-        self._slot = _NO_SLOT
+        self._slot = NO_SLOT
 
     def take(self) -> int:
-        """The slot of this process; the first call takes one, also in a forked child."""
+        """The slot of this process; the first call takes one, also in a forked child.
+
+        Below `NO_SLOT` where its files can't be had: then the process works, and isn't measured.
+        """
         if self.directory and os.getpid() != self._pid:
-            self._slot = take_slot(self.directory)
             self._pid = os.getpid()
-            repair_slot_files(self.directory, self._slot)
+            try:
+                self._slot = take_slot(self.directory)
+                repair_slot_files(self.directory, self._slot)
+            except (OSError, RuntimeError) as error:
+                self._slot = go_without_slot()
+                _log.error(
+                    "process %d works, but nothing that it does is counted: its metric files in %s can't be had (%s). "
+                    "Make room there, or bring the folder back, then reload the server (SIGHUP).",
+                    self._pid, self.directory, error,
+                )  # fmt: skip
         return self._slot
 
 
@@ -66,10 +76,9 @@ def join_metrics(directory: Path) -> int:
     To be called in the worker after the fork and before the first metric object is made.
 
     Returns:
-        the slot.
+        the slot; a number below -1 where the folder can't be written or its disk is full: see the log.
 
     Raises:
-        OSError: the folder can't be written, or its disk is full.
         RuntimeError: this process writes to another folder already.
     """
     direct_metrics(directory)

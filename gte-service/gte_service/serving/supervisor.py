@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -73,7 +74,7 @@ class Supervisor:
         """
         wipe(self.settings.run_dir)
         make_secret(self.settings.run_dir)
-        folder = claim(self.settings.metrics_dir, self.settings.run_dir / "metrics", own_name())
+        folder = claim(self.settings.metrics_dir, self.settings.run_dir / "metrics", own_name(), socket.gethostname())
         expect_workers(folder.path, self.settings.workers)
         self.environ["GTE_METRICS_DIR"] = str(folder.path)
         python = [sys.executable, "-m"]
