@@ -21,6 +21,7 @@ GteError
     ├── Overloaded         503 overloaded
     ├── DeadlineExceeded   504 deadline
     └── InferenceFailed    500 internal
+        └── ModelBroken    500 internal
 
 A message says what is wrong, why, and how to fix it. Clients get a `code`; it equals the reason where none is given.
 """
@@ -170,3 +171,7 @@ class DeadlineExceeded(RequestError):
 
 class InferenceFailed(RequestError):
     """The model failed or hung on this request's texts."""
+
+
+class ModelBroken(InferenceFailed):
+    """The model hangs or fails at every text; its worker is being replaced."""

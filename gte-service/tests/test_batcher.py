@@ -376,18 +376,49 @@ def test_a_request_that_is_late_while_it_is_computed_knows_how_long_it_waited_an
     assert 0.5 < sum(error.phases.values()) < ended - asked
 
 
-def test_a_text_that_fails_fails_its_batch_and_no_other(
+def test_a_text_that_fails_fails_its_own_request_and_none_of_its_batch(
     model: Model, new_batcher: Callable[..., Batcher], clients: ThreadPoolExecutor
 ) -> None:
     seen = Seen()
-    model.free()
     model.failing = lambda batch: [13] in batch
-    batcher = new_batcher(seen)
-    with pytest.raises(InferenceFailed, match="RuntimeError") as failed:
-        ask(clients, batcher, [[13]]).result(10)
-    assert failed.value.phases["inference"] > 0
+    batcher = new_batcher(seen, batch_tokens=6)
+    first = ask(clients, batcher, [[1]])
+    assert model.entered.acquire(timeout=10)
+    asked = [ask(clients, batcher, texts) for texts in ([[2], [3]], [[13], *[[4]] * 9], [[5]], [[13]])]
+    wait_for(lambda: seen.depths[-1] == 14, "all of them wait")
+    model.free()
+    assert figures(first) == [[1, 1]]
+    assert [figures(asked[number]) for number in (0, 2)] == [[[2, 1], [3, 1]], [[5, 1]]]
+    for number in (1, 3):
+        with pytest.raises(InferenceFailed, match="RuntimeError") as failed:
+            asked[number].result(10)
+        assert failed.value.phases["inference"] > 0
+    # Together, then request by request; what is left of a failed request is not computed.
+    assert [13] in model.batches[1]
+    assert len(model.batches[1]) > 4
+    assert sum(batch.count([4]) for batch in model.batches) <= 4
+    wait_for(lambda: seen.depths[-1] == 0, "nothing waits")
     assert figures(ask(clients, batcher, [[2]])) == [[2, 1]]
     assert seen.why == ""
+
+
+def test_a_request_that_is_late_is_not_computed_again(
+    model: Model, new_batcher: Callable[..., Batcher], clients: ThreadPoolExecutor
+) -> None:
+    seen = Seen()
+    model.failing = lambda batch: [13] in batch
+    batcher = new_batcher(seen)
+    first = ask(clients, batcher, [[1]])
+    assert model.entered.acquire(timeout=10)
+    failing, late = ask(clients, batcher, [[13]]), ask(clients, batcher, [[2]], seconds=0.3)
+    wait_for(lambda: seen.depths[-1] == 2, "two texts wait")
+    model.let.release()
+    assert model.entered.acquire(timeout=10)
+    assert isinstance(late.exception(10), DeadlineExceeded)
+    model.free()
+    assert isinstance(failing.exception(10), InferenceFailed)
+    assert figures(first) == [[1, 1]]
+    assert [[2]] not in model.batches
 
 
 def test_a_model_that_fails_at_everything_is_reported_and_refuses(

@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,16 @@ def test_cut_texts_are_counted(small: Prepared) -> None:
     encoded = Encoder(small.folder).encode(["短", "长" * 600])
     assert encoded.truncated == 1
     assert encoded.tokens == 3 + 512
+
+
+def test_texts_are_cut_at_the_positions_that_the_model_has(tmp_path: Path) -> None:
+    write_random(tmp_path / "source", replace(SHAPE, max_position_embeddings=128))
+    folder = prepare(tmp_path / "source", "short", tmp_path / "home").folder
+    with Encoder(folder) as encoder:
+        encoded = encoder.encode(["长" * 126, "长" * 127, "长" * 600], token_vectors=True)
+        assert (encoded.tokens, encoded.truncated) == (3 * 128, 2)
+        assert (encoded.vectors[0] - encoded.vectors[2]).abs().max() < TOLERANCE
+        assert [tokens.end for tokens in encoded.token_vectors] == [126] * 3
 
 
 def test_the_demo_model_puts_texts_that_share_characters_near(lexical: Prepared) -> None:

@@ -5,11 +5,20 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
+import torch
 
-from conftest import Service
+from conftest import Service, models_home
+from gte_service.engine import Encoded, Encoder
+from gte_service.engine.bert import Bert
+from gte_service.engine.store.prepared import Prepared
+from gte_service.errors import InferenceFailed, ModelBroken
+from gte_service.tasks.model import Model, Prototypes, VectorCache
+from gte_service.tasks.prototypes.store import prototypes_file, read_prototypes
+from gte_service.tasks.registry import TASKS
 
 SENTENCE = "张三在北京参加了奥运会"
 
@@ -291,6 +300,66 @@ def test_each_item_of_a_batch_is_answered_as_if_alone(service: Service, task_typ
     assert last == approximately(result(service, task_type, items[2]))
     assert bad["error"]["code"] == "invalid_input"
     assert bad["error"]["field"].startswith("input_text[1]")
+
+
+@pytest.fixture
+def failing_at_odd(lexical: Prepared, monkeypatch: pytest.MonkeyPatch) -> Iterator[Model]:
+    """The demo model, whose computations fail wherever a text has the character 囧."""
+    vocabulary = (lexical.folder / "vocab.txt").read_text(encoding="utf-8").splitlines()
+    forward, odd = Bert.forward, vocabulary.index("囧")
+
+    def failing(self: Bert, texts: Sequence[Sequence[int]], with_token_vectors: Sequence[bool]) -> list[torch.Tensor]:
+        if any(odd in text for text in texts):
+            raise RuntimeError("no such text")
+        return forward(self, texts, with_token_vectors)
+
+    monkeypatch.setattr(Bert, "forward", failing)
+    vectors = read_prototypes(prototypes_file(models_home(), lexical.revision, "fp32", TASKS), TASKS)
+    with Encoder(lexical.folder) as encoder:
+        yield Model(encoder, {name: Prototypes(rows) for name, rows in vectors.items()}, VectorCache())
+
+
+@pytest.mark.parametrize(
+    ("task_type", "good", "odd"),
+    [
+        ("embedding", SENTENCE, "囧"),
+        ("sentiment", SENTENCE, "很囧"),
+        ("classification", SENTENCE, "很囧"),
+        ("qa", f"{SENTENCE}|谁在北京？", "很囧。|谁？"),
+        ("ner", SENTENCE, "张三很囧"),
+        ("relation", SENTENCE, "张三很囧"),
+        ("event", SENTENCE, "张三很囧"),
+        ("similarity", ["a", "b"], ["a", "囧"]),
+    ],
+)
+def test_a_text_at_which_the_model_fails_fails_its_own_item_of_a_batch(
+    failing_at_odd: Model, task_type: str, good: object, odd: object
+) -> None:
+    def answer(input_text: object) -> Any:
+        return TASKS[task_type].answer({"input_text": input_text}, failing_at_odd, 256)
+
+    first, failed, last = answer([good, odd, good])
+    assert approximately(first) == approximately(last)
+    assert "error" not in first
+    assert (failed["error"]["code"], failed["error"]["field"]) == ("internal", "input_text[1]")
+    with pytest.raises(InferenceFailed):
+        answer([odd, odd])
+
+
+def test_a_model_that_is_being_replaced_is_asked_once_for_a_batch(failing_at_odd: Model) -> None:
+    asked: list[Sequence[str]] = []
+
+    class Broken:
+        dimensions = 128
+
+        def encode(self, texts: Sequence[str], deadline: float, token_vectors: bool) -> Encoded:
+            asked.append(texts)
+            raise ModelBroken("the model has hung")
+
+    model = Model(Broken(), failing_at_odd.prototypes, VectorCache())
+    with pytest.raises(ModelBroken):
+        TASKS["embedding"].answer({"input_text": ["好", "很好"]}, model, 256)
+    assert asked == [["好", "很好"]]
 
 
 def approximately(value: Any) -> Any:

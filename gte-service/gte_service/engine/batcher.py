@@ -5,6 +5,7 @@ than the budget is computed alone. Half of a slice goes to the requests with the
 the next slice however much others have sent. The rest goes to the request that has waited longest, so that none waits
 for ever: in turn, requests of one size would all be as late as the last. A request whose deadline has passed leaves the
 queue with the texts not computed by then.
+A batch at which the model fails is computed again request by request: a text fails its own request and no other.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from torch import Tensor
 
 from gte_service.engine.allowance import Allowance
 from gte_service.engine.compute_lock import ComputeLock
-from gte_service.errors import DeadlineExceeded, InferenceFailed, Overloaded, RequestError
+from gte_service.errors import DeadlineExceeded, InferenceFailed, ModelBroken, Overloaded, RequestError
 
 _log = logging.getLogger(__name__)
 
@@ -195,13 +196,14 @@ class Batcher:
         Raises:
             Overloaded: too much waits already.
             DeadlineExceeded: not all of it was computed in time.
-            InferenceFailed: the model failed, or hung.
+            InferenceFailed: the model failed at these texts.
+            ModelBroken: it hung, or fails at every text.
         """
         allowance = allowance or Allowance()
         arrived = time.monotonic()
         with self._lock:
             if self._broken:
-                raise InferenceFailed(self._broken)
+                raise ModelBroken(self._broken)
             if allowance.admitted is None:
                 self._check_room()
                 allowance.admitted = arrived
@@ -279,8 +281,6 @@ class Batcher:
                 with self._lock:
                     batch = self._take()
                     self._watcher.queue(self._waiting())
-                    self._running = [job for job, _ in batch]
-                    self._running_since = time.monotonic()
                 if batch and not self._finish(batch) and not self._works():
                     return
 
@@ -323,8 +323,25 @@ class Batcher:
             return False
 
     def _finish(self, batch: list[tuple[_Job, Sequence[int]]]) -> bool:
-        """Compute a batch and answer the jobs that are complete. Returns whether the model could compute it."""
+        """Compute a batch and answer the jobs that are complete; one that fails is computed again, job by job.
+
+        So a text fails its own request and no other. Returns whether the model could compute any of it.
+        """
+        jobs = list(dict.fromkeys(job for job, _ in batch))
+        if len(jobs) == 1:
+            return self._attempt(batch)
+        if self._attempt(batch, is_last=False):
+            return True
+        parts = ([(job, text) for job, text in batch if job is each] for each in jobs if not each.done.is_set())
+        computed = [self._attempt(part) for part in parts]
+        return any(computed)
+
+    def _attempt(self, batch: list[tuple[_Job, Sequence[int]]], is_last: bool = True) -> bool:
+        """Compute texts together; their jobs get the outputs, or the error if there is no further attempt."""
         begun = time.monotonic()
+        with self._lock:
+            self._running = list(dict.fromkeys(job for job, _ in batch))
+            self._running_since = begun
         failure = ""
         outputs: Sequence[Tensor] | None = None
         try:
@@ -335,19 +352,20 @@ class Batcher:
         seconds = time.monotonic() - begun
         tokens = sum(len(text) for _, text in batch)
         with self._lock:
-            self._running = []
-            for job in {job: None for job, _ in batch}:
+            for job in self._running:
                 job.computing += seconds
                 job.batch_tokens += tokens
+            self._running = []
             for number, (job, _) in enumerate(batch):
-                if outputs is None:
-                    if job in self._queue:
-                        self._queue.remove(job)
-                    job.end(InferenceFailed(failure))
-                else:
+                if outputs is not None:
                     job.outputs.append(outputs[number])
                     if len(job.outputs) == len(job.texts):
                         job.end()
+                elif is_last:
+                    if job in self._queue:
+                        self._queue.remove(job)
+                        self._watcher.queue(self._waiting())
+                    job.end(InferenceFailed(failure))
         self._watcher.batch(Batch(len(batch), tokens, seconds))
         return outputs is not None
 
@@ -365,7 +383,7 @@ class Batcher:
                 problem = f"has hung for over {self._limits.hang_seconds:g} s" if hung else "fails at every text"
                 self._broken = f"the model {problem}; this worker is being replaced. Try again."
                 for job in {*running, *self._queue}:
-                    job.end(InferenceFailed(self._broken))
+                    job.end(ModelBroken(self._broken))
                 self._queue.clear()
                 self._watcher.queue(0)
             self._watcher.broken(self._broken)

@@ -24,7 +24,7 @@ from gte_service.engine.pooling import read_pooling
 from gte_service.engine.precision import precision_named
 from gte_service.engine.store.checkpoint import map_safetensors
 from gte_service.engine.store.prepared import WEIGHTS_FILE, prepare, read_prepared
-from gte_service.engine.tokens import BertTokenizer, TokenizedText
+from gte_service.engine.tokens import MAX_TOKENS, BertTokenizer, TokenizedText
 from gte_service.errors import ModelFilesError, RequestError
 
 PROBE_TEXT = "模型已经可以回答。"
@@ -75,7 +75,7 @@ class Encoded:
     Attributes:
         vectors: float32, shape (texts, hidden_size), each row of length 1.
         tokens: tokens computed, including special ones.
-        truncated: texts that were cut off at 512 tokens.
+        truncated: texts that were cut off, because they have more tokens than the model takes.
         tokenize_seconds: time of tokenising the texts.
         queue_seconds: time during which none of the texts was being computed.
         inference_seconds: time of the computations that held one of the texts, possibly among other requests' texts.
@@ -120,8 +120,8 @@ class Encoder:
             ModelFilesError: the folder is incomplete or damaged.
             PrecisionError: this machine can't compute in the precision it was made for.
         """
-        self._tokenizer = BertTokenizer(folder)
         shape = BertShape.read(folder / "config.json")
+        self._tokenizer = BertTokenizer(folder, min(MAX_TOKENS, shape.max_position_embeddings))
         if self._tokenizer.vocab_size > shape.vocab_size:
             raise ModelFilesError(
                 f"{folder}: vocab.txt has {self._tokenizer.vocab_size} tokens, config.json only {shape.vocab_size}: "
@@ -142,14 +142,15 @@ class Encoder:
         """Turn texts into unit vectors: pooled from the last layer as the model's configuration says, L2-normalised.
 
         Args:
-            texts: at least one text; one of more than 512 tokens is cut off there and counted as truncated.
+            texts: at least one text; one of more tokens than the model takes is cut off there and counted as truncated.
             deadline: the `time.monotonic()` at which the request is given up.
             token_vectors: whether to return each token's vector as well, from the same computation.
 
         Raises:
             Overloaded: the queue is full.
             DeadlineExceeded: not all of it was computed in time.
-            InferenceFailed: the model failed, or hung.
+            InferenceFailed: the model failed at these texts.
+            ModelBroken: it hung, or fails at every text.
         """
         (encoded,) = self.encode_parts([texts], deadline, token_vectors)
         return encoded

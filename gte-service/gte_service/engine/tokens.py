@@ -24,7 +24,7 @@ class TokenizedText:
     """One text as ids.
 
     Attributes:
-        ids: `[CLS]`, the text's tokens, `[SEP]`; at most 512.
+        ids: `[CLS]`, the text's tokens, `[SEP]`; no more than the model takes.
         truncated: whether tokens were cut off.
         offsets: for each id the (start, end) of its characters in the text, (0, 0) for `[CLS]` and `[SEP]`; empty
             unless requested.
@@ -38,8 +38,12 @@ class TokenizedText:
 class BertTokenizer:
     """WordPiece over BERT's basic tokenisation, with the vocabulary of a model folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, max_tokens: int = MAX_TOKENS) -> None:
         """Read `vocab.txt`, and `do_lower_case` from `tokenizer_config.json` if there is one.
+
+        Args:
+            folder: the model folder.
+            max_tokens: at which texts are cut, special tokens included.
 
         Raises:
             ModelFilesError: the vocabulary is missing or lacks one of BERT's special tokens.
@@ -50,13 +54,13 @@ class BertTokenizer:
         tokenizer.normalizer = BertNormalizer(lowercase=lowercase)
         tokenizer.pre_tokenizer = BertPreTokenizer()
         tokenizer.post_processor = BertProcessing(("[SEP]", vocab["[SEP]"]), ("[CLS]", vocab["[CLS]"]))
-        tokenizer.enable_truncation(MAX_TOKENS)
+        tokenizer.enable_truncation(max_tokens)
         tokenizer.no_padding()
         self.vocab_size = max(vocab.values()) + 1
         self._tokenizer = tokenizer
 
     def tokenize(self, texts: Sequence[str], offsets: bool = False) -> list[TokenizedText]:
-        """Turn each text into ids; texts of more than 512 tokens are truncated.
+        """Turn each text into ids; texts of more tokens than the model takes are truncated.
 
         Args:
             texts: the texts.

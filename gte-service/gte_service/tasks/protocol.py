@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
-from gte_service.errors import InvalidInput
+from gte_service.errors import InferenceFailed, InvalidInput, ModelBroken, RequestError
 from gte_service.tasks.fields import Body, list_of
 from gte_service.tasks.model import Model, Passage
 
@@ -73,21 +73,50 @@ def answer_each(
     Raises:
         InvalidInput: the only item is bad, or the list is empty.
         TooLarge: the list is too long.
+        InferenceFailed: the model fails at every item.
+        ModelBroken: it can't answer any request.
     """
     if not isinstance(value, list):
         return answer([read(value, "input_text")])[0]
-    read_items: list[_Item] = []
-    errors: dict[int, InvalidInput] = {}
+    readable: dict[int, _Item] = {}
+    results: dict[int, object] = {}
     items = list_of(value, "input_text", max_texts)
     for number, item in enumerate(items):
         try:
-            read_items.append(read(item, f"input_text[{number}]"))
+            readable[number] = read(item, f"input_text[{number}]")
         except InvalidInput as error:
-            errors[number] = error
-    results = iter(answer(read_items) if read_items else ())
-    return [item_error(errors[number]) if number in errors else next(results) for number in range(len(items))]
+            results[number] = item_error(error)
+    if readable:
+        results |= _answered(readable, answer)
+    return [results[number] for number in range(len(items))]
 
 
-def item_error(error: InvalidInput) -> object:
-    """Takes the place of the result of an item that could not be read."""
+def _answered(items: Mapping[int, _Item], answer: Callable[[Sequence[_Item]], Sequence[object]]) -> dict[int, object]:
+    """The result of each item by its number; of several at which the model fails, each is answered alone."""
+    try:
+        return dict(zip(items, answer(list(items.values())), strict=True))
+    except ModelBroken:
+        raise
+    except InferenceFailed as error:
+        if len(items) == 1:
+            raise
+        together = error
+    results: dict[int, object] = {}
+    failed = 0
+    for number, item in items.items():
+        try:
+            (results[number],) = answer([item])
+        except ModelBroken:
+            raise
+        except InferenceFailed as error:
+            failed += 1
+            error.field = f"input_text[{number}]"
+            results[number] = item_error(error)
+    if failed == len(items):
+        raise together
+    return results
+
+
+def item_error(error: RequestError) -> object:
+    """Takes the place of the result of an item that could not be read, or at which the model failed."""
     return {"error": {"code": error.reason, "message": str(error), "field": error.field}}
