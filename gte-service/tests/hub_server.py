@@ -68,12 +68,13 @@ class Hub:
     def _listing(self) -> list[dict[str, object]]:
         return [
             {
-                "Path": path.name,
+                "Path": path.relative_to(self.folder).as_posix(),
                 "Type": "blob",
                 "Size": path.stat().st_size,
                 "Sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
             }
-            for path in sorted(self.folder.iterdir())
+            for path in sorted(self.folder.rglob("*"))
+            if path.is_file()
         ]
 
     def _send_file(self, request: BaseHTTPRequestHandler, path: Path) -> None:

@@ -17,8 +17,10 @@ from pathlib import Path
 import pytest
 import torch
 from hub_server import MODEL, Hub
+from published_models import PUBLISHED, TEXTS
 
 from conftest import Service, wait_for
+from gte_service.engine import Encoder
 from gte_service.engine.store.hub import fetch
 from gte_service.errors import DownloadError, StorageError
 
@@ -100,6 +102,24 @@ def test_one_download_serves_every_precision(hub: Hub, tmp_path: Path) -> None:
     assert fast["revision"] == exact["revision"]
     assert fast["folder"] == f"{exact['folder']}-int8"
     assert len(hub.asked) == asked, "the other precision must not be fetched"
+
+
+@pytest.mark.parametrize("name", ["m3e", "old", "e5"])
+def test_a_model_in_another_layout_is_fetched_with_all_that_it_declares(hub: Hub, tmp_path: Path, name: str) -> None:
+    published = PUBLISHED[name]
+    shutil.rmtree(hub.folder)
+    published.write(hub.folder)
+    (hub.folder / "onnx").mkdir()
+    (hub.folder / "onnx" / "model.onnx").write_bytes(b"\0" * 100)
+    assert run(hub, tmp_path, "prepare")[0] == 0
+    with Encoder(Path(str(status(tmp_path)["folder"]))) as encoder:
+        difference = encoder.encode(TEXTS).vectors - published.reference(hub.folder, TEXTS)
+    assert difference.abs().max() < 1e-5
+    assert not hub.downloads("onnx")
+    asked = len(hub.downloads("model"))
+    exit_status, output = run(hub, tmp_path, "update-model")
+    assert (exit_status, "is up to date" in output) == (0, True), output
+    assert len(hub.downloads("model")) == asked
 
 
 def test_progress_is_visible_and_a_killed_download_is_resumed(hub: Hub, tmp_path: Path) -> None:

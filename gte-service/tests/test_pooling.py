@@ -37,6 +37,8 @@ def test_a_model_that_says_nothing_is_pooled_as_gte_is(tmp_path: Path) -> None:
         (switches("mean_tokens"), "mean"),
         ({"pooling_mode": "mean"}, "mean"),
         ({"pooling_mode": ["cls"]}, "cls"),
+        # As sentence-transformers reads a configuration that switches nothing on.
+        (switches(), "mean"),
     ],
 )
 def test_the_configured_pooling_is_used(tmp_path: Path, config: object, pooling: str) -> None:

@@ -14,7 +14,7 @@ PACKAGE = Path(gte_service.__file__).parent
 # The modules of the package that each folder may import besides its own.
 # The routes show the types of serving/status.py, which imports nothing of the service.
 MAY_IMPORT: dict[str, set[str]] = {
-    "engine": {"errors"},
+    "engine": {"errors", "model_folder", "source_folder"},
     "tasks": {"errors", "engine"},
     "api": {"errors", "settings", "probe_secret", "tasks", "engine", "serving.status"},
 }

@@ -311,7 +311,8 @@ def failing_at_odd(lexical: Prepared, monkeypatch: pytest.MonkeyPatch) -> Iterat
     def failing(self: Bert, texts: Sequence[Sequence[int]], with_token_vectors: Sequence[bool]) -> list[torch.Tensor]:
         if any(odd in text for text in texts):
             raise RuntimeError("no such text")
-        return forward(self, texts, with_token_vectors)
+        computed: list[torch.Tensor] = forward(self, texts, with_token_vectors)
+        return computed
 
     monkeypatch.setattr(Bert, "forward", failing)
     vectors = read_prototypes(prototypes_file(models_home(), lexical.revision, "fp32", TASKS), TASKS)

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tools import cli
+from tools import ROOT, cli
 from tools.launcher.compose import Compose, Service, Stack
+
+# It need not be installed: these modules import nothing but the standard library.
+sys.path.insert(0, str(ROOT / "gte-service"))
+
+from gte_service.errors import ModelFilesError
+from gte_service.model_folder import ModelFolder
 
 DEMO_MODEL = "builtin:lexical"
 SERVICE = "gte-service"
-_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-_CONFIG = ("config.json", "vocab.txt")
+# The user of the service's image.
+_SERVICE_UID = 10001
 _PROBE = Path(__file__).with_name("probe.py")
 _PROBE_STATUS_UNREACHABLE = 3
 
@@ -55,24 +63,21 @@ def choose(compose: Compose, stack: Stack, settings: Mapping[str, str]) -> Choic
 
 
 def check_folder(folder: Path) -> None:
-    """Make sure that a folder holds a model as ModelScope publishes it.
+    """Make sure that a folder holds a model whose files the service's container can open.
 
     Raises:
-        UsageError: something is missing; the message names it.
+        UsageError: it doesn't; the message names the file and says what to do.
     """
-    if not folder.is_dir():
+    # Docker Desktop gives containers the files of the user who runs it, whatever their modes.
+    uid = _SERVICE_UID if sys.platform == "linux" else os.getuid()
+    try:
+        ModelFolder(folder, mounted_for=uid).check()
+    except ModelFilesError as error:
         raise cli.UsageError(
-            f"GTE_MODEL_DIR names {folder}, which is no folder. Correct it in .env, or remove the line."
-        )
-    missing = [name for name in _CONFIG if not _has_content(folder / name)]
-    if not any(_has_content(folder / name) for name in _WEIGHTS):
-        missing.append(" or ".join(_WEIGHTS))
-    if missing:
-        raise cli.UsageError(
-            f"GTE_MODEL_DIR names {folder}, where {', '.join(missing)} is missing or empty.\n"
-            "Copy the whole model there, for example with:\n"
+            f"GTE_MODEL_DIR names {folder}, which can't be used:\n{error}\n"
+            "A model that is copied with this command is whole:\n"
             "modelscope download --model iic/nlp_gte_sentence-embedding_chinese-large --local_dir DIR"
-        )
+        ) from error
 
 
 def probe_url(service: Service, model: str) -> str:
@@ -102,10 +107,6 @@ def unreachable(compose: Compose, url: str) -> str:
     if asked.returncode in {0, _PROBE_STATUS_UNREACHABLE}:
         return "" if asked.returncode == 0 else str(json.loads(asked.stdout)["reason"])
     raise cli.ToolError(f"The service's image can't ask ModelScope:\n{_last_lines(asked.stdout + asked.stderr)}")
-
-
-def _has_content(path: Path) -> bool:
-    return path.is_file() and path.stat().st_size > 0
 
 
 def _last_lines(text: str) -> str:

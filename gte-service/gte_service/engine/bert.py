@@ -7,11 +7,9 @@ checkpoints.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,6 +18,37 @@ from torch.nn import functional
 from gte_service.engine.pooling import Pooling
 from gte_service.engine.precision import Layout, Precision
 from gte_service.errors import ModelFilesError
+from gte_service.model_folder import ModelFolder
+
+# As BERT's own configuration has them, for a config.json that doesn't give them.
+_DEFAULTS = {
+    "vocab_size": 30_522,
+    "hidden_size": 768,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "intermediate_size": 3072,
+    "max_position_embeddings": 512,
+    "type_vocab_size": 2,
+}
+# The weight, and its axis, that has each size.
+_TOLD_BY = {
+    "vocab_size": ("embeddings.word_embeddings.weight", 0),
+    "hidden_size": ("embeddings.word_embeddings.weight", 1),
+    "max_position_embeddings": ("embeddings.position_embeddings.weight", 0),
+    "type_vocab_size": ("embeddings.token_type_embeddings.weight", 0),
+    "intermediate_size": ("encoder.layer.0.intermediate.dense.weight", 0),
+}
+# What would change the computation, with the values that this engine computes.
+_ONLY: Mapping[str, tuple[object, ...]] = {
+    "model_type": ("bert",),
+    "hidden_act": ("gelu",),
+    "position_embedding_type": ("absolute",),
+    "is_decoder": (False,),
+    "add_cross_attention": (False,),
+    "quantization_config": (),
+    "auto_map": ({},),
+    "pruned_heads": ({},),
+}
 
 
 @dataclass(frozen=True)
@@ -36,31 +65,45 @@ class BertShape:
     layer_norm_eps: float
 
     @classmethod
-    def read(cls, path: Path) -> BertShape:
+    def read(cls, path: Path, weights: Mapping[str, Sequence[int]] | None = None) -> BertShape:
         """Read a `config.json`.
 
+        Args:
+            path: the file.
+            weights: the size of each weight of the model, by its name in `layout`; a size that the file doesn't give
+                is that of the weights, or BERT's own without them.
+
         Raises:
-            ModelFilesError: the file is missing, is not JSON, lacks a size, or describes another architecture.
+            ModelFilesError: the file can't be used, has a size that is none, or describes another architecture.
         """
-        try:
-            config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            shape = cls(
-                **{name: int(config[name]) for name in cls.__dataclass_fields__ if name != "layer_norm_eps"},
-                layer_norm_eps=float(config.get("layer_norm_eps", 1e-12)),
-            )
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ModelFilesError(f"{path} describes no BERT model ({error!r}): copy the model again.") from error
-        odd = {
-            "model_type": config.get("model_type", "bert") != "bert",
-            "hidden_act": config.get("hidden_act", "gelu") != "gelu",
-            "position_embedding_type": config.get("position_embedding_type", "absolute") != "absolute",
-            "hidden_size": shape.hidden_size % shape.num_attention_heads != 0,
-        }
-        wrong = [name for name, is_odd in odd.items() if is_odd]
-        if wrong:
+        config = ModelFolder(path.parent).json(path.name)
+        odd = [name for name, only in _ONLY.items() if config.get(name) not in (None, *only)]
+        if odd:
             raise ModelFilesError(
-                f"{path}: {', '.join(f'{name}={config.get(name)!r}' for name in wrong)} is not supported; "
+                f"{path}: {', '.join(f'{name}={config[name]!r}' for name in odd)} is not supported; "
                 "this service runs BERT with GELU and absolute positions, as GTE is."
+            )
+        given = {name: config[name] for name in _DEFAULTS if config.get(name) is not None}
+        told = _sizes_of(weights or {})
+        sizes = _DEFAULTS | told | given
+        wrong = [name for name, size in sizes.items() if not _is_size(size)]
+        epsilon = config.get("layer_norm_eps", 1e-12)
+        if not isinstance(epsilon, int | float) or isinstance(epsilon, bool) or not 0 < epsilon < 1:
+            wrong.append("layer_norm_eps")
+        if wrong:
+            shown = ", ".join(f"{name}={config.get(name)!r}" for name in wrong)
+            raise ModelFilesError(f"{path}: {shown} is no size: copy the model again.")
+        apart = [f"{name}={given[name]}, but the weights have {told[name]}" for name in given
+                 if given[name] != told.get(name, given[name])]  # fmt: skip
+        if apart:
+            raise ModelFilesError(
+                f"{path} says {', '.join(apart)}: the files do not belong together. Copy the model again."
+            )
+        shape = cls(**{name: int(size) for name, size in sizes.items()}, layer_norm_eps=float(epsilon))
+        if shape.hidden_size % shape.num_attention_heads:
+            raise ModelFilesError(
+                f"{path}: hidden_size={shape.hidden_size} can't be shared out among "
+                f"num_attention_heads={shape.num_attention_heads}: copy the model again."
             )
         return shape
 
@@ -96,6 +139,21 @@ class BertShape:
         for name, sizes in self.linear_layers().items():
             layout |= {f"{name}.{part}": entry for part, entry in precision.layout(*sizes).items()}
         return layout
+
+
+def _sizes_of(weights: Mapping[str, Sequence[int]]) -> dict[str, int]:
+    """The sizes that the weights themselves tell, under their names in `config.json`."""
+    found: dict[str, int] = {}
+    for name, (weight, axis) in _TOLD_BY.items():
+        if weight in weights:
+            found[name] = weights[weight][axis]
+    if layers := [int(name.split(".")[2]) for name in weights if name.startswith("encoder.layer.")]:
+        found["num_hidden_layers"] = 1 + max(layers)
+    return found
+
+
+def _is_size(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 class Bert:

@@ -18,13 +18,13 @@ from torch.nn import functional
 
 from gte_service.engine.allowance import Allowance
 from gte_service.engine.batcher import Batcher, Computed, Limits, Watcher
-from gte_service.engine.bert import Bert, BertShape
+from gte_service.engine.bert import Bert
 from gte_service.engine.compute_lock import ComputeLock
-from gte_service.engine.pooling import read_pooling
+from gte_service.engine.declared import read_declared
 from gte_service.engine.precision import precision_named
 from gte_service.engine.store.checkpoint import map_safetensors
 from gte_service.engine.store.prepared import WEIGHTS_FILE, prepare, read_prepared
-from gte_service.engine.tokens import MAX_TOKENS, BertTokenizer, TokenizedText
+from gte_service.engine.tokens import TokenizedText
 from gte_service.errors import ModelFilesError, RequestError
 
 PROBE_TEXT = "模型已经可以回答。"
@@ -98,6 +98,7 @@ class Encoder:
 
     Attributes:
         dimensions: numbers in a vector.
+        max_tokens: at which texts are cut, special tokens included.
         precision: what the linear layers are computed in.
     """
 
@@ -120,23 +121,19 @@ class Encoder:
             ModelFilesError: the folder is incomplete or damaged.
             PrecisionError: this machine can't compute in the precision it was made for.
         """
-        shape = BertShape.read(folder / "config.json")
-        self._tokenizer = BertTokenizer(folder, min(MAX_TOKENS, shape.max_position_embeddings))
-        if self._tokenizer.vocab_size > shape.vocab_size:
-            raise ModelFilesError(
-                f"{folder}: vocab.txt has {self._tokenizer.vocab_size} tokens, config.json only {shape.vocab_size}: "
-                "the two do not belong together. Copy the model again."
-            )
         weights = map_safetensors(folder / WEIGHTS_FILE, "remove its folder")
         prepared = read_prepared(folder)
         if prepared is None:
             raise ModelFilesError(f"{folder} is not a complete prepared model. Remove it: it is then prepared again.")
-        bert = Bert(shape, weights, precision_named(prepared.precision), read_pooling(folder))
+        declared = read_declared(folder, {name: tuple(weight.shape) for name, weight in weights.items()})
+        self._tokenizer = declared.tokenizer
+        bert = Bert(declared.shape, weights, precision_named(prepared.precision), declared.pooling)
         probe = self._tokenizer.tokenize([PROBE_TEXT])[0].ids
         self._pool = bert.pool
         self._batcher = Batcher(bert.forward, probe, limits, watcher, compute_lock)
         self.precision = prepared.precision
-        self.dimensions = shape.hidden_size
+        self.dimensions = declared.shape.hidden_size
+        self.max_tokens = declared.tokenizer.max_tokens
 
     def encode(self, texts: Sequence[str], deadline: float = math.inf, token_vectors: bool = False) -> Encoded:
         """Turn texts into unit vectors: pooled from the last layer as the model's configuration says, L2-normalised.
@@ -246,7 +243,7 @@ def load_encoder(
     A computation uses as many threads as `torch.set_num_threads` allows.
 
     Args:
-        model: a folder with config.json, vocab.txt and weights.
+        model: a folder with config.json, a tokenizer and weights.
         precision: `fp32`, `bf16` or `int8`.
         home: where the prepared form is kept for reuse by every process that loads it; if None, `gte-service` in the
             user's cache folder.

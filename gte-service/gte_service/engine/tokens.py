@@ -1,22 +1,16 @@
-"""Text to token ids, with the model's own vocabulary."""
+"""Text to token ids, with the model's own tokenizer."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tokenizers import Tokenizer
-from tokenizers.models import WordPiece
-from tokenizers.normalizers import BertNormalizer
-from tokenizers.pre_tokenizers import BertPreTokenizer
-from tokenizers.processors import BertProcessing
-
-from gte_service.errors import ModelFilesError
+from gte_service.engine.tokenizer_files import read_tokenizer
+from gte_service.model_folder import ModelFolder
 
 MAX_TOKENS = 512
-SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
+"""BERT's own number of positions, for a model that says nothing else."""
 
 
 @dataclass(frozen=True)
@@ -36,28 +30,31 @@ class TokenizedText:
 
 
 class BertTokenizer:
-    """WordPiece over BERT's basic tokenisation, with the vocabulary of a model folder."""
+    """The tokenizer of a model folder: for BERT, WordPiece over BERT's basic tokenisation.
 
-    def __init__(self, folder: Path, max_tokens: int = MAX_TOKENS) -> None:
-        """Read `vocab.txt`, and `do_lower_case` from `tokenizer_config.json` if there is one.
+    Attributes:
+        max_tokens: at which texts are cut, special tokens included.
+        tokens: how many different tokens there are.
+        vocab_size: the largest token id, plus 1.
+    """
+
+    def __init__(self, folder: Path, positions: int = MAX_TOKENS) -> None:
+        """Read the tokenizer's files.
 
         Args:
             folder: the model folder.
-            max_tokens: at which texts are cut, special tokens included.
+            positions: how many tokens the model can take; fewer if the folder declares fewer.
 
         Raises:
-            ModelFilesError: the vocabulary is missing or lacks one of BERT's special tokens.
+            ModelFilesError: a file can't be used, or declares something that this engine doesn't do.
         """
-        vocab = _read_vocab(folder / "vocab.txt")
-        lowercase = _reads_lower_case(folder / "tokenizer_config.json")
-        tokenizer = Tokenizer(WordPiece(vocab, unk_token="[UNK]", max_input_chars_per_word=100))  # noqa: S106
-        tokenizer.normalizer = BertNormalizer(lowercase=lowercase)
-        tokenizer.pre_tokenizer = BertPreTokenizer()
-        tokenizer.post_processor = BertProcessing(("[SEP]", vocab["[SEP]"]), ("[CLS]", vocab["[CLS]"]))
-        tokenizer.enable_truncation(max_tokens)
-        tokenizer.no_padding()
-        self.vocab_size = max(vocab.values()) + 1
-        self._tokenizer = tokenizer
+        declared = read_tokenizer(ModelFolder(folder))
+        self.max_tokens = min(positions, declared.max_tokens or positions)
+        self._tokenizer = declared.tokenizer
+        self._tokenizer.enable_truncation(self.max_tokens, direction="left" if declared.cut_at_start else "right")
+        vocabulary = self._tokenizer.get_vocab(with_added_tokens=True)
+        self.tokens = len(vocabulary)
+        self.vocab_size = max(vocabulary.values()) + 1
 
     def tokenize(self, texts: Sequence[str], offsets: bool = False) -> list[TokenizedText]:
         """Turn each text into ids; texts of more tokens than the model takes are truncated.
@@ -76,26 +73,3 @@ class BertTokenizer:
 def _without_surrogates(text: str) -> str:
     # A JSON string may hold half of a surrogate pair; it has no UTF-8 form, so the tokenizer would refuse all of it.
     return text.encode("utf-8", "replace").decode() if not text.isascii() else text
-
-
-def _read_vocab(path: Path) -> dict[str, int]:
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ModelFilesError(f"{path} can't be read ({error}): the folder holds no complete BERT model.") from error
-    if lines and not lines[-1]:
-        lines.pop()
-    vocab = {line.rstrip("\r"): number for number, line in enumerate(lines)}
-    missing = [token for token in SPECIAL_TOKENS if token not in vocab]
-    if missing:
-        raise ModelFilesError(f"{path} lacks {', '.join(missing)}: it is truncated or not a BERT vocabulary.")
-    return vocab
-
-
-def _reads_lower_case(path: Path) -> bool:
-    if not path.exists():
-        return True
-    try:
-        return bool(json.loads(path.read_text(encoding="utf-8")).get("do_lower_case", True))
-    except (OSError, ValueError, AttributeError) as error:
-        raise ModelFilesError(f"{path} is not a JSON object ({error}): copy the model again.") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,15 @@ from tools.launcher.compose import Compose, Service, Stack
 from tools.launcher.model_choice import DEMO_MODEL, Choice, check_folder, demo, probe_url
 
 GTE = "iic/nlp_gte_sentence-embedding_chinese-large"
+EMPTY_SAFETENSORS = (2).to_bytes(8, "little") + b"{}"
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for name in ("config.json", "vocab.txt", "pytorch_model.bin"):
-        (tmp_path / name).write_text("content", encoding="utf-8")
+    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "vocab.txt").write_text("[PAD]", encoding="utf-8")
+    (tmp_path / "model.safetensors").write_bytes(EMPTY_SAFETENSORS)
+    tmp_path.chmod(0o755)
     return tmp_path
 
 
@@ -75,25 +79,51 @@ def test_demo_sets_aside_whatever_the_settings_name() -> None:
     assert demo().settings == {"GTE_MODEL": DEMO_MODEL, "GTE_MODEL_DIR": ""}
 
 
-@pytest.mark.parametrize("weights", ["model.safetensors", "pytorch_model.bin"])
-def test_a_folder_with_either_kind_of_weights_is_whole(folder: Path, weights: str) -> None:
-    (folder / "pytorch_model.bin").rename(folder / weights)
+@pytest.mark.parametrize(
+    ("weights", "content"), [("model.safetensors", EMPTY_SAFETENSORS), ("pytorch_model.bin", b"\x80\x02")]
+)
+@pytest.mark.parametrize("tokenizer", ["vocab.txt", "tokenizer.json"])
+def test_a_folder_with_either_kind_of_weights_and_of_tokenizer_is_whole(
+    folder: Path, weights: str, content: bytes, tokenizer: str
+) -> None:
+    (folder / "model.safetensors").unlink()
+    (folder / weights).write_bytes(content)
+    (folder / "vocab.txt").rename(folder / tokenizer)
     check_folder(folder)
 
 
-@pytest.mark.parametrize("name", ["config.json", "vocab.txt", "pytorch_model.bin"])
+@pytest.mark.parametrize("name", ["config.json", "vocab.txt", "model.safetensors"])
 def test_a_file_that_is_missing_or_empty_is_named(folder: Path, name: str) -> None:
     (folder / name).write_text("", encoding="utf-8")
-    with pytest.raises(cli.UsageError, match=rf"{name} is missing or empty"):
+    with pytest.raises(cli.UsageError, match=rf"{name} is empty"):
         check_folder(folder)
     (folder / name).unlink()
-    with pytest.raises(cli.UsageError, match=rf"{name} is missing or empty"):
+    with pytest.raises(cli.UsageError, match=rf"lacks {name}"):
         check_folder(folder)
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(cli.UsageError, match="which is no folder"):
+    with pytest.raises(cli.UsageError, match="absent does not exist"):
         check_folder(tmp_path / "absent")
+
+
+@pytest.mark.parametrize("name", ["config.json", "vocab.txt", "model.safetensors"])
+def test_what_the_container_could_not_read_is_refused_before_anything_is_built(folder: Path, name: str) -> None:
+    content = (folder / name).read_bytes()
+    (folder / name).chmod(0o600)
+    if sys.platform == "linux":
+        with pytest.raises(cli.UsageError, match=rf"chmod a\+r \S+{name}"):
+            check_folder(folder)
+    (folder / name).write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    (folder / name).chmod(0o644)
+    with pytest.raises(cli.UsageError, match="git lfs pull"):
+        check_folder(folder)
+    outside = folder.parent / f"blob-{folder.name}"
+    outside.write_bytes(content)
+    (folder / name).unlink()
+    (folder / name).symlink_to(outside)
+    with pytest.raises(cli.UsageError, match=r"outside of the model's folder.*cp -rL"):
+        check_folder(folder)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Reads a model folder as published: which files matter, and its weights one by one."""
+"""Reads the weights of a model folder as published, and names them by their content."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import errno
 import hashlib
 import os
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,38 +14,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from gte_service.engine.pooling import MODULES_FILE, POOLING_FILE
 from gte_service.errors import ModelFilesError, StorageError
 
-# In order of preference where a folder holds more than one.
-WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")
-CONFIG_FILES = ("config.json", "vocab.txt")
-OPTIONAL_FILES = ("configuration.json", "tokenizer_config.json", MODULES_FILE, POOLING_FILE)
+# Digits of the weights' SHA-256 that name a revision.
+REVISION_DIGITS = 12
 _HASHED_AT_ONCE = 1 << 24
 # What writing to a file fails with; a network error has other numbers.
 _STORAGE_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG})
-
-
-def find_weights(folder: Path) -> Path:
-    """The weights file of a complete model folder.
-
-    Raises:
-        ModelFilesError: the folder or one of its files is missing or empty; the message names it.
-    """
-    if not folder.is_dir():
-        raise ModelFilesError(f"the model folder {folder} does not exist: check GTE_MODEL_DIR.")
-    try:
-        missing = [name for name in CONFIG_FILES if not _has_content(folder / name)]
-        weights = next((folder / name for name in WEIGHTS_FILES if _has_content(folder / name)), None)
-    except PermissionError as error:
-        raise ModelFilesError(f"{error.filename} can't be read by uid {os.getuid()}: make it readable.") from error
-    if weights is None:
-        missing.append(" or ".join(WEIGHTS_FILES))
-    if missing or weights is None:
-        raise ModelFilesError(
-            f"the model folder {folder} lacks {', '.join(missing)} (or the file is empty): copy the whole model there."
-        )
-    return weights
 
 
 def sha256_of(path: Path) -> str:
@@ -55,6 +30,12 @@ def sha256_of(path: Path) -> str:
         while block := file.read(_HASHED_AT_ONCE):
             digest.update(block)
     return digest.hexdigest()
+
+
+def revision_of(digests: Sequence[str]) -> str:
+    """The revision of weights whose files have these SHA-256, in order."""
+    whole = digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+    return whole[:REVISION_DIGITS]
 
 
 def map_safetensors(path: Path, advice: str) -> dict[str, Tensor]:
@@ -74,24 +55,28 @@ def map_safetensors(path: Path, advice: str) -> dict[str, Tensor]:
         raise ModelFilesError(f"{path} is not a complete weights file ({error}): {advice}.") from error
 
 
-def read_weights(path: Path) -> Iterator[tuple[str, Tensor]]:
-    """Name and tensor of each BERT weight in a checkpoint, named as in `BertShape.layout`.
+def read_weights(paths: Sequence[Path]) -> dict[str, Tensor]:
+    """Each BERT weight in a checkpoint of one or several files, named as in `BertShape.layout`.
 
     Published checkpoints differ: a prefix before the names (`bert.`), and `gamma`/`beta` for the norms of old ones.
 
     Raises:
-        ModelFilesError: the file is cut off, damaged, or holds no BERT weights.
+        ModelFilesError: a file is cut off, damaged, or they hold no BERT weights.
     """
-    weights = map_safetensors(path, "copy the model again") if path.suffix == ".safetensors" else _load_pickled(path)
+    weights: dict[str, Tensor] = {}
+    for path in paths:
+        weights |= map_safetensors(path, "copy the model again") if path.suffix == ".safetensors" else _pickled(path)
     anchor = "embeddings.word_embeddings.weight"
     prefix = next((name.removesuffix(anchor) for name in weights if name.endswith(anchor)), None)
     if prefix is None:
-        raise ModelFilesError(f"{path} holds no BERT weights (no {anchor}): it is another kind of model.")
-    for name, tensor in weights.items():
-        if name.startswith(prefix) and tensor.is_floating_point():
-            plain = name.removeprefix(prefix)
-            plain = plain.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
-            yield plain, tensor
+        raise ModelFilesError(f"{paths[0]} holds no BERT weights (no {anchor}): it is another kind of model.")
+    return {
+        name.removeprefix(prefix)
+        .replace("LayerNorm.gamma", "LayerNorm.weight")
+        .replace("LayerNorm.beta", "LayerNorm.bias"): tensor
+        for name, tensor in weights.items()
+        if name.startswith(prefix) and tensor.is_floating_point()
+    }
 
 
 @contextmanager
@@ -116,11 +101,7 @@ def storage_errors(path: Path) -> Iterator[None]:
         raise
 
 
-def _has_content(path: Path) -> bool:
-    return path.is_file() and path.stat().st_size > 0
-
-
-def _load_pickled(path: Path) -> dict[str, Tensor]:
+def _pickled(path: Path) -> dict[str, Tensor]:
     try:
         try:
             loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)

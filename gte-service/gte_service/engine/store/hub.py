@@ -6,19 +6,14 @@ import logging
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from gte_service.engine.store.checkpoint import (
-    CONFIG_FILES,
-    OPTIONAL_FILES,
-    WEIGHTS_FILES,
-    sha256_of,
-    storage_errors,
-)
+from gte_service.engine.store.checkpoint import revision_of, sha256_of, storage_errors
 from gte_service.errors import DownloadError, StorageError
+from gte_service.model_folder import CONFIG, INDEX, TOKENIZER, VOCABULARY, is_configuration, weights_among
 
 Progress = Callable[[int, int], None]
 """Is called with the bytes that have arrived and the bytes in total."""
@@ -45,13 +40,24 @@ def list_model(model: str, revision: str) -> list[RemoteFile]:
         endpoint = HubApi().resolve_endpoint_for_read(model, repo_type="model")
         listed = HubApi(endpoint=endpoint).list_repo_files(model, "model", revision=revision)
     files = {file.path: RemoteFile(file.path, file.size, file.sha256) for file in listed if not file.is_dir}
-    weights = next((name for name in WEIGHTS_FILES if name in files), None)
-    missing = [name for name in CONFIG_FILES if name not in files]
-    if weights is None:
-        missing.append(" or ".join(WEIGHTS_FILES))
-    if missing or weights is None:
+    configuration = [name for name in files if is_configuration(name)]
+    weights = weights_among(files)
+    known = {PurePosixPath(name).name for name in configuration}
+    missing = [] if CONFIG in known else [CONFIG]
+    if not known & {VOCABULARY, TOKENIZER}:
+        missing.append(f"{VOCABULARY} or {TOKENIZER}")
+    if not weights:
+        missing.append("model.safetensors or pytorch_model.bin")
+    if missing:
         raise DownloadError(f"{model}@{revision} on ModelScope has no {', '.join(missing)}: check GTE_MODEL.")
-    return [files[name] for name in (*CONFIG_FILES, *OPTIONAL_FILES, weights) if name in files]
+    return [files[name] for name in (*configuration, *weights)]
+
+
+def revision_of_files(files: Sequence[RemoteFile]) -> str | None:
+    """The revision that these files will have once they are prepared; None where ModelScope gives no SHA-256."""
+    listed = {file.path: file.sha256 for file in files}
+    digests = [listed[name] for name in weights_among(listed) if not name.endswith(INDEX)]
+    return revision_of([digest for digest in digests if digest]) if all(digests) else None
 
 
 def fetch(model: str, revision: str, files: list[RemoteFile], folder: Path, progress: Progress) -> None:

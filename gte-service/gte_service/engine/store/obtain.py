@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Protocol
 
 from gte_service.engine.store import hub
-from gte_service.engine.store.checkpoint import WEIGHTS_FILES, find_weights, storage_errors
+from gte_service.engine.store.checkpoint import storage_errors
 from gte_service.engine.store.folder_lock import folder_lock
 from gte_service.engine.store.prepared import Prepared, prepare, read_prepared
 from gte_service.engine.store.synthetic import write_lexical
 from gte_service.errors import ModelFilesError
+from gte_service.model_folder import ModelFolder
 
 
 class Report(Protocol):
@@ -92,10 +93,10 @@ def update(source: ModelSource, report: Report) -> Prepared:
         ModelError: as `obtain`.
     """
     files = hub.list_model(source.name, source.revision)
-    weights = next(file for file in files if file.path in WEIGHTS_FILES)
+    revision = hub.revision_of_files(files)
     with folder_lock(source.hub_folder, report.preparing):
         present = cached(source)
-        if present and weights.sha256 and weights.sha256.startswith(present.revision):
+        if present and present.revision == revision:
             return present
         folder = source.hub_folder / "download"
         hub.fetch(source.name, source.revision, files, folder, report.downloading)
@@ -113,7 +114,7 @@ def update(source: ModelSource, report: Report) -> Prepared:
 def _built_in(source: ModelSource, report: Callable[[str], None]) -> Path:
     folder = source.home / source.name.replace(":", "-")
     try:
-        find_weights(folder)
+        ModelFolder(folder).check()
     except ModelFilesError:
         report("writing the demo model")
         write_lexical(folder)

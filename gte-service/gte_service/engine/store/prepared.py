@@ -10,31 +10,24 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
+from torch import Tensor
 
 from gte_service.engine.bert import BertShape, check_weights
-from gte_service.engine.pooling import read_pooling
+from gte_service.engine.declared import Declared, read_declared
 from gte_service.engine.precision import Fp32, Precision, precision_named
-from gte_service.engine.store.checkpoint import (
-    CONFIG_FILES,
-    OPTIONAL_FILES,
-    find_weights,
-    read_weights,
-    sha256_of,
-    storage_errors,
-)
+from gte_service.engine.store.checkpoint import read_weights, revision_of, sha256_of, storage_errors
 from gte_service.engine.store.folder_lock import folder_lock
 from gte_service.errors import ModelFilesError, StorageError
+from gte_service.model_folder import ModelFolder
 
 WEIGHTS_FILE = "model.safetensors"
 NOTE_FILE = "prepared.json"
-# Digits of the weights' SHA-256 that name a revision.
-REVISION_DIGITS = 12
 _SPARE_BYTES = 64 << 20
 
 
@@ -69,9 +62,10 @@ def read_prepared(folder: Path) -> Prepared | None:
             str(note.get("precision", Fp32.name)),
         )
         complete = (folder / WEIGHTS_FILE).stat().st_size == found.weights_bytes
-    except (OSError, ValueError, KeyError, TypeError):
+        ModelFolder(folder).configuration()
+    except (OSError, ValueError, KeyError, TypeError, ModelFilesError):
         return None
-    return found if complete and all((folder / name).is_file() for name in CONFIG_FILES) else None
+    return found if complete else None
 
 
 def prepare(
@@ -86,7 +80,7 @@ def prepare(
     Waits while another process prepares a model there.
 
     Args:
-        source: a folder with config.json, vocab.txt and weights; one prepared in this precision is used where it is.
+        source: a folder with config.json, a tokenizer and weights; one prepared in this precision is used where it is.
         name: the model's name in the note.
         home: the folder that holds prepared models, one by revision and precision.
         report: is told in a few words what is being done.
@@ -98,8 +92,11 @@ def prepare(
         StorageError: `home` is full or can't be written.
     """
     arithmetic = precision_named(precision)
-    weights = find_weights(source)
+    files = ModelFolder(source)
     given = read_prepared(source)
+    if not given:
+        files.check()
+    weights = [source / name for name in ((WEIGHTS_FILE,) if given else files.weights())]
     if given and given.precision == precision:
         return given
     if given and given.precision != Fp32.name:
@@ -109,12 +106,13 @@ def prepare(
         )
     if not given:
         report("reading the weights")
-    revision = given.revision if given else sha256_of(weights)[:REVISION_DIGITS]
+    revision = given.revision if given else revision_of([sha256_of(file) for file in weights])
     target = home / (revision if precision == Fp32.name else f"{revision}-{precision}")
     if ready := _reusable(source, target, precision):
         return ready
-    shape = BertShape.read(source / "config.json")
-    read_pooling(source)  # refuses an unsupported pooling before the long work
+    tensors = read_weights(weights)
+    # Refuses what can't be obeyed before the long work.
+    declared = read_declared(source, {name: tuple(tensor.shape) for name, tensor in tensors.items()})
     with folder_lock(home, report), storage_errors(home):
         # Another process may have prepared it while this one waited for the lock.
         if ready := _reusable(source, target, precision):
@@ -123,14 +121,13 @@ def prepare(
         # Left by processes that died: a live one would hold the lock.
         for unfinished in home.glob("unfinished-*"):
             shutil.rmtree(unfinished, ignore_errors=True)
-        _require_room(home, shape, arithmetic)
+        _require_room(home, declared.shape, arithmetic)
         staging = Path(tempfile.mkdtemp(prefix="unfinished-", dir=home))
         try:
-            size = _write_weights(weights, shape, arithmetic, staging / WEIGHTS_FILE)
-            for file in (*CONFIG_FILES, *OPTIONAL_FILES):
-                if (source / file).is_file():
-                    (staging / file).parent.mkdir(exist_ok=True)
-                    shutil.copyfile(source / file, staging / file)
+            size = _write_weights(tensors, declared, arithmetic, staging / WEIGHTS_FILE)
+            for name_of_file in files.configuration():
+                (staging / name_of_file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source / name_of_file, staging / name_of_file)
             prepared = Prepared(target, revision, given.source if given else name, size, precision)
             note = {key: value for key, value in asdict(prepared).items() if key != "folder"}
             (staging / NOTE_FILE).write_text(json.dumps(note, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -149,18 +146,14 @@ def _reusable(source: Path, target: Path, precision: str) -> Prepared | None:
     return ready if ready and ready.precision == precision and _same_configuration(source, target) else None
 
 
-def _write_weights(checkpoint: Path, shape: BertShape, precision: Precision, path: Path) -> int:
-    layout = shape.layout(Fp32())
-    tensors = {
-        name: tensor.to(torch.float32).contiguous() for name, tensor in read_weights(checkpoint) if name in layout
-    }
+def _write_weights(weights: Mapping[str, Tensor], declared: Declared, precision: Precision, path: Path) -> int:
+    layout = declared.shape.layout(Fp32())
+    tensors = {name: weights[name].to(torch.float32).contiguous() for name in layout if name in weights}
     check_weights(tensors, layout)
     broken = next((name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()), None)
     if broken:
-        raise ModelFilesError(
-            f"{checkpoint}: weight {broken} contains NaN or infinity: the file is damaged, copy it again."
-        )
-    for layer in shape.linear_layers():
+        raise ModelFilesError(f"weight {broken} contains NaN or infinity: the file is damaged, copy the model again.")
+    for layer in declared.shape.linear_layers():
         stored = precision.store(tensors.pop(f"{layer}.weight"), tensors.pop(f"{layer}.bias"))
         tensors |= {f"{layer}.{part}": tensor for part, tensor in stored.items()}
     save_file(tensors, path, metadata={"format": "pt"})
@@ -181,9 +174,5 @@ def _require_room(home: Path, shape: BertShape, precision: Precision) -> None:
 
 
 def _same_configuration(source: Path, target: Path) -> bool:
-    files = (*CONFIG_FILES, *OPTIONAL_FILES)
-    return all(_content(source / name) == _content(target / name) for name in files)
-
-
-def _content(path: Path) -> bytes | None:
-    return path.read_bytes() if path.is_file() else None
+    first, second = (ModelFolder(folder).configuration() for folder in (source, target))
+    return first == second and all((source / name).read_bytes() == (target / name).read_bytes() for name in first)
