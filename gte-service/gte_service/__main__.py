@@ -41,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
         ("health", _health, "wait until the service is ready and exit 0; exit 1 if it can't become ready"),
         ("model-present", _model_present, "exit 0 when the model can be used without the network"),
         ("update-model", _update_model, "download the current version of the model; the next start uses it"),
+        ("rollback", _rollback, "have the next start use the version served before; once more: the current one again"),
     ):
         commands.add_parser(name, help=text).set_defaults(run=run)
     write = commands.add_parser("write-model", help="write a generated model folder: the demo model, or random weights")
@@ -115,6 +116,7 @@ def _model_present(settings: Settings, options: argparse.Namespace) -> int:
 
 def _update_model(settings: Settings, options: argparse.Namespace) -> int:
     from gte_service.engine.store.obtain import cached, update
+    from gte_service.engine.store.superseded import forget_rollback
     from gte_service.serving.logs import configure
     from gte_service.serving.preparer import LogReport, source_of
 
@@ -127,10 +129,22 @@ def _update_model(settings: Settings, options: argparse.Namespace) -> int:
     source = source_of(settings)
     before = cached(source)
     after = update(source, LogReport())
-    if before and before.revision == after.revision:
+    was_rolled_back = forget_rollback(source)
+    if before and before.revision == after.revision and not was_rolled_back:
         print(f"{settings.model} is up to date (revision {after.revision}).")
     else:
         print(f"{settings.model}: revision {after.revision} is ready. Restart gte-service to use it.")
+    return 0
+
+
+def _rollback(settings: Settings, options: argparse.Namespace) -> int:
+    from gte_service.engine.store.superseded import roll_back
+    from gte_service.serving.preparer import source_of
+
+    if settings.is_demo:
+        raise SettingsError(f"{settings.model_name} has no versions to go back to.")
+    left, served = roll_back(source_of(settings))
+    print(f"{settings.model_name}: revision {served} instead of {left}. Restart gte-service to use it.")
     return 0
 
 

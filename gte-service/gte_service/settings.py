@@ -20,6 +20,10 @@ BATCH_TOKENS_PER_THREAD = 256
 MAX_TEXTS = 2048
 MAX_TOKENS = 300_000
 MAX_BODY_BYTES = 4 << 20
+# In units of GTE_HANG_SECONDS, after which loading the model counts as hung: a cold disk reads 1.3 GB in 2 minutes.
+LOADS_MAY_TAKE = 2
+# Between the deadline of the last request and its answer's way to the client.
+_LAST_ANSWERS_SECONDS = 5
 PRECISIONS = ("fp32", "bf16", "int8")
 # Long enough that keys can't be guessed by trying.
 SHORTEST_KEY = 16
@@ -101,6 +105,11 @@ class Settings:
     def queue_requests(self) -> int:
         """Requests that may wait or be computed in a worker; the other threads are free for probes and refusals."""
         return max(1, self.threads * 3 // 4)
+
+    @property
+    def stop_seconds(self) -> int:
+        """How long a worker that is told to stop may take: its last request may have arrived just before."""
+        return self.deadline_seconds + _LAST_ANSWERS_SECONDS
 
     @property
     def is_demo(self) -> bool:

@@ -210,6 +210,74 @@ def test_a_changed_upstream_is_taken_only_when_asked(hub: Hub, tmp_path: Path) -
     assert status(tmp_path)["revision"] != first
 
 
+# The command, which pauses before it writes weights until it gets a line.
+PAUSING = """
+import sys
+from gte_service.__main__ import main
+from gte_service.engine.store import prepared
+
+write = prepared._write_weights
+
+
+def pausing(*arguments):
+    print("writing", flush=True)
+    sys.stdin.readline()
+    return write(*arguments)
+
+
+prepared._write_weights = pausing
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_an_update_leaves_the_work_of_the_preparer_and_can_be_taken_back(hub: Hub, tmp_path: Path) -> None:
+    assert run(hub, tmp_path, "prepare")[0] == 0
+    first = str(status(tmp_path)["revision"])
+    # It has been served.
+    os.utime(tmp_path / "models" / "prepared" / first / "prepared.json")
+    weights = torch.load(hub.folder / "pytorch_model.bin", weights_only=True)
+    weights["bert.embeddings.LayerNorm.bias"] += 0.5
+    torch.save(weights, hub.folder / "pytorch_model.bin")
+    with subprocess.Popen(
+        [sys.executable, "-c", PAUSING, "prepare"], env=environ(hub, tmp_path) | {"GTE_PRECISION": "int8"},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as preparer:  # fmt: skip
+        assert preparer.stdin is not None
+        assert preparer.stdout is not None
+        assert preparer.stdout.readline() == "writing\n"
+        with command(hub, tmp_path, "update-model") as update:
+            assert update.stdout is not None
+            for line in update.stdout:
+                if "waiting for another process" in line:
+                    break
+            preparer.stdin.write("\n")
+            preparer.stdin.flush()
+            assert preparer.wait(120) == 0
+            rest = update.stdout.read()
+            assert update.wait(120) == 0, rest
+            assert "Restart gte-service" in rest
+    coarse = status(tmp_path)
+    assert (coarse["revision"], coarse["precision"]) == (first, "int8")
+    with Encoder(Path(str(coarse["folder"]))) as encoder:
+        encoder.probe()
+
+    def served() -> str:
+        assert run(hub, tmp_path, "prepare")[0] == 0
+        return str(status(tmp_path)["revision"])
+
+    second = served()
+    assert second != first
+    exit_status, output = run(hub, tmp_path, "rollback")
+    assert (exit_status, f"revision {first} instead of {second}" in output) == (0, True), output
+    assert served() == first
+    # Whoever updates wants the newest, which is still here.
+    asked = len(hub.downloads("pytorch_model.bin"))
+    exit_status, output = run(hub, tmp_path, "update-model")
+    assert (exit_status, f"revision {second} is ready" in output) == (0, True), output
+    assert served() == second
+    assert len(hub.downloads("pytorch_model.bin")) == asked
+
+
 def test_a_service_reports_the_progress_of_the_download_and_then_answers(
     hub: Hub, new_service: Callable[..., Service], tmp_path: Path
 ) -> None:

@@ -63,6 +63,13 @@ def test_a_wrong_setting_ends_the_process_with_one_line(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(("deadline", "wanted"), [("", "35"), ("120", "125")])
+def test_gunicorn_lets_a_request_in_flight_take_as_long_as_it_may(deadline: str, wanted: str) -> None:
+    script = "from gte_service.serving import gunicorn_conf; print(gunicorn_conf.graceful_timeout)"
+    environ = dict(os.environ) | {"GTE_DEADLINE_SECONDS": deadline}
+    assert subprocess.check_output([sys.executable, "-c", script], env=environ, text=True).strip() == wanted
+
+
 def test_every_key_of_the_gunicorn_configuration_is_a_setting() -> None:
     known = {setting.name for setting in KNOWN_SETTINGS}
     given = {name for name in vars(gunicorn_conf) if name == name.lower() and not name.startswith("_")}

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
+from conftest import Service, wait_for
 from gte_service.engine.store.obtain import ModelSource
-from gte_service.engine.store.prepared import NOTE_FILE, Prepared, read_prepared
+from gte_service.engine.store.prepared import NOTE_FILE, Prepared, prepare, read_prepared
 from gte_service.engine.store.superseded import remove_superseded
-from gte_service.serving.preparer import run, source_of
-from gte_service.settings import read_settings
 
 
 @pytest.fixture
@@ -71,16 +75,95 @@ def test_a_folder_of_the_users_own_is_left_alone(lexical: Prepared, source: Mode
     assert left(source) == {"oldest", "before"}
 
 
-def test_the_preparer_removes_them_and_their_prototypes(lexical: Prepared, tmp_path: Path) -> None:
-    settings = read_settings(
-        {"GTE_MODEL": "builtin:lexical", "GTE_MODELS_HOME": str(tmp_path), "GTE_RUN_DIR": str(tmp_path / "run")}
-    )
-    source = source_of(settings)
-    vectors = {name: tmp_path / "prototypes" / f"{name}-fp32-0.safetensors" for name in ("oldest", "before")}
-    for days_ago, (revision, file) in enumerate(vectors.items()):
-        served(lexical, source, revision, 9 - days_ago)
-        file.parent.mkdir(exist_ok=True)
-        file.touch()
-    run(settings)
-    assert left(source) == {"before", lexical.revision}
-    assert {name for name, file in vectors.items() if file.exists()} == {"before"}
+def test_what_nobody_has_served_yet_stays_for_a_day(lexical: Prepared, source: ModelSource) -> None:
+    def never_served(revision: str, hours_ago: float) -> None:
+        folder = served(lexical, source, revision, 0).folder
+        os.utime(folder / NOTE_FILE, (0, 0))
+        then = time.time() - 3600 * hours_ago
+        os.utime(folder, (then, then))
+
+    never_served("failed", 30)
+    never_served("made now", 1)
+    served(lexical, source, "before", 5)
+    # `update-model` may be about to write down that it has downloaded this one.
+    assert remove_superseded(source, served(lexical, source, "now", 0)) == ["failed"]
+    assert left(source) == {"made now", "before", "now"}
+
+
+def test_a_model_counts_as_served_once_it_answers(lexical_source: Path, tmp_path: Path) -> None:
+    prepared = prepare(lexical_source, "owner/name", tmp_path / "prepared")
+    assert (prepared.folder / NOTE_FILE).stat().st_mtime == 0
+    source = ModelSource("owner/name", "master", None, built_in=False, home=tmp_path, precision="fp32")
+    remove_superseded(source, prepared)
+    assert time.time() - (prepared.folder / NOTE_FILE).stat().st_mtime < 60
+
+
+def test_the_way_back_of_a_model_outlasts_another_model_in_between(lexical: Prepared, source: ModelSource) -> None:
+    served(lexical, source, "other", 3)
+    of_this = served(lexical, source, "before", 5)
+    note = of_this.folder / NOTE_FILE
+    then = note.stat().st_mtime
+    for revision in ("before", "now"):
+        folder = of_this.folder if revision == "before" else served(lexical, source, "now", 0).folder
+        content = json.loads((folder / NOTE_FILE).read_text())
+        (folder / NOTE_FILE).write_text(json.dumps(content | {"source": "owner/name"}))
+    os.utime(note, (then, then))
+    now = read_prepared(source.prepared_home / "now")
+    assert now is not None
+    assert remove_superseded(source, now) == []
+    assert left(source) == {"other", "before", "now"}
+
+
+def other_weights(folder: Path, step: float) -> None:
+    """Give a model folder another revision."""
+    weights = torch.load(folder / "pytorch_model.bin", weights_only=True)
+    weights["bert.embeddings.LayerNorm.bias"] += step
+    torch.save(weights, folder / "pytorch_model.bin")
+
+
+def test_old_models_go_when_a_new_one_serves_and_one_is_kept_for_the_way_back(
+    lexical_source: Path, tmp_path: Path, new_service: Callable[..., Service]
+) -> None:
+    folder = Path(shutil.copytree(lexical_source, tmp_path / "model"))
+    service = new_service(GTE_MODEL_DIR=str(folder), GTE_WORKERS="1")
+    home = service.home / "models"
+
+    def serve() -> str:
+        if service.process and service.process.poll() is not None:
+            service.start()
+        service.wait_until("ready")
+        revision = str(service.predict("embedding", "天气").json["revision"])
+        wait_for(lambda: (home / "prepared" / revision / NOTE_FILE).stat().st_mtime, "it counts as served")
+        service.stop()
+        return revision
+
+    def command(name: str) -> subprocess.CompletedProcess[str]:
+        environ = dict(os.environ) | service.environ | {"GTE_MODELS_HOME": str(home)}
+        words = [sys.executable, "-m", "gte_service", name]
+        return subprocess.run(words, env=environ, capture_output=True, text=True, timeout=60, check=False)
+
+    def kept() -> set[str]:
+        return {entry.name for entry in (home / "prepared").glob("[!.]*")}
+
+    first = serve()
+    nothing = command("rollback")
+    assert (nothing.returncode, "none to go back to" in nothing.stderr) == (1, True), nothing
+    other_weights(folder, 0.1)
+    second = serve()
+    assert kept() == {first, second}
+    other_weights(folder, 0.1)
+    third = serve()
+    assert kept() == {second, third}
+    assert {file.name.split("-")[0] for file in (home / "prototypes").iterdir()} == {second, third}
+    back = command("rollback")
+    assert (back.returncode, f"revision {second} instead of {third}" in back.stdout) == (0, True), back
+    assert serve() == second
+    assert kept() == {second, third}
+    assert f"revision {third} instead of {second}" in command("rollback").stdout
+    assert serve() == third
+    # A way back holds for the revision that it leads away from, not for the next one.
+    assert command("rollback").returncode == 0
+    other_weights(folder, 0.1)
+    fourth = serve()
+    assert fourth not in {second, third}
+    assert kept() == {third, fourth}

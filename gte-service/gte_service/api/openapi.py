@@ -68,8 +68,8 @@ def document(settings: Settings, dimensions: int | None) -> dict[str, Any]:
                 f"`._:-`) is kept. A body has at most {settings.max_body_bytes} bytes, a list at most "
                 f"{settings.max_texts} items. For a request at most {settings.max_texts} texts and "
                 f"{settings.max_tokens} tokens are computed, in at most {settings.deadline_seconds} s: labels, "
-                "candidates and each sentence of a `qa` context count too, and texts up to the length that the model takes. Offsets in "
-                "answers count Unicode code points."
+                "candidates and each sentence of a `qa` context count too, and texts up to the length that the model "
+                "takes. Offsets in answers count Unicode code points."
             ),
         },
         "paths": {

@@ -22,8 +22,8 @@ worker_connections = most_connections()
 preload_app = False
 max_requests = _settings.max_requests
 max_requests_jitter = _settings.max_requests // 10
-# Seconds. Compose waits 45 s, so that the requests in flight can end before the container is killed.
-graceful_timeout = 30
+# Seconds; Compose waits longer, so that the requests in flight can end before the container is killed.
+graceful_timeout = _settings.stop_seconds
 timeout = 60
 keepalive = 15
 # The heartbeat must not wait for a disk.

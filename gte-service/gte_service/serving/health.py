@@ -1,7 +1,7 @@
 """The container's health check: healthy when the model has answered, unhealthy at once when it can't.
 
-The check waits while the model is obtained or loaded, so that `docker compose up --wait` waits however long the
-download takes, and still ends at once when the model folder is missing.
+The check waits while the model is obtained, so that `docker compose up --wait` waits however long the download takes,
+and still ends at once when the model folder is missing. Loading a model takes seconds: what takes longer hangs.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ import time
 import urllib.error
 import urllib.request
 
-from gte_service.settings import Settings
+from gte_service.settings import LOADS_MAY_TAKE, Settings
 
 _TRANSITIONAL = frozenset({"starting", "downloading", "preparing", "retrying", "prepared", "loading"})
+# Nothing is downloaded or converted meanwhile.
+_BRIEF = frozenset({"starting", "prepared", "loading"})
 # A server that hasn't opened its port within this time has failed.
 UNREACHABLE_SECONDS = 30.0
 _PROBE_TIMEOUT_SECONDS = 5.0
@@ -28,7 +30,8 @@ def check(settings: Settings) -> tuple[bool, str]:
         whether the service is ready, and its state with details.
     """
     address = f"http://127.0.0.1:{settings.port}/readyz"
-    reached = time.monotonic()
+    bound = LOADS_MAY_TAKE * settings.hang_seconds + UNREACHABLE_SECONDS
+    reached = busy = time.monotonic()
     while True:
         try:
             state, description = _ask(address)
@@ -41,6 +44,10 @@ def check(settings: Settings) -> tuple[bool, str]:
             return True, description
         if state and state not in _TRANSITIONAL:
             return False, description
+        if state and state not in _BRIEF:
+            busy = time.monotonic()
+        if time.monotonic() - busy > bound:
+            return False, f"{description}, for over {bound:.0f} s: it hangs"
         time.sleep(_POLL_SECONDS)
 
 

@@ -1,4 +1,8 @@
-"""Loads the model into this worker as soon as its files are prepared, and publishes the worker's state."""
+"""Loads the model into this worker as soon as its files are prepared, and publishes the worker's state.
+
+A load that fails is tried again; one that hangs ends the worker, so that another tries. Once the model answers, older
+ones leave the disk.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +20,11 @@ from gte_service.engine.allowance import Allowance
 from gte_service.engine.batcher import Batch, Limits, Watcher
 from gte_service.engine.compute_lock import ComputeLock
 from gte_service.engine.encoder import Encoder
+from gte_service.engine.store.prepared import read_prepared
+from gte_service.engine.store.superseded import remove_superseded
 from gte_service.errors import ModelError, ModelNotReady
 from gte_service.serving.inference_recorder import InferenceRecorder
+from gte_service.serving.preparer import source_of
 from gte_service.serving.status import (
     ModelStatus,
     Readiness,
@@ -27,12 +34,16 @@ from gte_service.serving.status import (
     read_readiness,
     write_worker_status,
 )
-from gte_service.settings import Settings
+from gte_service.settings import LOADS_MAY_TAKE, Settings
 from gte_service.tasks.model import Model, Prototypes, VectorCache
-from gte_service.tasks.prototypes.store import prototypes_file, read_prototypes
+from gte_service.tasks.prototypes.store import prototypes_file, read_prototypes, remove_prototypes
 from gte_service.tasks.registry import TASKS
 
 _POLL_SECONDS = 0.25
+_FIRST_PAUSE_SECONDS = 1.0
+_LONGEST_PAUSE_SECONDS = 30.0
+# Less than gunicorn's timeout, which ends a worker that is still starting.
+_BOOT_SECONDS = 45.0
 # Time for the answers that are being written when the model has failed.
 _LAST_ANSWERS_SECONDS = 1.0
 _log = logging.getLogger(__name__)
@@ -55,15 +66,23 @@ class ModelHolder(Watcher):
         self._encoder: Encoder | None = None
         self._prototypes: Mapping[str, Prototypes] = {}
         self._cache = VectorCache()
+        self._compute_lock: ComputeLock | None = None
+        self._lock = threading.Lock()
+        self._settled = threading.Event()
+        self._problem = ""
 
     def start(self) -> None:
-        """Load the model now if its files are prepared, otherwise in the background once they are."""
-        status = read_model_status(self._settings.run_dir)
-        if status.state == "prepared":
-            self._load(status)
-        else:
+        """Load the model in the background, trying until it succeeds.
+
+        Where its files are prepared, wait for the first try: a worker that replaces another takes no request before it
+        can answer it, unless that takes so long that gunicorn would end it.
+        """
+        is_prepared = read_model_status(self._settings.run_dir).state == "prepared"
+        if not is_prepared:
             self._publish("loading")
-            threading.Thread(target=self._wait_and_load, name="model-loader", daemon=True).start()
+        threading.Thread(target=self._keep_loading, name="model-loader", daemon=True).start()
+        if is_prepared and not self._settled.wait(_BOOT_SECONDS):
+            self._publish("loading")
 
     def for_request(self, deadline: float) -> Model:
         """The model for one request, which is given up at the `time.monotonic()` of the deadline.
@@ -95,13 +114,31 @@ class ModelHolder(Watcher):
         # Not sys.exit: a computation that hangs would keep the process alive.
         os._exit(1)
 
-    def _wait_and_load(self) -> None:
-        while (status := read_model_status(self._settings.run_dir)).state != "prepared":
-            time.sleep(_POLL_SECONDS)
-        self._load(status)
+    def _keep_loading(self) -> None:
+        pause = _FIRST_PAUSE_SECONDS
+        bound = LOADS_MAY_TAKE * self._settings.hang_seconds
+        while True:
+            while (status := read_model_status(self._settings.run_dir)).state != "prepared":
+                time.sleep(_POLL_SECONDS)
+            hung = f"loading the model has hung for over {bound} s; this worker is being replaced. Try again."
+            watch = threading.Timer(bound, self.broken, [hung])
+            watch.daemon = True
+            watch.start()
+            try:
+                problem = self._load(status)
+            finally:
+                watch.cancel()
+            if not problem:
+                break
+            self._publish("failed", f"{problem} Next try in {pause:g} s.")
+            time.sleep(pause)
+            pause = min(_LONGEST_PAUSE_SECONDS, 2 * pause)
+        self._remove_superseded(Path(status.folder))
 
-    def _load(self, status: ModelStatus) -> None:
+    def _load(self, status: ModelStatus) -> str:
+        """Try once; returns why the model can't be loaded, "" if it is."""
         begun = time.monotonic()
+        encoder = None
         try:
             torch.set_num_threads(self._settings.torch_threads)
             limits = Limits(
@@ -110,30 +147,53 @@ class ModelHolder(Watcher):
                 self._settings.hang_seconds,
                 self._settings.queue_requests,
             )
-            compute_lock = ComputeLock(
-                self._settings.run_dir / "compute-lock", self._settings.computations, limits.hang_seconds / 6
-            )
+            if self._compute_lock is None:
+                self._compute_lock = ComputeLock(
+                    self._settings.run_dir / "compute-lock", self._settings.computations, limits.hang_seconds / 6
+                )
             folder = Path(status.folder)
-            encoder = Encoder(folder, limits, self, compute_lock)
+            encoder = Encoder(folder, limits, self, self._compute_lock)
             encoder.probe()
             file = prototypes_file(self._settings.models_home, status.revision, encoder.precision, TASKS)
             vectors = read_prototypes(file, TASKS)
-        except ModelError as error:
-            _log.error("the model can't be loaded: %s", error)
-            self._publish("failed", str(error))
-            return
-        except Exception as error:  # noqa: BLE001 (any failure must show in /readyz, not end a thread silently)
-            _log.exception("the model can't be loaded")
-            self._publish("failed", f"loading failed: {type(error).__name__}: {error}")
-            return
+            prepared_at = int(folder.stat().st_mtime)
+        except Exception as error:  # noqa: BLE001 (any failure must show in /readyz, and the next try must follow)
+            problem = str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}"
+            # The same problem is logged once.
+            if problem != self._problem:
+                _log.error("the model can't be loaded: %s", problem, exc_info=not isinstance(error, ModelError))
+            self._problem = problem
+            if encoder:
+                encoder.close()
+            return problem
         seconds = time.monotonic() - begun
         self._prototypes = {name: Prototypes(rows) for name, rows in vectors.items()}
-        self.revision, self.prepared_at = status.revision, int(folder.stat().st_mtime)
+        self.revision, self.prepared_at = status.revision, prepared_at
         self._encoder = encoder
         self._publish("ready", revision=status.revision, load_seconds=round(seconds, 3))
-        _log.info("worker %d: %s (revision %s) ready in %.1f s", self._slot, status.model, status.revision, seconds)
+        _log.info("worker %d: %s (revision %s) ready in %.1f s; it reads %d tokens of a text",
+                  self._slot, status.model, status.revision, seconds, encoder.max_tokens)  # fmt: skip
+        return ""
+
+    def _remove_superseded(self, folder: Path) -> None:
+        """Remove the models that this one has replaced, now that it answers."""
+        source = source_of(self._settings)
+        try:
+            serving = read_prepared(folder)
+            revisions = remove_superseded(source, serving) if serving else []
+            remove_prototypes(source.home, revisions)
+        except (ModelError, OSError) as error:
+            _log.warning("older models stay on the disk: %s", error)
+        else:
+            if revisions:
+                _log.info("removed older models: %s", ", ".join(revisions))
 
     def _publish(self, state: State, detail: str = "", revision: str = "", load_seconds: float = 0.0) -> None:
         pid = os.getpid()
         status = WorkerStatus(pid, start_time(pid), state, detail, revision, load_seconds)
-        write_worker_status(self._settings.run_dir, self._slot, status)
+        with self._lock:
+            if state == "loading" and self._settled.is_set():
+                return
+            write_worker_status(self._settings.run_dir, self._slot, status)
+            if state != "loading":
+                self._settled.set()

@@ -12,12 +12,11 @@ import torch
 from gte_service.engine import Encoder
 from gte_service.engine.store.obtain import ModelSource, obtain
 from gte_service.engine.store.prepared import Prepared
-from gte_service.engine.store.superseded import remove_superseded
 from gte_service.errors import DownloadError, ModelError
 from gte_service.serving.questions import write_questions
 from gte_service.serving.status import ModelStatus, write_model_status
 from gte_service.settings import Settings
-from gte_service.tasks.prototypes.store import prototypes_file, remove_prototypes, write_prototypes
+from gte_service.tasks.prototypes.store import prototypes_file, write_prototypes
 from gte_service.tasks.registry import TASKS
 
 FIRST_WAIT_SECONDS = 5.0
@@ -126,18 +125,6 @@ def run(settings: Settings, wait: Callable[[float], None] = time.sleep) -> None:
     )
     _log.info("%s is prepared: revision %s, %s, in %s",
               settings.model_name, prepared.revision, prepared.precision, prepared.folder)  # fmt: skip
-    _remove_superseded(source, prepared)
-
-
-def _remove_superseded(source: ModelSource, prepared: Prepared) -> None:
-    try:
-        revisions = remove_superseded(source, prepared)
-        remove_prototypes(source.home, revisions)
-    except ModelError as error:
-        _log.warning("older models stay on the disk: %s", error)
-    else:
-        if revisions:
-            _log.info("removed older models: %s", ", ".join(revisions))
 
 
 def _ensure_prototypes(settings: Settings, prepared: Prepared, report: StatusReport) -> None:

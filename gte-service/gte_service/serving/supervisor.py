@@ -22,6 +22,7 @@ from gte_monitoring.docker_dns import own_name
 from gte_monitoring.processes.worker_starts import expect_workers
 from gte_service.probe_secret import make_secret
 from gte_service.serving.metrics_folder import claim
+from gte_service.serving.status import read_readiness
 from gte_service.settings import Settings
 
 _FIRST_PAUSE_SECONDS = 1.0
@@ -29,6 +30,8 @@ _LONGEST_PAUSE_SECONDS = 30.0
 # A process that ran this long was healthy, so earlier failures don't delay its next start.
 _HEALTHY_AFTER_SECONDS = 60.0
 _POLL_SECONDS = 0.2
+# How often to look whether the workers can load what the preparer has prepared.
+_LOOK_SECONDS = 5.0
 # Exit statuses of gunicorn for a wrong app or wrong settings: another start would fail the same way.
 _HOPELESS = frozenset({3, 4})
 _HOPELESS_STARTS = 3
@@ -37,7 +40,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class _Child:
-    """One process to keep running; `once`: it may end with status 0."""
+    """One process to keep running; `once`: it may end with status 0, and runs again while the model can't be loaded."""
 
     name: str
     command: Sequence[str]
@@ -98,7 +101,10 @@ class Supervisor:
     def _tend(self, child: _Child) -> int:
         now = time.monotonic()
         if child.process is None:
-            if not child.finished and now >= child.due:
+            if child.finished and now >= child.due:
+                child.due = now + _LOOK_SECONDS
+                child.finished = not self._must_run_again(child, now)
+            elif not child.finished and now >= child.due:
                 child.process = subprocess.Popen(child.command, env=self.environ)
                 child.started = now
             return 0
@@ -107,7 +113,7 @@ class Supervisor:
             return 0
         child.process = None
         if child.once and status == 0:
-            child.finished = True
+            child.finished, child.due = True, now + _LOOK_SECONDS
             return 0
         if now - child.started >= _HEALTHY_AFTER_SECONDS:
             child.pause, child.hopeless = _FIRST_PAUSE_SECONDS, 0
@@ -119,6 +125,13 @@ class Supervisor:
         child.due = now + child.pause
         child.pause = min(_LONGEST_PAUSE_SECONDS, 2 * child.pause)
         return 0
+
+    def _must_run_again(self, child: _Child, now: float) -> bool:
+        """Whether the preparer must look at the model's files again, because a worker can't load them."""
+        if now - child.started < _LONGEST_PAUSE_SECONDS:
+            return False
+        workers = read_readiness(self.settings.run_dir).workers
+        return any(worker.state == "failed" for worker in workers)
 
     def _end(self) -> None:
         # gunicorn first: its last requests must still be counted and scraped. Docker kills what takes too long.

@@ -131,6 +131,8 @@ def prepare(
             prepared = Prepared(target, revision, given.source if given else name, size, precision)
             note = {key: value for key, value in asdict(prepared).items() if key != "folder"}
             (staging / NOTE_FILE).write_text(json.dumps(note, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            # Its time tells when the model was served last: not yet.
+            os.utime(staging / NOTE_FILE, (0, 0))
             staging.chmod(0o755)
             if target.exists():
                 shutil.rmtree(target)
