@@ -159,14 +159,14 @@ class Service:
             return {"status": "unreachable"}
         return answer
 
-    def wait_until(self, state: str) -> dict[str, Any]:
+    def wait_until(self, state: str, seconds: float = 60) -> dict[str, Any]:
         def there() -> dict[str, Any] | None:
             assert self.process is not None
             assert self.process.poll() is None, self.log.read_text()
             now = self.readiness()
             return now if now["status"] == state else None
 
-        found: dict[str, Any] = wait_for(there, f"state {state}")
+        found: dict[str, Any] = wait_for(there, f"state {state}", seconds)
         return found
 
     def metrics(self) -> dict[str, float]:

@@ -59,7 +59,8 @@ def test_what_was_prepared_and_is_gone_is_prepared_again(
     shutil.rmtree(service.home / "models")
     reload(service)
     service.wait_until("failed")
-    service.wait_until("ready")
+    # The preparer runs again half a minute after it began, and the worker looks again within another one.
+    service.wait_until("ready", 120)
     assert service.predict("embedding", "天气").status == 200
 
 

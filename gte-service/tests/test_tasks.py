@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from conftest import Service, models_home
-from gte_service.engine import Encoded, Encoder
+from gte_service.engine import Allowance, Encoded, Encoder
 from gte_service.engine.bert import Bert
 from gte_service.engine.store.prepared import Prepared
 from gte_service.errors import InferenceFailed, ModelBroken
@@ -353,8 +353,10 @@ def test_a_model_that_is_being_replaced_is_asked_once_for_a_batch(failing_at_odd
     class Broken:
         dimensions = 128
 
-        def encode(self, texts: Sequence[str], deadline: float, token_vectors: bool) -> Encoded:
-            asked.append(texts)
+        def encode_parts(
+            self, parts: Sequence[Sequence[str]], deadline: float, token_vectors: bool, allowance: Allowance
+        ) -> Iterator[Encoded]:
+            asked.extend(parts)
             raise ModelBroken("the model has hung")
 
     model = Model(Broken(), failing_at_odd.prototypes, VectorCache())
