@@ -92,6 +92,14 @@ def in_order(labels: Any) -> list[Labels]:
     return sorted(labels, key=lambda one: sorted(one.items()))
 
 
+def require_inbox() -> None:
+    """Leave a test out where the inbox's image was not built."""
+    try:
+        docker("image", "inspect", image_of("alert-inbox"))
+    except DockerError:
+        pytest.skip(f"{image_of('alert-inbox')} is not there; `make prepare` builds it")
+
+
 @contextmanager
 def running_delivery(config: Path = CONFIG, *options: str) -> Iterator[Delivery]:
     """Start both as compose.yaml does, Alertmanager with `config`; they are gone afterwards.
@@ -100,10 +108,7 @@ def running_delivery(config: Path = CONFIG, *options: str) -> Iterator[Delivery]
         config: the file in the place of alertmanager.yml.
         options: further ones of `docker run` for Alertmanager.
     """
-    try:
-        docker("image", "inspect", image_of("alert-inbox"))
-    except DockerError:
-        pytest.skip(f"{image_of('alert-inbox')} is not there; `make prepare` builds it")
+    require_inbox()
     alertmanager, inbox = unique("alertmanager"), unique("inbox")
     started = Delivery(alertmanager, inbox)
     locked = ("run", "--detach", "--read-only", "--cap-drop=ALL")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.config.containers import ROOT, docker, image_of, needs_engine, unique, wait_for
-from tests.config.delivery import ALERTMANAGER, ASK, CONFIG, Delivery, alert, running_delivery
+from tests.config.delivery import ALERTMANAGER, ASK, CONFIG, Delivery, alert, require_inbox, running_delivery
 from tests.config.test_alertmanager_config import check
 
 pytestmark = needs_engine
@@ -44,6 +44,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def secrets(tmp_path: Path) -> Path:
     """The folder of secrets: the password, and what the mail server shows to be itself."""
+    require_inbox()
     folder = tmp_path / "notify"
     folder.mkdir(mode=0o777)
     folder.chmod(0o777)

@@ -305,10 +305,17 @@ def damaged(stack: Stack, folder: Path) -> Iterator[None]:
 
 
 def every_task(stack: Stack, clients: int, pause: float) -> AbstractContextManager[None]:
-    """So many clients ask each task by its example."""
-    described = json.loads(stack.get("GTE_PORT", "/openapi.json"))["paths"]["/predict"]["post"]["requestBody"]
-    examples = described["content"]["application/json"]["examples"].values()
-    return both(*(load(stack, example["value"], clients, pause) for example in examples))
+    """So many clients ask each task by its example, as soon as the service says what that is."""
+
+    def described() -> str:
+        try:
+            return stack.get("GTE_PORT", "/openapi.json")
+        except OSError:
+            return ""
+
+    document = json.loads(wait_for(described, "the description of the service", 60))
+    examples = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["examples"]
+    return both(*(load(stack, example["value"], clients, pause) for example in examples.values()))
 
 
 @pytest.fixture(scope="module")
