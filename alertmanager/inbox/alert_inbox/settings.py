@@ -22,8 +22,8 @@ _SHORTEST_TOKEN = 16
 _DEFAULT_MAX_NOTIFICATIONS = 10_000
 _LARGEST_MAX_NOTIFICATIONS = 1_000_000
 
-# With the route of alertmanager.yml the watchdog is never older than 95 s.
-_DEFAULT_SILENCE_SECONDS = 120
+# Prometheus sends the watchdog every 65 s, and one that meets an Alertmanager that is being restarted is lost.
+_DEFAULT_SILENCE_SECONDS = 150
 _LARGEST_SILENCE_SECONDS = 86_400
 
 

@@ -35,7 +35,7 @@ def fails_to_start(*arguments: str, **environment: str) -> tuple[int, str]:
 def test_the_defaults_are_those_of_the_container() -> None:
     # Any existing folder will do for the database here; the container's own is /data.
     settings = read_settings({"ALERT_INBOX_DATABASE": "/inbox.sqlite3", "ALERT_INBOX_MAX_NOTIFICATIONS": ""})
-    assert settings == Settings(Path("/inbox.sqlite3"), 10_000, "", "", runbooks=None, silence=timedelta(minutes=2))
+    assert settings == Settings(Path("/inbox.sqlite3"), 10_000, "", "", runbooks=None, silence=timedelta(seconds=150))
 
 
 @pytest.mark.parametrize(
