@@ -357,17 +357,31 @@ def test_a_fault_is_told_by_its_alert_alone_and_in_one_message(observer: Observe
     assert [one.status for one in told] == ["firing", "resolved"]
 
 
-def test_requests_of_which_none_finishes_are_told(observer: Observer) -> None:
+def test_requests_of_which_none_finishes_are_told_by_one_alert_of_two(observer: Observer) -> None:
     """With the shipped settings they end by their deadline of 30 s, and are errors."""
     stack = observer.stack
     patient = replace(stack, environ={**stack.environ, "GTE_DEADLINE_SECONDS": "300", "GTE_HANG_SECONDS": "3600"})
     anew = ("up", "-d", "--wait", "--no-deps", "--no-build", "gte-service")
     compose(patient, *anew)
     try:
-        fault = both(every_task(stack, 1, 0.5), stuck(stack))
-        observer.observe("requests in flight, none finishes", fault, {"GTE_TaskStuck"}, 120)
+        with every_task(stack, 1, 0.5):
+            pass_time(2 * AFTERMATH_SECONDS)
+            observer.wait_until_quiet()
+            began = time.time()
+            with stuck(stack):
+                wait_for(lambda: observer.told(began), "an alert in the inbox", 300)
+                pass_time(AFTERMATH_SECONDS)
+            ended = time.time()
+            wait_for(lambda: observer.told(began)[-1].status == "resolved", "its end", RESOLVE_SECONDS)
+            observer.wait_until_quiet()
     finally:
         compose(stack, *anew)
+    told = observer.told(began)
+    (alert,) = {alert for one in told for alert in one.alerts}
+    noticed, resolved = told[0].at - began, told[-1].at - ended
+    observer.note(Row("requests in flight, none finishes", (alert,), noticed, 120, resolved, 0), began)
+    assert alert in {"GTE_TaskStuck", "GTE_NotAnswering"}
+    assert noticed <= 120
 
 
 SILENCES: Mapping[str, Callable[[Stack], AbstractContextManager[object]]] = {
