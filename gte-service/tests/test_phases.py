@@ -57,7 +57,8 @@ def test_the_phases_of_each_task_add_up_to_its_latency_whatever_became_of_its_re
     assert phases(metrics, "event") == {}
 
 
-def test_the_time_in_which_a_body_arrives_is_the_rest(service: Service) -> None:
+def test_the_time_in_which_a_body_arrives_is_no_part_of_the_request(service: Service) -> None:
+    """It is the client's. A thread has the request from when it is complete."""
     body = json.dumps({"task_type": "relation", "input_text": "张三出生在北京。"}).encode()
     before = phases(service.metrics(), "relation")
     with closing(http.client.HTTPConnection("127.0.0.1", service.port, timeout=30)) as connection:
@@ -69,8 +70,7 @@ def test_the_time_in_which_a_body_arrives_is_the_rest(service: Service) -> None:
         connection.send(body[10:])
         assert connection.getresponse().status == 200
     after = phases(service.metrics(), "relation")
-    assert after[REST] - before.get(REST, 0) > 0.4
-    assert after["postprocess"] - before.get("postprocess", 0) < 0.4
+    assert sum(after.values()) - sum(before.values()) < 0.4
 
 
 def test_a_late_request_tells_the_time_it_waited_and_was_computed(impatient: Service) -> None:

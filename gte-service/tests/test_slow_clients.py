@@ -57,8 +57,8 @@ def test_a_thousand_slow_clients_leave_the_service_as_it_is(service: Service, ki
             begun = time.monotonic()
             assert status(port, "GET", path) == 200
             assert time.monotonic() - begun < 1
-        # Other programs of this machine disturb a single series.
-        assert min(seconds(service) for _ in range(3)) < 2 * alone
+        # Other programs of this machine disturb a single series, and a few milliseconds at any time.
+        assert min(seconds(service) for _ in range(3)) < max(2 * alone, alone + 0.01)
         assert service.metrics()["gte_server_up"] == 1
     wait_for(lambda: service.metrics()["gte_arriving_requests"] == 0, "all are gone", 20)
 
@@ -108,8 +108,9 @@ def test_hundreds_that_are_late_at_once_delay_nobody(new_service: Callable[..., 
 def test_a_request_is_late_from_its_first_byte_on(new_service: Callable[..., Service]) -> None:
     # The computation takes longer than what the body leaves of the deadline, and less than the deadline.
     service = new_service(
-        GTE_WORKERS="1", GTE_DEADLINE_SECONDS="10", GTE_MAX_TEXTS="20000", GTE_MAX_BODY_BYTES="10000000"
-    )
+        GTE_WORKERS="1", GTE_DEADLINE_SECONDS="10", GTE_MAX_TEXTS="20000", GTE_MAX_TOKENS="2000000",
+        GTE_MAX_BODY_BYTES="10000000",
+    )  # fmt: skip
     service.wait_until("ready")
     texts = ["一段比较长的文字用来让计算持续一会儿" * 3] * 9000
     body = json.dumps({"task_type": "embedding", "input_text": texts}).encode()
