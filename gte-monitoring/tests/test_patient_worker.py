@@ -249,6 +249,9 @@ def test_a_client_that_drips_after_its_answer_holds_no_thread(start: Callable[..
     with ExitStack() as connections:
         for _ in range(5):
             long = connections.enter_context(server.connect(HEAD + b"Content-Length: 1000000\r\n\r\n"))
-            assert long.recv(1 << 16).startswith(b"HTTP/1.1 408 ")
+            answer = long.recv(1 << 16)
+            assert answer.startswith(b"HTTP/1.1 408 ")
+            # Its next request would get no answer.
+            assert b"\r\nConnection: close\r\n" in answer
             long.sendall(b"x")
         assert server.get(timeout=1) == b"here"

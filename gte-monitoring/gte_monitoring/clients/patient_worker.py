@@ -133,6 +133,12 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
                 self._displace(self._lingering, self._silent, self._arriving, self._sending)
         self._expect(conn)
 
+    def handle_request(self, req: Any, conn: Any) -> bool:
+        """Handle a request in a thread; a client whose body was not read to its end is told that the connection ends."""
+        if conn.sock.arrival.progress is not Progress.COMPLETE:
+            req.force_close()
+        return bool(super().handle_request(req, conn))
+
     def finish_request(self, conn: Any, fs: Any) -> None:
         """A thread has ended with a request: send the rest of its answer, then wait for the next request or close."""
         self._handled -= 1
