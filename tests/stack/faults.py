@@ -61,10 +61,10 @@ class Observer:
         self.rows: list[Row] = []
 
     def told(self, since: float) -> list[Told]:
-        """The notifications since then, oldest first."""
+        """The notifications since then, oldest first; without those of the host, which other programs cause."""
         query = urlencode({"from": datetime.fromtimestamp(since, UTC).isoformat(), "limit": 1000})
         found = json.loads(self.stack.get("ALERT_INBOX_PORT", f"/api/notifications?{query}"))["notifications"]
-        return [
+        told = [
             Told(
                 datetime.fromisoformat(one["received_at"]).timestamp(),
                 one["status"],
@@ -72,11 +72,18 @@ class Observer:
             )
             for one in reversed(found)
         ]
+        return [one for one in told if not any(name.startswith("Host") for name in one.alerts)]
 
     def wait_until_quiet(self) -> None:
-        """Wait until nothing fires or waits, but for what tells nobody."""
-        query = 'ALERTS{severity!~"info|none"}'
+        """Wait until nothing fires or waits, but for what tells nobody, and the inbox knows it."""
+        query = 'ALERTS{severity!~"info|none",alertname!~"Host.+"}'
         wait_for(lambda: not self.stack.query(query), f"nothing fires, not {self.stack.query(query)}", RESOLVE_SECONDS)
+
+        def all_over() -> bool:
+            latest = {alert: one.status for one in self.told(0) for alert in one.alerts}
+            return set(latest.values()) <= {"resolved"}
+
+        wait_for(all_over, "the inbox knows that nothing fires", 90)
 
     def observe(
         self,

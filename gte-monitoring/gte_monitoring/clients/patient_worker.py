@@ -134,7 +134,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         self._expect(conn)
 
     def handle_request(self, req: Any, conn: Any) -> bool:
-        """Handle a request in a thread; a client whose body was not read to its end is told of the connection's."""
+        """Handle a request in a thread; say that the connection closes where the body was not read to its end."""
         if conn.sock.arrival.progress is not Progress.COMPLETE:
             req.force_close()
         return bool(super().handle_request(req, conn))
