@@ -13,6 +13,13 @@ MAX_TOKENS = 512
 """BERT's own number of positions, for a model that says nothing else."""
 
 
+# Of a long text the beginning is read, so many characters for each token that the model takes, and more while that is
+# too few tokens: a text of 4 MiB as tokens takes 2 GB.
+_CHARACTERS = 64
+# A longer word is one unknown token for WordPiece: a beginning may end within it, and have other tokens there.
+_LONGEST_WORD = 100
+
+
 @dataclass(frozen=True)
 class TokenizedText:
     """One text as ids.
@@ -51,6 +58,7 @@ class BertTokenizer:
         declared = read_tokenizer(ModelFolder(folder))
         self.max_tokens = min(positions, declared.max_tokens or positions)
         self._tokenizer = declared.tokenizer
+        self._cut_at_start = declared.cut_at_start
         self._tokenizer.enable_truncation(self.max_tokens, direction="left" if declared.cut_at_start else "right")
         vocabulary = self._tokenizer.get_vocab(with_added_tokens=True)
         self.tokens = len(vocabulary)
@@ -64,9 +72,24 @@ class BertTokenizer:
             offsets: whether to return the offsets of each token, which takes longer.
         """
         encode = self._tokenizer.encode_batch if offsets else self._tokenizer.encode_batch_fast
+        whole = [_without_surrogates(text) for text in texts]
+        longest = max(map(len, whole), default=0)
+        characters = longest if self._cut_at_start else _CHARACTERS * self.max_tokens
+        encodings = encode([text[:characters] for text in whole])
+        # Beyond the cut there must be more tokens than the last word of the beginning can have.
+        enough = 2 + _LONGEST_WORD // self.max_tokens
+        while characters < longest:
+            short = [
+                place
+                for place, text in enumerate(whole)
+                if len(text) > characters and len(encodings[place].overflowing) < enough
+            ]
+            characters *= 8
+            for place, encoding in zip(short, encode([whole[place][:characters] for place in short]), strict=True):
+                encodings[place] = encoding
         return [
             TokenizedText(encoding.ids, bool(encoding.overflowing), encoding.offsets if offsets else ())
-            for encoding in encode([_without_surrogates(text) for text in texts])
+            for encoding in encodings
         ]
 
 
