@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from tests.config.server import Selector, selectors
@@ -48,14 +48,16 @@ def selectors_without_series(stack: Stack, exceptions: Mapping[str, str] = EXCEP
     asked: dict[str, str] = {}
     for rule in rules:
         for selector in selectors(_get(stack, "parse_query", query=rule["query"])):
-            if not (selector.metric == "ALERTS" and _alert_of(selector) in alerts):
+            if not _names_alerts(selector, alerts):
                 asked.setdefault(written(selector), rule["name"])
     missing = {text: name for text, name in asked.items() if text not in exceptions and not _found(stack, text)}
     return missing | {text: "an exception that no rule needs" for text in exceptions if text not in asked}
 
 
-def _alert_of(selector: Selector) -> str:
-    return next((value for name, operator, value in selector.matchers if (name, operator) == ("alertname", "=")), "")
+def _names_alerts(selector: Selector, alerts: Collection[str]) -> bool:
+    """Whether a selector asks for alerts that exist, by name or by names with `|` between."""
+    named = [value for name, operator, value in selector.matchers if name == "alertname" and operator in {"=", "=~"}]
+    return selector.metric == "ALERTS" and bool(named) and set(named[0].split("|")) <= set(alerts)
 
 
 def written(selector: Selector) -> str:

@@ -470,7 +470,8 @@ def test_data_survives_down_and_up(stack: Stack) -> None:
     assert stack.query("count(count_over_time(gte_model_ready[10m] offset 1m))"), "Prometheus lost its history"
 
 
-def test_clean_leaves_nothing(stack: Stack) -> None:
+def test_clean_leaves_nothing(stack: Stack, chat: Chat) -> None:
+    chat.close(stack)
     stack.must(*MAKE, "clean", "CONFIRM=yes")
     label = f"label=com.docker.compose.project={PROJECT}"
     for kind in ("container", "volume", "network"):
