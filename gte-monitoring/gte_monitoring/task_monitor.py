@@ -135,7 +135,7 @@ class TaskMonitor:
         self._survive(lambda: _add_volume(request_in_flight(), tokens, truncated, batch_tokens))
 
     def _survive(self, measure: Callable[[], None]) -> None:
-        """Measure; what fails about that is said once, and costs no client the answer."""
+        """Measure; the log says once that it failed, which costs no client the answer."""
         try:
             measure()
         except Exception as error:  # noqa: BLE001 (whatever it is, the request is worth more than its measure)
@@ -241,8 +241,10 @@ class TaskMonitor:
 
 def request_in_flight() -> RequestInFlight:
     """The record of the request in flight; of one that isn't measured, one that is counted nowhere."""
-    nowhere = RequestInFlight(time.perf_counter(), is_task=False, left_out=True)
-    measured: RequestInFlight = _request().environ.setdefault(_REQUEST_IN_FLIGHT, nowhere)
+    environ = _request().environ
+    if _REQUEST_IN_FLIGHT not in environ:
+        environ[_REQUEST_IN_FLIGHT] = RequestInFlight(time.perf_counter(), is_task=False, left_out=True)
+    measured: RequestInFlight = environ[_REQUEST_IN_FLIGHT]
     return measured
 
 
