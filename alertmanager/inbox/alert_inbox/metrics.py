@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 from alert_inbox.errors import StoreError
 from alert_inbox.outbox import Standing
 from alert_inbox.payload import STATUSES
+from alert_inbox.targets import Target
 from alert_inbox.watchdog import WatchdogState
 
 
@@ -63,8 +64,8 @@ class Metrics:
         for outcome in ("sent", "refused", "failed"):
             self.messages.labels(name, outcome)
 
-    def add_outbox(self, standings: Callable[[], list[tuple[str, Standing]]]) -> None:
-        """Show how each target stands, by its name."""
+    def add_outbox(self, standings: Callable[[], list[tuple[Target, Standing]]]) -> None:
+        """Show how each target stands."""
         self._registry.register(_OutboxCollector(standings))
 
     def render(self, accept: str) -> tuple[bytes, str]:
@@ -106,7 +107,7 @@ class _WatchdogCollector(Collector):
 
 
 class _OutboxCollector(Collector):
-    def __init__(self, standings: Callable[[], list[tuple[str, Standing]]]) -> None:
+    def __init__(self, standings: Callable[[], list[tuple[Target, Standing]]]) -> None:
         self._standings = standings
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
@@ -122,8 +123,8 @@ class _OutboxCollector(Collector):
             labels=["target"],
         )
         try:
-            for name, standing in self._standings():
-                since = standing.oldest
+            for target, standing in self._standings():
+                name, since = target.name, standing.oldest
                 waiting.add_metric([name], standing.waiting)
                 oldest.add_metric([name], max(0.0, (datetime.now(UTC) - since).total_seconds()) if since else 0.0)
                 refuses.add_metric([name], standing.refuses)

@@ -84,7 +84,7 @@ def create_app(settings: Settings, inside_port: str) -> Flask:
     metrics = Metrics(store.count, watchdog.state)
     post = Post(settings, store, watchdog, metrics)
     outbox = post.outbox
-    metrics.add_outbox(lambda: [(target.name, standing) for target, standing in outbox.standings()])
+    metrics.add_outbox(outbox.standings)
     post.begin()
     firing = FiringWatch(settings.alertmanager_api_url, lambda: watchdog.state().silent)
     firing.begin()
