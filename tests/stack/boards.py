@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 
 from grafana.boards.generate import boards
 from grafana.boards.texts import table
-from tests.stack.running import ROOT, Stack
+from tests.stack.running import ROOT, Stack, wait_for
 
 # English panels that a healthy stack under load has no data for, each with the reason.
 RIGHTLY_EMPTY = {
@@ -79,13 +79,23 @@ def load(stack: Stack, body: object, clients: int, pause: float = 0) -> Iterator
 
 
 @contextmanager
-def mixed_load(stack: Stack) -> Iterator[None]:
-    """Send the example of every task, about five times a second each, while the block runs."""
-    described = json.loads(stack.get("GTE_PORT", "/openapi.json"))["paths"]["/predict"]["post"]["requestBody"]
-    examples = described["content"]["application/json"]["examples"]
+def mixed_load(stack: Stack, clients: int = 1, pause: float = 0.2) -> Iterator[None]:
+    """Send the example of every task, each from so many clients, as soon as the service says what it is.
+
+    With the default pause that is about five times a second each.
+    """
+
+    def described() -> str:
+        try:
+            return stack.get("GTE_PORT", "/openapi.json")
+        except OSError:
+            return ""
+
+    document = json.loads(wait_for(described, "the description of the service", 60))
+    examples = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["examples"]
     with ExitStack() as loads:
         for example in examples.values():
-            loads.enter_context(load(stack, example["value"], 1, 0.2))
+            loads.enter_context(load(stack, example["value"], clients, pause))
         yield
 
 

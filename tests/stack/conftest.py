@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
 
 from tests.stack.chat import Chat
-from tests.stack.running import ROOT, Stack
-
-MAKE = ("make", "--no-print-directory", f"PYTHON={sys.executable}")
+from tests.stack.running import MAKE, ROOT, Stack
 
 
 @pytest.fixture(scope="session")

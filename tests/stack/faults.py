@@ -1,7 +1,7 @@
 """Makes the faults that alerts are for, and sees who is told of what, and how soon: `make test-faults`.
 
-No test of the normal run: it takes about an hour, and nothing else may use the machine. A table of the seconds is
-printed at the end.
+No test of the normal run: it takes about an hour and a half, and nothing else may use the machine. A table of the
+seconds is printed at the end.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.stack.boards import FAILING_TASK, load
+from tests.stack.boards import FAILING_TASK, load, mixed_load
 from tests.stack.chat import Chat
-from tests.stack.running import PROJECT, Stack, wait_for
+from tests.stack.running import PROJECT, Stack, pass_time, wait_for
 
 # What the inbox may take to tell the chat.
 CHAT_SECONDS = 5
@@ -121,7 +121,7 @@ class Observer:
             pass_time(AFTERMATH_SECONDS)
         ended = time.time()
         # Without any request the last minutes that had some go on counting.
-        with every_task(self.stack, 1, 0.5):
+        with mixed_load(self.stack, 1, 0.5):
             wait_for(lambda: alerts <= now_told("resolved"), f"{alerts} resolved", RESOLVE_SECONDS)
             self.wait_until_quiet()
         told = self.told(began)
@@ -167,12 +167,6 @@ class Observer:
         """Whether the chat was told of each of these alerts, with that word."""
         told = [text for _, text in self.chat.messages(since) if word in text]
         return all(any(alert in text for text in told) for alert in alerts)
-
-
-def pass_time(seconds: float) -> None:
-    """Let a fault go on: here time itself is what is waited for."""
-    over = time.monotonic() + seconds
-    wait_for(lambda: time.monotonic() > over, "time passes", seconds + 5)
 
 
 def compose(stack: Stack, *command: str) -> None:
@@ -308,27 +302,13 @@ def damaged(stack: Stack, folder: Path) -> Iterator[None]:
         compose(stack, "up", "-d", "--no-deps", "--no-build", "--force-recreate", "gte-service")
 
 
-def every_task(stack: Stack, clients: int, pause: float) -> AbstractContextManager[None]:
-    """So many clients ask each task by its example, as soon as the service says what that is."""
-
-    def described() -> str:
-        try:
-            return stack.get("GTE_PORT", "/openapi.json")
-        except OSError:
-            return ""
-
-    document = json.loads(wait_for(described, "the description of the service", 60))
-    examples = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["examples"]
-    return both(*(load(stack, example["value"], clients, pause) for example in examples.values()))
-
-
 @pytest.fixture(scope="module")
 def observer(stack: Stack, chat: Chat) -> Iterator[Observer]:
     """Watches the stack and its chat; prints the table at the end."""
     chat.open(stack)
     watching = Observer(stack, chat)
     # The rules look back over a minute, and judge nothing of the start.
-    with every_task(stack, 1, 0.5):
+    with mixed_load(stack, 1, 0.5):
         pass_time(2 * AFTERMATH_SECONDS)
     yield watching
     print("\n| fault | told by | noticed after | at most | resolved after | messages |")
@@ -345,11 +325,11 @@ DOWN = {"GTE_ServiceDown"}
 # By name: the fault, who must tell of it, and within how many seconds.
 FAULTS: Mapping[str, tuple[Callable[[Stack], AbstractContextManager[object]], set[str], float]] = {
     "container killed": (killed, DOWN, 60),
-    "server hung": (lambda stack: both(every_task(stack, 1, 0.5), hung(stack)), {"GTE_NotAnswering"}, 60),
-    "server dead": (lambda stack: both(every_task(stack, 1, 0.5), dead(stack)), {"GTE_NotAnswering"}, 60),
+    "server hung": (lambda stack: both(mixed_load(stack, 1, 0.5), hung(stack)), {"GTE_NotAnswering"}, 60),
+    "server dead": (lambda stack: both(mixed_load(stack, 1, 0.5), dead(stack)), {"GTE_NotAnswering"}, 60),
     "errors in one task": (lambda stack: load(stack, FAILING_TASK, 12), {"GTE_ErrorRateHigh"}, 120),
     "errors in all tasks": (
-        lambda stack: both(every_task(stack, 3, 0.1), load(stack, FAILING_TASK, 40)), {"GTE_ErrorRateHigh"}, 120,
+        lambda stack: both(mixed_load(stack, 3, 0.1), load(stack, FAILING_TASK, 40)), {"GTE_ErrorRateHigh"}, 120,
     ),
     "one task slow": (
         lambda stack: both(starved(stack), load(stack, LONG_QUESTION, 4)), {"GTE_TaskLatencyHigh"}, 210,
@@ -371,7 +351,7 @@ def test_requests_of_which_none_finishes_are_told_by_one_alert_of_two(observer: 
     anew = ("up", "-d", "--wait", "--no-deps", "--no-build", "gte-service")
     compose(patient, *anew)
     try:
-        with every_task(stack, 1, 0.5):
+        with mixed_load(stack, 1, 0.5):
             pass_time(2 * AFTERMATH_SECONDS)
             observer.wait_until_quiet()
             began = time.time()
@@ -486,9 +466,9 @@ def test_with_the_disk_of_the_inbox_full_the_chat_is_told_once(observer: Observe
 def test_ten_times_the_load_is_no_fault(observer: Observer) -> None:
     observer.wait_until_quiet()
     began = time.time()
-    with every_task(observer.stack, 1, 0.2):
+    with mixed_load(observer.stack, 1, 0.2):
         pass_time(2 * AFTERMATH_SECONDS)
-    with every_task(observer.stack, 10, 0.2):
+    with mixed_load(observer.stack, 10, 0.2):
         pass_time(5 * AFTERMATH_SECONDS)
     observer.note(Row("ten times the load", (), math.nan, math.nan, math.nan, 0), began)
     assert (observer.told(began), observer.chat.messages(began)) == ([], [])

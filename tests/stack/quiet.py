@@ -9,7 +9,7 @@ import time
 
 from tests.stack.boards import mixed_load
 from tests.stack.chat import Chat
-from tests.stack.running import Stack, wait_for
+from tests.stack.running import Stack, pass_time
 
 MINUTES = 60
 
@@ -18,7 +18,7 @@ def test_an_hour_of_steady_load_tells_nobody_anything(stack: Stack, chat: Chat) 
     chat.open(stack)
     began = time.time()
     with mixed_load(stack):
-        wait_for(lambda: time.time() - began > MINUTES * 60, "the hour is over", MINUTES * 60 + 5)
+        pass_time(MINUTES * 60)
     answered = stack.query(f"sum(increase(gte_task_requests_total[{MINUTES}m])) / {MINUTES * 60}")[0]["value"][1]
     waited = stack.query(f"count by (alertname) (max_over_time(ALERTS{{severity!='none'}}[{MINUTES}m]))")
     print(f"{float(answered):.0f} requests a second, {chat.heartbeats(began)} heartbeats")

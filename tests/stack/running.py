@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.parse
@@ -19,6 +20,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 # A run of its own: it must pass beside a running stack of the same machine, and leave that alone.
 PROJECT = os.environ.get("COMPOSE_PROJECT_NAME", "gte-test")
+MAKE = ("make", "--no-print-directory", f"PYTHON={sys.executable}")
 PORTS = (
     "GTE_PORT",
     "GTE_METRICS_PORT",
@@ -37,6 +39,12 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float) -> Any:
         assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
         time.sleep(0.25)
     return value
+
+
+def pass_time(seconds: float) -> None:
+    """Let something go on: here time itself is what is waited for."""
+    over = time.monotonic() + seconds
+    wait_for(lambda: time.monotonic() > over, "time passes", seconds + 5)
 
 
 def free_ports(count: int) -> list[int]:

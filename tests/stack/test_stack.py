@@ -37,7 +37,7 @@ from tests.stack.boards import (
 )
 from tests.stack.chat import Chat
 from tests.stack.rule_selectors import selectors_without_series
-from tests.stack.running import PORTS, PROJECT, ROOT, Stack, wait_for
+from tests.stack.running import MAKE, PORTS, PROJECT, ROOT, Stack, wait_for
 
 SERVICES = (
     "gte-service",
@@ -52,7 +52,6 @@ SERVICES = (
 # 30 s, Alertmanager gathers for 10 s; the rest is room for a busy machine.
 ALERT_SECONDS = 120
 JSON = {"Content-Type": "application/json"}
-MAKE = ("make", "--no-print-directory", f"PYTHON={sys.executable}")
 ENGLISH_BOARDS = " ".join(f"grafana/dashboards/en/gte-{name}.json" for name in BOARDS)
 
 
