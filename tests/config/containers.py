@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 
 import pytest
 
+from tools.launcher.images import is_present
+
 ROOT = Path(__file__).resolve().parents[2]
 _T = TypeVar("_T")
 
@@ -57,6 +59,12 @@ def engine_answers() -> bool:
 
 
 needs_engine = pytest.mark.skipif(not engine_answers(), reason="no Docker engine answers")
+
+
+def require_image(image: str, made_by: str) -> None:
+    """Leave a test out where an image was not built, and name the command that builds it."""
+    if not is_present(image):
+        pytest.skip(f"{image} is not there; `{made_by}` builds it")
 
 
 @functools.cache

@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-import pytest
-
-from tests.config.containers import ROOT, DockerError, command_of, docker, image_of, unique, wait_for
+from tests.config.containers import ROOT, command_of, docker, image_of, require_image, unique, wait_for
 
 CONFIG = ROOT / "alertmanager" / "alertmanager.yml"
 ALERTMANAGER = "http://127.0.0.1:9093"
@@ -31,6 +29,14 @@ Labels = dict[str, str]
 def alert(labels: Labels, **times: str) -> dict[str, Any]:
     """An alert in the form that Prometheus sends; `startsAt` and `endsAt` in RFC 3339."""
     return {"labels": labels, "annotations": {"summary": f"{labels['alertname']} is a test"}, **times}
+
+
+def quick(text: str) -> str:
+    """The text of a configuration with waits of a second or three: what is told doesn't depend on them, only when."""
+    text, replaced = re.subn(r"^( *)group_wait: 10s$", r"\1group_wait: 1s", text, flags=re.M)
+    text, more = re.subn(r"^( *)group_interval: 30s$", r"\1group_interval: 3s", text, flags=re.M)
+    assert (replaced, more) == (1, 1)
+    return text
 
 
 class Delivery:
@@ -92,14 +98,6 @@ def in_order(labels: Any) -> list[Labels]:
     return sorted(labels, key=lambda one: sorted(one.items()))
 
 
-def require_inbox() -> None:
-    """Leave a test out where the inbox's image was not built."""
-    try:
-        docker("image", "inspect", image_of("alert-inbox"))
-    except DockerError:
-        pytest.skip(f"{image_of('alert-inbox')} is not there; `make prepare` builds it")
-
-
 @contextmanager
 def running_delivery(config: Path = CONFIG, *options: str) -> Iterator[Delivery]:
     """Start both as compose.yaml does, Alertmanager with `config`; they are gone afterwards.
@@ -108,7 +106,7 @@ def running_delivery(config: Path = CONFIG, *options: str) -> Iterator[Delivery]
         config: the file in the place of alertmanager.yml.
         options: further ones of `docker run` for Alertmanager.
     """
-    require_inbox()
+    require_image(image_of("alert-inbox"), "make prepare")
     alertmanager, inbox = unique("alertmanager"), unique("inbox")
     started = Delivery(alertmanager, inbox)
     locked = ("run", "--detach", "--read-only", "--cap-drop=ALL")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 
-import pytest
-
-from tests.config.containers import ROOT, DockerError, command_of, docker, image_of, needs_engine, unique
+from tests.config.containers import ROOT, command_of, docker, image_of, needs_engine, require_image, unique
 
 pytestmark = needs_engine
 
@@ -15,10 +13,7 @@ TEST = "python -m pytest -q -rs -p no:cacheprovider tests/test_browser.py"
 
 
 def test_the_page_lives_filters_and_fits_a_phone_in_a_browser() -> None:
-    try:
-        docker("image", "inspect", DEV_IMAGE)
-    except DockerError:
-        pytest.skip(f"{DEV_IMAGE} is not there; `make check` builds it")
+    require_image(DEV_IMAGE, "make check")
     alertmanager = unique("alertmanager")
     command = command_of("alertmanager")
     docker("run", "--detach", f"--name={alertmanager}", "--network=none", image_of("alertmanager"), *command)
