@@ -27,6 +27,23 @@ from gte_service.engine.store.synthetic import write_lexical
 from gte_service.serving import preparer
 from gte_service.settings import BUILTIN_LEXICAL, read_settings
 
+# The beginning of a program that pauses before it writes weights, until it gets a line.
+PAUSING = """
+import sys
+from gte_service.engine.store import prepared
+
+write = prepared._write_weights
+
+
+def pausing(*arguments):
+    print("writing", flush=True)
+    sys.stdin.readline()
+    return write(*arguments)
+
+
+prepared._write_weights = pausing
+"""
+
 
 def wait_for(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
     """Poll until the condition is true, and give its value."""

@@ -19,7 +19,7 @@ import torch
 from hub_server import MODEL, Hub
 from published_models import PUBLISHED, TEXTS
 
-from conftest import Service, wait_for
+from conftest import PAUSING, Service, wait_for
 from gte_service.engine import Encoder
 from gte_service.engine.store.hub import fetch
 from gte_service.errors import DownloadError, StorageError
@@ -210,22 +210,8 @@ def test_a_changed_upstream_is_taken_only_when_asked(hub: Hub, tmp_path: Path) -
     assert status(tmp_path)["revision"] != first
 
 
-# The command, which pauses before it writes weights until it gets a line.
-PAUSING = """
-import sys
+PAUSING_COMMAND = f"""{PAUSING}
 from gte_service.__main__ import main
-from gte_service.engine.store import prepared
-
-write = prepared._write_weights
-
-
-def pausing(*arguments):
-    print("writing", flush=True)
-    sys.stdin.readline()
-    return write(*arguments)
-
-
-prepared._write_weights = pausing
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -239,7 +225,7 @@ def test_an_update_leaves_the_work_of_the_preparer_and_can_be_taken_back(hub: Hu
     weights["bert.embeddings.LayerNorm.bias"] += 0.5
     torch.save(weights, hub.folder / "pytorch_model.bin")
     with subprocess.Popen(
-        [sys.executable, "-c", PAUSING, "prepare"], env=environ(hub, tmp_path) | {"GTE_PRECISION": "int8"},
+        [sys.executable, "-c", PAUSING_COMMAND, "prepare"], env=environ(hub, tmp_path) | {"GTE_PRECISION": "int8"},
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     ) as preparer:  # fmt: skip
         assert preparer.stdin is not None

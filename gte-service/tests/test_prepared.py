@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from conftest import wait_for
+from conftest import PAUSING, wait_for
 from gte_service.engine.encoder import Encoder
 from gte_service.engine.store.prepared import Prepared, prepare, read_prepared
 from gte_service.errors import ModelFilesError, StorageError
@@ -128,21 +128,8 @@ def test_leftovers_of_an_interrupted_preparation_are_removed(source: Path, tmp_p
     assert [entry.name for entry in (tmp_path / "home").glob("[!.]*")] == [prepared.revision]
 
 
-PAUSING = """
-import sys
+PAUSING_PREPARATION = f"""{PAUSING}
 from pathlib import Path
-from gte_service.engine.store import prepared
-
-write = prepared._write_weights
-
-
-def pausing(*arguments):
-    print("writing", flush=True)
-    sys.stdin.readline()
-    return write(*arguments)
-
-
-prepared._write_weights = pausing
 prepared.prepare(Path(sys.argv[1]), "x", Path(sys.argv[2]))
 """
 
@@ -150,7 +137,7 @@ prepared.prepare(Path(sys.argv[1]), "x", Path(sys.argv[2]))
 def test_two_processes_that_prepare_at_once_do_not_disturb_each_other(source: Path, tmp_path: Path) -> None:
     steps: list[str] = []
     home = tmp_path / "home"
-    command = [sys.executable, "-c", PAUSING, str(source), str(home)]
+    command = [sys.executable, "-c", PAUSING_PREPARATION, str(source), str(home)]
     with (
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other,
         ThreadPoolExecutor(1) as pool,

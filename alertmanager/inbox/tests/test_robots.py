@@ -15,7 +15,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from apprise.plugins.slack import NotifySlack
 from apprise.plugins.telegram import NotifyTelegram
-from running_inbox import alert, notification
+from running_inbox import alert, free_port, notification
 from running_robots import PATHS, TOKEN, RunningRobots, text_of
 
 from alert_inbox.advice import advise
@@ -297,8 +297,7 @@ class Mailbox:
 
 @pytest.fixture
 def mailbox() -> Iterator[tuple[Mailbox, int]]:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
+    port = free_port()
     box = Mailbox()
     controller = Controller(box, hostname="127.0.0.1", port=port)
     controller.start()
