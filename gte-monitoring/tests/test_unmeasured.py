@@ -1,4 +1,4 @@
-"""A worker that can have no metric files works all the same: it is said, it is seen, and earlier counts stay."""
+"""A worker without metric files works all the same: log and metrics say so, and earlier counts stay."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def most_connections() -> int:
 
 
 class Unfinished:
-    """What has become of requests that never arrived in full.
+    """Counts of requests that never arrived in full.
 
     Attributes:
         silent: connections without a byte until the deadline.
@@ -105,7 +105,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
 
         Args:
             arriving: connections whose request has not arrived in full, silent ones included; not those kept open.
-            unfinished: what has become of such connections so far.
+            unfinished: counts of those that never arrived, so far.
         """
 
     def error_answer(self, status: HTTPStatus, message: str) -> bytes:

@@ -1,4 +1,4 @@
-"""What one request may have computed, over all of its calls: the one measure of what a request costs."""
+"""Bounds the computation for one request, over all of its calls: the one measure of its cost."""
 
 from __future__ import annotations
 
