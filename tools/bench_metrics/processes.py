@@ -41,7 +41,12 @@ class Child:
         self.process = multiprocessing.get_context("fork").Process(
             target=_answer, args=(self._pipe, theirs, make, *arguments), name=make.__name__.strip("_"), daemon=True
         )
-        self.process.start()
+        # Python loses an interrupt that comes while it calls what others registered to be called at a fork.
+        unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self.process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
         theirs.close()
         self._ready = False
 
@@ -98,6 +103,7 @@ def _answer(
 ) -> None:
     # Ctrl-C is for the parent, which ends its children.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     # With both ends open here, the pipe would not end with the parent.
     parents.close()

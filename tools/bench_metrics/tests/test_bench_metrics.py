@@ -156,5 +156,17 @@ def test_ctrl_c_leaves_no_process_and_no_file_behind(tmp_path: Path) -> None:
     assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
 
 
+def test_an_interrupt_at_a_fork_is_not_lost() -> None:
+    """Python prints what is raised in a function that is called at a fork, and forgets it."""
+    script = (
+        "import os, signal; from tools.bench_metrics.processes import Child\n"
+        "os.register_at_fork(after_in_parent=lambda: os.kill(os.getpid(), signal.SIGINT))\n"
+        "Child(lambda: print)"
+    )
+    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "Exception ignored" not in run.stderr
+    assert run.stderr.endswith("KeyboardInterrupt\n")
+
+
 def _children(pid: int) -> list[int]:
     return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
