@@ -31,16 +31,16 @@ _ADVICE: Final = {
         "机器人拒绝了消息内容（过长或含有敏感词）。消息可在收件箱页面查看。",
     ),
     "rate": (
-        "Too many messages: another program may use this robot too. It is sent again by itself.",
-        "发送过于频繁：可能有其他程序也在使用这个机器人。稍后会自动重发。",
+        "Too many messages: another program may use this robot too. Notifications are sent again by themselves.",
+        "发送过于频繁：可能有其他程序也在使用这个机器人。告警通知稍后会自动重发。",
     ),
     "server": (
-        "The robot's side is busy, or a proxy answered in its place. It is sent again by itself.",
-        "机器人服务繁忙，或应答来自代理。稍后会自动重发。",
+        "The robot's side is busy, or a proxy answered in its place. Notifications are sent again by themselves.",
+        "机器人服务繁忙，或应答来自代理。告警通知稍后会自动重发。",
     ),
     "network": (
-        "Check that this host reaches the address: name, proxy, firewall. It is sent again by itself.",
-        "请检查本机能否访问该地址：域名、代理、防火墙。稍后会自动重发。",
+        "Check that this host reaches the address: name, proxy, firewall. Notifications are sent again by themselves.",
+        "请检查本机能否访问该地址：域名、代理、防火墙。告警通知稍后会自动重发。",
     ),
     "removed": (
         "Its line was taken out of the file before it was sent.",
