@@ -81,8 +81,8 @@ def status(run: Run) -> int:
     stack = run.compose.read()
     now, left_out = containers(run.compose), left_out_services(run.compose, stack)
     print_summary(stack, now, left_out)
-    print_left_out(stack, left_out)
-    print_model(ask_model(stack))
+    print_left_out(stack, left_out, brief=True)
+    print_model(ask_model(stack), brief=True)
     wanted = names(wanted_services(stack, left_out))
     return cli.OK if all(name in now and now[name].healthy for name in wanted) else cli.FAILED
 
@@ -163,5 +163,5 @@ def _run_check(run: Run, check: str, arguments: Sequence[str]) -> int:
     # No --deps: it would scale the services that the check depends on back to one.
     result = compose.run("run", "--rm", "--no-deps", *terminal, check, *arguments, profile=check)
     if check == SMOKE_TEST:
-        print_left_out(stack, left_out)
+        print_left_out(stack, left_out, brief=True)
     return result

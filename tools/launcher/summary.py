@@ -29,44 +29,56 @@ _SHOWN_MARK = "/var/lib/grafana/.password-shown"
 def print_summary(stack: Stack, now: Mapping[str, Container], left_out: Sequence[Service]) -> None:
     """Print the list of services, addresses and states."""
     show(f"\nProject {stack.project}\n")
-    show(table(status_rows(stack, now, names(left_out))))
+    show(table(status_rows(stack, now, names(left_out))) + "\n")
     standins = [service.name for service in stack.active() if not service.built and is_standin(service.image)]
     if GRAFANA in standins:
         standins.remove(GRAFANA)
-        show("\nGrafana runs from its own archive, in an image made on this host.")
+        show("Grafana runs from its own archive, in an image made on this host.")
     if standins:
-        show(
-            f"\nStand-ins from Debian packages: {', '.join(standins)}. Their APIs are complete;\n"
-            "Prometheus and Alertmanager have no web page of their own there."
-        )
+        show(f"Stand-ins from Debian packages: {', '.join(standins)}. Prometheus and Alertmanager have no pages there.")
 
 
-def print_left_out(stack: Stack, left_out: Sequence[Service]) -> None:
-    """Name each service that does not run for want of its image, and how to get it."""
-    in_its_place = GRAFANA in names(left_out) and VIEWER in stack.services and VIEWER not in names(left_out)
+def print_left_out(stack: Stack, left_out: Sequence[Service], *, brief: bool = False) -> None:
+    """Name each service that does not run for want of its image, and how to get it; brief: on one line each."""
     for service in left_out:
-        lines = ["The rest of the stack runs without it; its checks are reported as left out, never as passed."]
-        if service.built:
-            lines[:0] = [f"Its image {service.image} could not be built."]
-            lines += [
+        why, in_its_place, mend = _why_left_out(stack, left_out, service)
+        if brief:
+            show(f"Left out: {service.name}. {in_its_place or why}")
+            continue
+        rest = "The rest of the stack runs without it; its checks are reported as left out, never as passed."
+        show_banner(f"LEFT OUT: {service.name}", [line for line in (why, in_its_place, rest, *mend) if line])
+
+
+def _why_left_out(stack: Stack, left_out: Sequence[Service], service: Service) -> tuple[str, str, Sequence[str]]:
+    """Why a service is left out, what does its work instead ("" for nothing), and how to get it."""
+    if service.built:
+        return (
+            f"Its image {service.image} could not be built.",
+            "",
+            (
                 "To get it: set NPM_REGISTRY in .env to a mirror of npm that this host reaches (.env.example names",
                 "one), then `make up`.",
-            ]
-        else:
-            lines[:0] = [f"Its image {service.image} is not on this host, can't be pulled, and has no stand-in."]
-            lines += [
-                "To run it: set IMAGE_REGISTRY in .env to a mirror, or `docker load` the image, or set GRAFANA_ARCHIVE",
-                "to a copy of Grafana's own archive (grafana-VERSION.linux-ARCHITECTURE.tar.gz); then `make up`.",
-            ]
-        if service.name == GRAFANA and in_its_place:
-            address = stack.services[VIEWER].address(3000)
-            lines.insert(1, f"Its dashboards are at http://{address} all the same: {VIEWER} draws them.")
-        show_banner(f"LEFT OUT: {service.name}", lines)
+            ),
+        )
+    in_its_place = ""
+    if service.name == GRAFANA and VIEWER in stack.services and VIEWER not in names(left_out):
+        address = stack.services[VIEWER].address(3000)
+        in_its_place = f"Its dashboards are at http://{address} all the same: {VIEWER} draws them."
+    return (
+        f"Its image {service.image} is not on this host, can't be pulled, and has no stand-in.",
+        in_its_place,
+        (
+            "To run it: set IMAGE_REGISTRY in .env to a mirror, or `docker load` the image, or set GRAFANA_ARCHIVE",
+            "to a copy of Grafana's own archive (grafana-VERSION.linux-ARCHITECTURE.tar.gz); then `make up`.",
+        ),
+    )
 
 
-def print_model(model: ModelState) -> None:
-    """Print which model answers; the demo model must not be mistaken for GTE."""
-    if model.demo and model.status == "ready":
+def print_model(model: ModelState, *, brief: bool = False) -> None:
+    """Print which model answers; the demo model must not be mistaken for GTE. Brief: on one line."""
+    if model.demo and model.status == "ready" and brief:
+        show(f"DEMO MODEL: {model.model}, revision {model.revision}. Its vectors tell nothing about meaning.")
+    elif model.demo and model.status == "ready":
         show_banner(
             f"DEMO MODEL: {model.model}, revision {model.revision}",
             (
@@ -75,9 +87,9 @@ def print_model(model: ModelState) -> None:
             ),
         )
     elif model.status == "ready":
-        show(f"\nModel: {model.model}, revision {model.revision}")
+        show(f"Model: {model.model}, revision {model.revision}")
     else:
-        show(f"\nModel: {model.line or 'the service gives no answer'}")
+        show(f"Model: {model.line or 'the service gives no answer'}")
 
 
 def print_password(compose: Compose) -> None:

@@ -88,6 +88,20 @@ def test_what_is_left_out_is_named_with_its_image_and_what_takes_its_place(capsy
     assert printed.index("IMAGE_REGISTRY") < printed.index("GRAFANA_ARCHIVE")
 
 
+def test_the_status_gives_a_line_to_each_of_them_and_to_the_demo_model(capsys: pytest.CaptureFixture[str]) -> None:
+    left_out = [STACK.services["grafana"]]
+    print_left_out(STACK, left_out, brief=True)
+    print_left_out(STACK, [*left_out, STACK.services["dashboard-viewer"]], brief=True)
+    print_model(ModelState("ready", "", "builtin:lexical", "abc", demo=True), brief=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(".")[0] for line in lines] == [
+        "Left out: grafana", "Left out: grafana", "Left out: dashboard-viewer",
+        "DEMO MODEL: builtin:lexical, revision abc",
+    ]  # fmt: skip
+    assert "http://127.0.0.1:3000 all the same" in lines[0]
+    assert "is not on this host" in lines[1]
+
+
 def test_nothing_takes_grafanas_place_where_the_viewer_is_left_out_too(capsys: pytest.CaptureFixture[str]) -> None:
     print_left_out(STACK, [STACK.services["grafana"], STACK.services["dashboard-viewer"]])
     printed = capsys.readouterr().out
