@@ -43,7 +43,8 @@ def blueprint(settings: Settings, served: ServedModel, monitor: TaskMonitor) -> 
     def embeddings() -> Response:
         deadline = deadline_in(settings.deadline_seconds)
         body = read_object(example(settings), settings.max_body_bytes, deadline)
-        _check_model(required(body, "model"), "model", names)
+        # OpenAI's own refuses a body without it, but has many models to choose from.
+        _check_model(body.get("model", settings.model_name), "model", names)
         texts = _texts(required(body, "input"), settings.max_texts)
         as_base64 = _encoding_format(body) == "base64"
         loaded = served.for_request(deadline)

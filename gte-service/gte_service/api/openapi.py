@@ -145,7 +145,7 @@ def _embeddings(settings: Settings, dimensions: int | None) -> dict[str, Any]:
         "type": "object",
         "properties": {
             "input": {"anyOf": [text, texts], "description": "Texts; token numbers are refused."},
-            "model": {"enum": names, "description": "A name of the model; /v1/models lists them."},
+            "model": {"enum": names, "description": "A name of the model; /v1/models lists them. It may be left out."},
             "encoding_format": {
                 "enum": [*openai_api.ENCODING_FORMATS, None],
                 "default": openai_api.ENCODING_FORMATS[0],
@@ -157,7 +157,7 @@ def _embeddings(settings: Settings, dimensions: int | None) -> dict[str, Any]:
             },
             "user": {"description": "Ignored."},
         },
-        "required": ["input", "model"],
+        "required": ["input"],
         "description": "Other fields, which clients of other servers send, are ignored.",
     }
     vector = {"anyOf": [{"type": "array", "items": {"type": "number"}}, {"type": "string", "format": "byte"}]}
