@@ -243,20 +243,15 @@ def cut_off(stack: Stack, service: str) -> Iterator[None]:
         stack.must("docker", "network", "connect", f"--alias={service}", network, container)
 
 
-@contextmanager
-def full_disk(stack: Stack) -> Iterator[None]:
+def full_disk(stack: Stack) -> AbstractContextManager[None]:
     """The inbox's files can't grow, as on a full disk."""
-    listed = stack.must("docker", "top", f"{PROJECT}-alert-inbox-1", "-eo", "pid,args").splitlines()
-    # Without the health check's, which come and go.
-    processes = [line.split()[0] for line in listed if line.endswith("-m alert_inbox")]
-    assert processes, listed
-    for process in processes:
-        stack.must("prlimit", f"--pid={process}", "--fsize=0:")
-    try:
-        yield
-    finally:
-        for process in processes:
-            stack.must("prlimit", f"--pid={process}", "--fsize=unlimited:")
+    # In its container, because a process may limit others of its own user; not the health check's, which come and go.
+    limit = (
+        "import pathlib, resource; [resource.prlimit(int(one.parent.name), resource.RLIMIT_FSIZE, ({size}, -1))"
+        " for one in pathlib.Path('/proc').glob('[0-9]*/cmdline') if one.read_bytes().endswith(b'-m\\0alert_inbox\\0')]"
+    )
+    begin, end = (("exec", "-T", "alert-inbox", "python", "-c", limit.format(size=size)) for size in (0, -1))
+    return ended_by(stack, begin, end)
 
 
 SMALL_DISK = """
@@ -457,6 +452,7 @@ def test_with_the_disk_of_the_inbox_full_the_chat_is_told_once(observer: Observe
     with full_disk(observer.stack):
         with killed(observer.stack):
             wait_for(lambda: told("FIRING"), "the alert in the chat", 120)
+            assert observer.told(began) == [], "the inbox could write"
             pass_time(AFTERMATH_SECONDS)
         ended = time.time()
         wait_for(lambda: told("OVER"), "its end in the chat", RESOLVE_SECONDS)
