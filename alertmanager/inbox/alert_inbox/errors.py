@@ -4,7 +4,7 @@ InboxError
 ├── SettingsError       the environment holds a value that can't be used: the program ends with 2
 ├── StoreError          the database can't be read or written: HTTP 503, Alertmanager sends again
 └── RequestError        the client sent something that can't be used: sending it again is useless
-    ├── InvalidPayload  the body is not a webhook notification of version "4": HTTP 400
+    ├── InvalidPayload  the body is not a webhook notification: HTTP 400
     ├── PayloadTooLarge the body is longer than the inbox takes: HTTP 413
     ├── TokenNeeded     a post from beyond the host, without the token: HTTP 401
     └── InvalidQuery    a query parameter is wrong: HTTP 400

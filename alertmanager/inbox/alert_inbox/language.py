@@ -39,14 +39,17 @@ class Words:
     alerts_many: str
     alerts_mixed: str
     truncated: str
+    folded: str
     severity: str
     labels: str
     annotations: str
+    figures: str
     started: str
     ended: str
     lasted: str
     still_firing: str
     source: str
+    source_grafana: str
     runbook: str
     runbooks: str
     no_runbook: str
@@ -114,14 +117,17 @@ ENGLISH = Words(
     alerts_many="{count} alerts",
     alerts_mixed="{firing} firing, {resolved} resolved",
     truncated="{count} more alerts of this group are left out here; open Alertmanager to see them.",
+    folded="{count} more alerts of this notification",
     severity="Severity",
     labels="Labels",
     annotations="Other annotations",
+    figures="Values",
     started="Started",
     ended="Ended",
     lasted="lasted {duration}",
     still_firing="not yet",
     source="Expression in Prometheus",
+    source_grafana="Rule in Grafana",
     runbook="Runbook",
     runbooks="Runbooks",
     no_runbook="There is no runbook named {name}. These are here:",
@@ -142,7 +148,7 @@ ENGLISH = Words(
     minutes="min",
     seconds="s",
     now="Firing now",
-    now_none="Nothing fires.",
+    now_none="Nothing fires in Alertmanager.",
     now_no_match="Of the alerts that fire, {count}, none matches.",
     now_old="Alertmanager has not answered since {time}. This is what it said then:",
     now_unknown="Alertmanager has not answered since the inbox was started, so nobody knows what fires.",
@@ -188,14 +194,17 @@ CHINESE = Words(
     alerts_many="{count} 条告警",
     alerts_mixed="{firing} 条告警中，{resolved} 条已恢复",
     truncated="本组另有 {count} 条告警未列出，请到 Alertmanager 查看。",
+    folded="本通知的其余 {count} 条告警",
     severity="级别",
     labels="标签",
     annotations="其他注解",
+    figures="数值",
     started="开始",
     ended="结束",
     lasted="持续 {duration}",
     still_firing="尚未结束",
     source="在 Prometheus 中查看表达式",
+    source_grafana="在 Grafana 中查看规则",
     runbook="处理手册",
     runbooks="处理手册",
     no_runbook="没有名为 {name} 的处理手册。现有的手册：",
@@ -216,7 +225,7 @@ CHINESE = Words(
     minutes="分",
     seconds="秒",
     now="正在告警",
-    now_none="当前没有告警。",
+    now_none="Alertmanager 中当前没有告警。",
     now_no_match="当前有 {count} 条告警，均不符合筛选条件。",
     now_old="Alertmanager 自 {time} 起没有响应，以下是当时的状态：",
     now_unknown="收件箱启动后 Alertmanager 一直没有响应，无法得知当前有哪些告警。",

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from alert_inbox import grafana
 from alert_inbox.firing import FiringNow
 from alert_inbox.language import ANNOTATION_ENDINGS, Words
 from alert_inbox.links import dashboard_link, is_web_link, silence_link
@@ -43,6 +44,8 @@ class AlertView:
     severity_text: str
     summary: str
     description: str
+    figures: str
+    """Of Grafana's queries; empty for an alert of Alertmanager, whose texts have them."""
     labels: list[tuple[str, str]]
     annotations: list[tuple[str, str]]
     started: Moment
@@ -124,14 +127,13 @@ def _alert(alert: Document, words: Words, alertmanager_url: str) -> AlertView:
     # While an alert fires Alertmanager sends the year 1 as its end.
     ended = None if firing or not alert.get("endsAt") else parse_time(alert["endsAt"])
     severity = labels.get("severity", "")
+    is_grafanas = grafana.is_grafanas(alert)
+    silence = grafana.silence_url(alert) if is_grafanas else silence_link(alertmanager_url, labels)
     links = [
         _link(words.runbook, annotations.get("runbook_url") or annotations.get("runbook", "")),
-        _link(
-            words.dashboard,
-            dashboard_link(annotations.get("dashboard_url", ""), started, ended, words.dashboard_ending),
-        ),
-        _link(words.source, alert.get("generatorURL") or ""),
-        _link(words.silence, silence_link(alertmanager_url, labels) if firing else ""),
+        _link(words.dashboard, dashboard_link(dashboard_of(alert), started, ended, words.dashboard_ending)),
+        _link(words.source_grafana if is_grafanas else words.source, alert.get("generatorURL") or ""),
+        _link(words.silence, silence if firing else ""),
     ]
     return AlertView(
         firing=firing,
@@ -140,6 +142,7 @@ def _alert(alert: Document, words: Words, alertmanager_url: str) -> AlertView:
         severity_text=words.severities.get(severity, severity),
         summary=in_language(annotations, "summary", words),
         description=in_language(annotations, "description", words),
+        figures=grafana.figures(alert),
         labels=_rest(labels),
         annotations=_rest(annotations),
         started=moment_of(started),
@@ -152,6 +155,11 @@ def _alert(alert: Document, words: Words, alertmanager_url: str) -> AlertView:
 def in_language(annotations: dict[str, str], name: str, words: Words) -> str:
     """Return the annotation in the reader's language where the rule has one, else the plain one."""
     return annotations.get(name + words.annotation_ending) or annotations.get(name, "")
+
+
+def dashboard_of(alert: Document) -> str:
+    """Return the address of the alert's dashboard: the rule's own, else the panel that Grafana names; or nothing."""
+    return (alert.get("annotations") or {}).get("dashboard_url") or grafana.dashboard_url(alert)
 
 
 def _rest(pairs: dict[str, str]) -> list[tuple[str, str]]:

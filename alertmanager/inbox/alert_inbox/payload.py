@@ -1,4 +1,8 @@
-"""Parses notifications of Alertmanager's webhook, version "4"; refuses anything else with a reason."""
+"""Parses the notifications of Alertmanager's webhook (version "4") and of Grafana's ("1").
+
+Only the fields that the inbox uses are checked, and another version is taken as far as it is understood, because
+Alertmanager never sends again what was refused.
+"""
 
 import json
 import re
@@ -8,8 +12,10 @@ from typing import Any, Final, TypeVar
 
 from alert_inbox.errors import InvalidPayload, PayloadTooLarge
 
-VERSION = "4"
 STATUSES = ("firing", "resolved")
+_VERSIONS: Final = ("4", "1")
+UNREADABLE: Final = "NotificationUnreadable"
+"""The alert, by its name, that the inbox makes of a notification of another version which it doesn't understand."""
 # Alertmanager's word for the reason of a reminder.
 _REPEATED = "repeat interval elapsed"
 
@@ -44,7 +50,10 @@ _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:
 
 @dataclass(frozen=True)
 class Notification:
-    """One notification: `document` is the JSON as received; the other fields are those that the inbox uses."""
+    """One notification: `document` is the JSON as received, with what may be missing filled in.
+
+    The other fields are those that the inbox uses.
+    """
 
     document: Document
     status: str
@@ -61,8 +70,8 @@ class Notification:
         return cls(
             document=document,
             status=document["status"],
-            receiver=document["receiver"],
-            group_key=document["groupKey"],
+            receiver=document.get("receiver") or "",
+            group_key=document.get("groupKey") or "",
             truncated_alerts=document.get("truncatedAlerts") or 0,
         )
 
@@ -109,7 +118,7 @@ def parse(body: bytes) -> Notification:
     """Return the notification in `body`.
 
     Raises:
-        InvalidPayload: The body is not JSON or of another version, or a field is missing or of the wrong type.
+        InvalidPayload: The body is not JSON, or a field that the inbox needs is missing or of the wrong type.
         PayloadTooLarge: The body is too long even with its texts cut.
     """
     if len(body) > _WHOLE:
@@ -119,19 +128,19 @@ def parse(body: bytes) -> Notification:
                 f"the body has more than {_READABLE} bytes with its texts cut; lower max_alerts in alertmanager.yml"
             )
     document = _load(body)
-    if "version" in document and document["version"] != VERSION:
-        raise InvalidPayload(
-            f"version is {_shown(document['version'])}, but this inbox understands only {VERSION!r}; "
-            "update the inbox together with Alertmanager",
-            code="unsupported_version",
-        )
-    _required(document, "", "version", str)
-    _status(document, "")
-    _required(document, "", "receiver", str)
-    _required(document, "", "groupKey", str)
-    for name in ("groupLabels", "commonLabels", "commonAnnotations"):
-        _texts(document, "", name)
-    _optional(document, "", "externalURL", str)
+    try:
+        return _fitting(_checked(document))
+    except InvalidPayload as error:
+        version = document.get("version")
+        if version is None or version in _VERSIONS:
+            raise
+        return Notification.of(_unreadable(document, error))
+
+
+def _checked(document: Document) -> Notification:
+    _optional(document, "", "receiver", str)
+    _optional(document, "", "groupKey", str)
+    _texts(document, "", "groupLabels")
     _optional(document, "", "notification_reason", str)
     truncated = _optional(document, "", "truncatedAlerts", int)
     if truncated is not None and not 0 <= truncated < 2**63:
@@ -141,7 +150,26 @@ def parse(body: bytes) -> Notification:
         raise InvalidPayload("alerts is empty; a notification is about at least one alert")
     for number, alert in enumerate(alerts):
         check_alert(alert, f"alerts[{number}]")
-    return _fitting(Notification.of(document))
+    if document.get("status") is None:
+        document["status"] = "firing" if any(map(_fires, alerts)) else "resolved"
+    _status(document, "")
+    return Notification.of(document)
+
+
+def _unreadable(document: Document, error: InvalidPayload) -> Document:
+    """Return a notification that shows a document which can't be read as one."""
+    version, text = _shown(document["version"]), json.dumps(document, ensure_ascii=False)
+    alert = {
+        "status": "firing",
+        "labels": {"alertname": UNREADABLE, "severity": "warning"},
+        "annotations": {
+            "summary": f"A notification of the unknown version {version} came, and can't be read: {error}",
+            "summary_zh": f"收到版本未知（{version}）的通知，无法解析：{error}",
+            "description": text[:_LONGEST_TEXT] + "…" * (len(text) > _LONGEST_TEXT),
+        },
+        "startsAt": datetime.now(UTC).isoformat(),
+    }
+    return {"version": _VERSIONS[0], "status": "firing", "groupKey": UNREADABLE, "alerts": [alert]}
 
 
 def parse_time(text: str) -> datetime:

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
+from alert_inbox.grafana import figures
 from alert_inbox.language import CHINESE, ENGLISH, Words
 from alert_inbox.links import is_web_link
-from alert_inbox.page import duration, in_language
+from alert_inbox.page import dashboard_of, duration, in_language
 from alert_inbox.payload import Document, Notification, parse_time
 from alert_inbox.targets import Target
 
@@ -243,7 +244,7 @@ class _Writer:
         if len(alerts) > 1:
             where = ", ".join(filter(None, dict.fromkeys(map(_where, alerts))))
             return f"{text} {self.chat.alerts.format(count=len(alerts))}{self.chat.colon}{where}"
-        summary = self._annotation(alert, "summary")
+        summary = self._annotation(alert, "summary") or figures(alert)
         return f"{text} {_where(alert)}{self.chat.colon if summary else ''}{summary}"
 
     def _block(self, alert: Document, item: News, brief: bool) -> Block:
@@ -252,12 +253,12 @@ class _Writer:
         lines = [
             f"{self._late(item)}{self._state(alert, item)} {' · '.join(filter(None, about))}",
             self._annotation(alert, "summary"),
+            figures(alert),
             self._when(alert),
             "" if brief else self._annotation(alert, "description"),
         ]
         annotations = alert.get("annotations") or {}
-        links = [(words.runbook, "runbook_url"), (words.dashboard, "dashboard_url")]
-        addresses = [(label, annotations.get(name, "")) for label, name in links]
+        addresses = [(words.runbook, annotations.get("runbook_url", "")), (words.dashboard, dashboard_of(alert))]
         return Block(
             tuple(" ".join(line.split()) for line in lines if line.strip()),
             tuple((label, address) for label, address in addresses if is_web_link(address)),

@@ -118,3 +118,19 @@ def test_the_page_lives_and_filters_and_fits_a_phone_in_both_languages(
     assert "Fires" in now
     assert "Joins" not in now
     assert browser.complaints == []
+
+
+def test_a_card_of_20_kb_or_of_many_alerts_leaves_the_others_in_sight(browser: Browser, inbox: RunningInbox) -> None:
+    texts = dict.fromkeys(("summary", "description", "other"), "Too long. " * 2000)
+    labels = {"alertname": "Long", "severity": "warning", **{f"label{each}": "x" * 100 for each in range(200)}}
+    inbox.post(notification(alert("Before"), groupKey="1"))
+    inbox.post(notification(*(alert(f"N{each}") for each in range(50)), groupKey="2"))
+    inbox.post(notification(alert("Long", annotations=texts, labels=labels), groupKey="3"))
+    browser.open(f"http://127.0.0.1:{inbox.port}/", "en", 1000)
+    long, many, _ = browser.script("[...document.querySelectorAll('article')].map((one) => one.offsetHeight)")
+    assert long < 800
+    assert many < 1400
+    # Nothing is gone: it is read in its place.
+    assert browser.script("document.querySelector('.description').textContent.length") == 20_000
+    assert browser.script("document.querySelectorAll('details.others section').length") == 45
+    assert browser.complaints == []

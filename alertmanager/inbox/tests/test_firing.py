@@ -177,7 +177,7 @@ def test_an_end_while_monitoring_is_silent_is_unconfirmed_until_it_is_heard_agai
         return firing(watching) == []
 
     wait_until(ended, "monitoring is heard, and the alert has really ended", 30)
-    assert "Nothing fires." in page(watching, "/?task=none").text
+    assert "Nothing fires in Alertmanager." in page(watching, "/?task=none").text
     watching.post(notification(alert("Ends")))
     watching.post(notification(alert("Ends", "resolved")))
     assert [one["unconfirmed"] for one in watching.stored()] == [False, False, True]
