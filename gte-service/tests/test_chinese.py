@@ -20,12 +20,16 @@ from gte_service.api.chinese import chinese_messages, in_chinese
 PACKAGE = Path(gte_service.__file__).parent
 REQUEST_ERRORS = {name for name, kind in vars(errors).items()
                   if isinstance(kind, type) and issubclass(kind, errors.RequestError)}  # fmt: skip
-ROOMS = ("api", "tasks", "engine", "serving")
+# Why there is no model, as /readyz says.
+MODEL_ERRORS = {name for name, kind in vars(errors).items()
+                if isinstance(kind, type) and issubclass(kind, errors.ModelError)}  # fmt: skip
+# `report` is told each step on the way to a model, which the page shows too.
+SHOWN = REQUEST_ERRORS | MODEL_ERRORS | {"report"}
 # The page asks /predict.
 OTHERS = {"openai_api.py"}
 BAD: list[tuple[object, str]] = [
-    ({"task_type": "embeding", "input_text": "x"}, "没有任务 'embeding'。您是不是想写“embedding”？可用的任务："),
-    ({"task_type": "1234", "input_text": "x"}, "没有任务 '1234'。可用的任务："),
+    ({"task_type": "embeding", "input_text": "x"}, "任务 'embeding' 不存在。您是不是想写“embedding”？可用的任务："),
+    ({"task_type": "1234", "input_text": "x"}, "任务 '1234' 不存在。可用的任务："),
     ({"task_type": "ner"}, "缺少字段“input_text”。"),
     ({"task_type": "ner", "input_text": []}, "input_text 是空列表，请至少填写一项。"),
     ({"task_type": "ner", "input_text": {}}, "input_text 应为字符串，而不是对象。"),
@@ -42,10 +46,10 @@ BAD: list[tuple[object, str]] = [
 
 
 def messages_in_code() -> Iterator[tuple[str, str]]:
-    """Every message of an error that a route raises, with X for what is known only then, and where it is."""
-    for path in sorted(path for room in ROOMS for path in (PACKAGE / room).rglob("*.py") if path.name not in OTHERS):
+    """Every message of an error that the page may show, with X for what is known only then, and where it is."""
+    for path in sorted(path for path in PACKAGE.rglob("*.py") if path.name not in OTHERS):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in REQUEST_ERRORS:
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in SHOWN:
                 for argument in node.args:
                     parts = argument.values if isinstance(argument, ast.JoinedStr) else [argument]
                     constants = [part.value if isinstance(part, ast.Constant) else "X" for part in parts]
@@ -54,7 +58,7 @@ def messages_in_code() -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("message", "place"), list(messages_in_code()))
-def test_every_message_that_a_route_may_give_has_its_chinese(message: str, place: str) -> None:
+def test_every_message_that_the_page_may_show_has_its_chinese(message: str, place: str) -> None:
     assert in_chinese(message) != message, f"{place}: no pattern in api/chinese.yaml matches"
 
 
@@ -67,6 +71,13 @@ def test_every_code_has_its_chinese() -> None:
 def test_what_the_api_answers_is_said_in_chinese(service: Service, body: object, expected: str) -> None:
     message = service.ask("/predict", body).json["error"]["message"]
     assert in_chinese(message).startswith(expected)
+
+
+def test_a_model_that_fails_says_why_and_when_it_is_tried_again_in_chinese() -> None:
+    said = "the model folder /model lacks config.json and vocab.txt: copy the whole model there."
+    assert in_chinese(f"{said} Next try in 8 s.") == (
+        "模型目录 /model 缺少 config.json and vocab.txt，请将模型完整复制到该目录。8 秒后重试。"
+    )
 
 
 def test_words_of_the_client_are_left_as_they_are() -> None:

@@ -334,7 +334,7 @@ def test_an_error_on_the_chinese_page_is_said_in_chinese(page: Page) -> None:
     assert page.text(".error .message") == "错误 candidates 是空列表，请至少填写一项。"
     assert "candidates 是空列表" in page.text("#answer-status")
     page.send_json({"task_type": "embedding", "input_text": ["股票", None]})
-    assert "input_text[1] 应为字符串，而不是null。" in page.text(".items > li:nth-child(2) .error")
+    assert "input_text[1] 应为字符串，而不是 null。" in page.text(".items > li:nth-child(2) .error")
 
 
 def test_an_api_key_is_asked_for_only_where_one_is_needed(

@@ -19,14 +19,18 @@ _LANGUAGES = ("en", "zh")
 # English title, Chinese title, Chinese summary; the English summary is the task's own. A task that isn't listed is
 # shown by its name and its own summary.
 _WORDS = {
-    "embedding": ("Embedding", "文本向量", "把文本变成长度为 1 的向量；多行文本还会给出两两之间的余弦。"),
-    "similarity": ("Similarity", "相似度", "两段文本的余弦，或者一段文本与各候选的余弦及排名。分数只宜互相比较。"),
-    "sentiment": ("Sentiment", "情感分析", "文本的情感倾向，以及每个标签的得分。"),
-    "classification": ("Classification", "文本分类", "文本属于哪个类别；类别可以用自己的标签。"),
-    "qa": ("Question answering", "问答", "在一段文字里找出问题的答案，或者说明其中没有答案。"),
-    "ner": ("Named entities", "实体识别", "找出文本里的人名、地名、机构、时间等。"),
-    "relation": ("Relations", "关系抽取", "实体之间的关系：主体、关系、客体。"),
-    "event": ("Events", "事件抽取", "发生了什么：触发词，以及按角色列出的参与者、地点、时间。"),
+    "embedding": ("Embedding", "文本向量", "将文本转换为长度为 1 的向量；输入多行时还会给出两两之间的余弦相似度。"),
+    "similarity": (
+        "Similarity",
+        "相似度",
+        "计算两段文本的余弦相似度，或一段文本与各候选的相似度及排名。得分只适合相互比较，不宜与固定阈值比较。",
+    ),
+    "sentiment": ("Sentiment", "情感分析", "判断文本的情感倾向，并给出每个标签的得分。"),
+    "classification": ("Classification", "文本分类", "判断文本所属的类别；可以使用自定义标签。"),
+    "qa": ("Question answering", "问答", "在一段文字中查找问题的答案；找不到时会明确说明。"),
+    "ner": ("Named entities", "实体识别", "识别文本中的人名、地名、机构、时间等实体。"),
+    "relation": ("Relations", "关系抽取", "抽取实体之间的关系：主体、关系、客体。"),
+    "event": ("Events", "事件抽取", "抽取文本中的事件：触发词，以及各角色对应的参与者、地点和时间。"),
 }
 
 

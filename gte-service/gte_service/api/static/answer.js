@@ -12,14 +12,14 @@ const RAW_SHOWN = 200_000;
 export function drawOutcome(place, outcome) {
   if (!outcome) {
     place.replaceChildren(
-      element("p", { class: "empty" }, say("Send the request to see the answer here.", "发送请求后，在这里显示回答。")),
+      element("p", { class: "empty" }, say("Send the request to see the answer here.", "发送请求后，结果会显示在这里。")),
     );
     return "";
   }
   const { status, body } = outcome;
   if (status === 200 && body && "result" in body) {
     place.replaceChildren(summary(outcome, body.elapsed_ms), ...drawing(outcome), ...time(outcome), raw(outcome));
-    return say(`Answered in ${milliseconds(body.elapsed_ms)}.`, `已回答，用时 ${milliseconds(body.elapsed_ms)}。`);
+    return say(`Answered in ${milliseconds(body.elapsed_ms)}.`, `已返回结果，耗时 ${milliseconds(body.elapsed_ms)}。`);
   }
   const error = errorOf(outcome);
   place.replaceChildren(...(status ? [summary(outcome)] : []), errorCard(error), ...(outcome.text ? [raw(outcome)] : []));
@@ -34,7 +34,7 @@ export function errorOf({ status, body, text }) {
       code: "unreachable",
       message: say(
         "The service can't be reached. Is it running, and is the network there?",
-        "无法连接服务。请确认服务在运行，网络可用。",
+        "无法连接到服务，请确认服务正在运行、网络正常。",
       ),
     };
   }
@@ -43,7 +43,7 @@ export function errorOf({ status, body, text }) {
     message:
       say(
         "This answer is not from the service; a proxy may have answered: ",
-        "这个回答不是本服务发出的，可能来自中间的代理：",
+        "响应不是由本服务返回的，可能来自中间的代理：",
       ) + text.slice(0, 200),
   };
 }
@@ -67,7 +67,7 @@ function summary({ status, requestId, body }, elapsed) {
       element(
         "div",
         {},
-        element("dt", {}, say("Time", "用时")),
+        element("dt", {}, say("Time", "耗时")),
         element("dd", { id: "elapsed" }, milliseconds(elapsed)),
       ),
     id &&
@@ -143,7 +143,7 @@ function itemDrawing(task, result, item) {
         { class: "quiet" },
         say(
           "The page can't draw this result; see the raw JSON.",
-          "页面无法绘制这个结果，请看原始 JSON。",
+          "页面无法展示这个结果，请查看原始 JSON。",
         ),
       ),
     );
@@ -160,7 +160,7 @@ function time({ phases, body }) {
       element(
         "h3",
         { id: "time-title" },
-        say("Time by phase", "各阶段用时"),
+        say("Time by phase", "耗时分布"),
         " ",
         element("span", { class: "quiet" }, milliseconds(body.elapsed_ms)),
       ),
@@ -204,7 +204,7 @@ function raw({ text, body }) {
 /** The beginning of a text that is too long to show. */
 function shortened(text) {
   if (text.length <= RAW_SHOWN) return text;
-  return text.slice(0, RAW_SHOWN) + say("\n… shortened; the copy button copies all of it", "\n……已截断；复制按钮可复制全部");
+  return text.slice(0, RAW_SHOWN) + say("\n… shortened; the copy button copies all of it", "\n……内容过长，此处已截断；点击复制按钮可复制全部内容");
 }
 
 /** JSON with one field per line, and each list of numbers on one line. */

@@ -62,7 +62,7 @@ export function cosineMatrix(texts, vectors) {
       }),
     ),
   );
-  const title = say("Cosines between the texts", "文本之间的余弦");
+  const title = say("Cosines between the texts", "两两余弦相似度");
   return element(
     "div",
     { class: "matrix" },
@@ -76,7 +76,7 @@ export function cosineMatrix(texts, vectors) {
       element(
         "p",
         { class: "hint" },
-        say(`The first ${count} of ${vectors.length} texts.`, `前 ${count} 条，共 ${vectors.length} 条。`),
+        say(`The first ${count} of ${vectors.length} texts.`, `共 ${vectors.length} 条文本，只显示前 ${count} 条。`),
       ),
   );
 }

@@ -81,7 +81,7 @@ function drawLabels(result, { text }) {
       "p",
       { class: "value" },
       element("strong", {}, named(result.label)),
-      element("span", { class: "quiet" }, say(`margin ${score(result.margin)}`, `领先 ${score(result.margin)}`)),
+      element("span", { class: "quiet" }, say(`margin ${score(result.margin)}`, `领先第二名 ${score(result.margin)}`)),
     ),
     rankedBars(result.ranking.map((row) => ({ label: named(row.label), score: row.score }))),
   ];
@@ -120,7 +120,7 @@ function drawEntities(result, { text }) {
     highlighted(text, entities.map(titled), colours),
     ...(entities.length
       ? [legend(types, colours), entityTable(entities, colours)]
-      : [nothing(say("No entities found.", "没有找到实体。"))]),
+      : [nothing(say("No entities found.", "未识别到实体。"))]),
   ];
 }
 
@@ -149,13 +149,13 @@ function drawRelations(result, { text }) {
             ),
           ),
         )
-      : nothing(say("No relations found.", "没有找到关系。")),
+      : nothing(say("No relations found.", "未抽取到关系。")),
   ];
 }
 
 function drawEvents(result, { text }) {
   const { events } = result;
-  if (!events.length) return [highlighted(text, [], new Map()), nothing(say("No events found.", "没有找到事件。"))];
+  if (!events.length) return [highlighted(text, [], new Map()), nothing(say("No events found.", "未抽取到事件。"))];
   return events.map((event) => {
     const roles = event.arguments.map((argument) => argument.role);
     const colours = coloursOf(["trigger", ...roles]);

@@ -23,7 +23,7 @@ export function copyButton(what, text) {
   const label = say("Copy", "复制");
   const button = element("button", { type: "button", class: "plain copy", "aria-label": `${label}: ${what}` }, label);
   button.addEventListener("click", async () => {
-    button.textContent = (await copied(text())) ? say("Copied", "已复制") : say("Select and copy", "请手动复制");
+    button.textContent = (await copied(text())) ? say("Copied", "已复制") : say("Select and copy", "已选中，请手动复制");
     setTimeout(() => (button.textContent = label), 2000);
   });
   return button;

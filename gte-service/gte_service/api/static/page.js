@@ -52,7 +52,7 @@ async function send() {
   if (key && /[^\x20-\x7e]/.test(key.value)) {
     byId("form-note").textContent = say(
       "The API key has characters that are not allowed in a header.",
-      "API 密钥含有请求头不能携带的字符。",
+      "API 密钥中含有请求头不允许的字符。",
     );
     key.focus();
     return;

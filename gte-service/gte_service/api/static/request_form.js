@@ -125,7 +125,7 @@ export function createRequestForm(changed) {
     } else {
       byId("form-note").textContent = say(
         "The form can't show this request; it stays as JSON.",
-        "表单无法表示这个请求，保留 JSON 编辑。",
+        "表单无法表示这个请求，请继续以 JSON 编辑。",
       );
     }
   });

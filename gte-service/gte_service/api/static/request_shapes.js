@@ -4,7 +4,7 @@ import { say } from "./words.js";
 const LABELS = {
   input_text: () => [
     say("Text", "文本"),
-    say("One text per line. Each line gets its own answer.", "每行一条；多行逐条回答。"),
+    say("One text per line. Each line gets its own answer.", "每行一条文本；多行时逐条返回结果。"),
   ],
   candidates: () => [say("Candidates", "候选"), say("One per line.", "每行一条。")],
   labels: () => [say("Labels", "标签"), say("One per line. Leave empty to use the built-in labels.", "每行一个；留空则使用内置标签。")],
@@ -12,7 +12,7 @@ const LABELS = {
   context: () => [say("Context", "上下文"), ""],
   question: () => [say("Questions", "问题"), say("One per line.", "每行一个。")],
   first: () => [say("Texts", "文本"), say("One per line.", "每行一条。")],
-  second: () => [say("Compared with", "比较对象"), say("Each line with the same line of the other field.", "与上面的文本逐行对应。")],
+  second: () => [say("Compared with", "比较对象"), say("Each line with the same line of the other field.", "与另一栏的文本逐行对应。")],
 };
 
 /**
