@@ -8,7 +8,7 @@ from alert_inbox.language import CHINESE, ENGLISH, Words
 _ADVICE: Final = {
     "signature": (
         "Copy the robot's secret into secret= again, and don't let two robots share a line.",
-        "请重新复制机器人的加签密钥到 secret=。",
+        "请将机器人的加签密钥重新复制到 secret=，并确认每个机器人单独一行。",
     ),
     "clock": (
         "This host's clock is {clock} s off, and the robot takes a signature for an hour: set the clock (NTP).",
@@ -16,15 +16,15 @@ _ADVICE: Final = {
     ),
     "keyword": (
         "The robot demands a keyword: write it into keyword= as the robot's page shows it.",
-        "机器人设置了关键词：请把它写入 keyword=。",
+        "机器人设置了关键词：请按机器人页面的显示写入 keyword=。",
     ),
     "address": (
         "The robot doesn't know this address: copy it from the robot's page again, or make a new robot.",
-        "机器人不认识这个地址：请从机器人页面重新复制，或新建机器人。",
+        "机器人地址无效：请从机器人页面重新复制，或新建机器人。",
     ),
     "ip": (
         "The robot takes messages from listed addresses only: add this host's public address on the robot's page.",
-        "机器人限制了来源 IP：请在机器人页面加入本机的公网地址。",
+        "机器人限制了来源 IP：请在机器人页面添加本机的公网地址。",
     ),
     "content": (
         "The robot refuses this message itself (too long, or a word it doesn't allow). The inbox's page shows it.",
@@ -36,7 +36,7 @@ _ADVICE: Final = {
     ),
     "server": (
         "The robot's side is busy, or a proxy answered in its place. Notifications are sent again by themselves.",
-        "机器人服务繁忙，或应答来自代理。告警通知稍后会自动重发。",
+        "机器人服务端繁忙，或响应来自中间的代理。告警通知稍后会自动重发。",
     ),
     "network": (
         "Check that this host reaches the address: name, proxy, firewall. Notifications are sent again by themselves.",

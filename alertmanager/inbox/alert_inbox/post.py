@@ -19,7 +19,7 @@ from alert_inbox.outbox import Outbox, Waiting
 from alert_inbox.robots import Outcome, Robot, fetch, robot_for
 from alert_inbox.settings import Settings
 from alert_inbox.store import Store
-from alert_inbox.targets import WECOM, Target, read_targets
+from alert_inbox.targets import WECOM, Fault, Target, read_targets
 from alert_inbox.watchdog import Watchdog
 from alert_inbox.wording import Message, News, Places, compose
 
@@ -162,7 +162,7 @@ class Post(threading.Thread):
         self._beat = 0.0
         self._withheld = ""
         self.outbox = Outbox(store, self._wake)
-        self.faults: list[str] = []
+        self.faults: list[Fault] = []
 
     def begin(self) -> None:
         """Read the file, and start."""

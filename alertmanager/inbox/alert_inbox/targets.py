@@ -89,8 +89,19 @@ class Secret:
         return "•••" if self.text else "''"
 
 
-def read_targets(path: Path | None) -> tuple[list[Target], list[str]]:
-    """Return the targets of a file, and what is wrong with it: one text a fault, none of which holds a secret.
+class Fault(str):
+    """What is wrong with the file, in English, and in Chinese for the page; neither text holds a secret."""
+
+    chinese: str
+
+    def __new__(cls, english: str, chinese: str) -> "Fault":
+        fault = super().__new__(cls, english)
+        fault.chinese = chinese
+        return fault
+
+
+def read_targets(path: Path | None) -> tuple[list[Target], list[Fault]]:
+    """Return the targets of a file, and what is wrong with it.
 
     A faulty line is left out and the others are used. A missing file, or None, is no target and no fault.
     """
@@ -99,24 +110,34 @@ def read_targets(path: Path | None) -> tuple[list[Target], list[str]]:
     except FileNotFoundError:
         return [], []
     except (OSError, UnicodeError) as error:
-        why = "it is not UTF-8; save it as UTF-8" if isinstance(error, UnicodeError) else f"{error.strerror}; chmod a+r"
-        return [], [f"{path} can't be read: {why}"]
+        if isinstance(error, UnicodeError):
+            why, reason = "it is not UTF-8; save it as UTF-8", "不是 UTF-8 编码，请另存为 UTF-8"
+        else:
+            why = reason = f"{error.strerror}; chmod a+r"
+        return [], [Fault(f"{path} can't be read: {why}", f"无法读取 {path}：{reason}")]
     targets: list[Target] = []
-    faults: list[str] = []
+    faults: list[Fault] = []
     for number, line in enumerate(text.splitlines(), start=1):
         if line.strip() and not line.lstrip().startswith("#"):
             try:
                 target = _target(line.split(), number)
                 if any(target.key == other.key for other in targets):
-                    raise _LineError("this address stands in a line above already; take one of the two out")
+                    raise _LineError(
+                        "this address stands in a line above already; take one of the two out",
+                        "这个地址与前面某一行重复，请删除其中一行",
+                    )
                 targets.append(target)
             except _LineError as error:
-                faults.append(f"{path} line {number}: {error}")
+                english, chinese = error.args
+                faults.append(Fault(f"{path} line {number}: {english}", f"{path} 第 {number} 行：{chinese}"))
     return targets, faults
 
 
 class _LineError(Exception):
-    """A fault of a line; the text says which, and what to write."""
+    """A fault of a line: which, and what to write, in English and in Chinese."""
+
+    def __init__(self, english: str, chinese: str) -> None:
+        super().__init__(english, chinese)
 
 
 def _target(parts: list[str], line: int) -> Target:
@@ -126,22 +147,32 @@ def _target(parts: list[str], line: int) -> Target:
         name, equals, value = word.partition("=")
         # A word that is no option may be a secret that lost its name.
         if not equals or name not in _OPTIONS:
-            raise _LineError(f"word {place} is no option; write name=value, where name is one of {', '.join(_OPTIONS)}")
+            raise _LineError(
+                f"word {place} is no option; write name=value, where name is one of {', '.join(_OPTIONS)}",
+                f"第 {place} 项不是选项；请写成 name=value，name 可为 {'、'.join(_OPTIONS)}",
+            )
         if name in options or not value:
-            raise _LineError(f"{name}= {'is given twice' if value else 'is empty'}; give it once, with a value")
+            raise _LineError(
+                f"{name}= {'is given twice' if value else 'is empty'}; give it once, with a value",
+                f"{name}= {'重复' if value else '为空'}；请只写一次，并填写值",
+            )
         options[name] = value
     kind = _kind(address)
     is_robot = kind in _PATHS
     if "secret" in options and kind not in (DINGTALK, FEISHU):
-        raise _LineError(f"{kind} has no secret=; its address is all it needs. Take secret= out")
+        raise _LineError(
+            f"{kind} has no secret=; its address is all it needs. Take secret= out",
+            f"{kind} 没有 secret=，只需要地址；请删除 secret=",
+        )
     if "keyword" in options and kind not in (DINGTALK, FEISHU):
-        raise _LineError(f"{kind} has no keyword=; take it out")
+        raise _LineError(f"{kind} has no keyword=; take it out", f"{kind} 没有 keyword=，请删除")
     least = options.get("from", "warning")
     if least not in SEVERITIES[1:]:
-        raise _LineError("from= must be warning or critical")
+        raise _LineError("from= must be warning or critical", "from= 应为 warning 或 critical")
     language = options.get("language", (CHINESE if is_robot else ENGLISH).tag)
     if language not in _LANGUAGES:
-        raise _LineError(f"language= must be {' or '.join(_LANGUAGES)}")
+        names = [*_LANGUAGES]
+        raise _LineError(f"language= must be {' or '.join(names)}", f"language= 应为 {' 或 '.join(names)}")
     return Target(
         kind=kind,
         line=line,
@@ -158,25 +189,39 @@ def _kind(address: str) -> str:
     """Return what an address leads to; Apprise must know it if it is none of the three robots."""
     scheme = address.partition("://")[0].lower()
     if not re.fullmatch(r"[a-z0-9]+", scheme) or "://" not in address:
-        raise _LineError("it must begin with an address such as https://…; copy it from the robot's page")
+        raise _LineError(
+            "it must begin with an address such as https://…; copy it from the robot's page",
+            "应以 https://… 这样的地址开头，请从机器人页面复制",
+        )
     try:
         parts = urlsplit(address)
         host = parts.hostname or ""
     except ValueError as error:
-        raise _LineError("the address can't be read; copy it from the robot's page") from error
+        raise _LineError(
+            "the address can't be read; copy it from the robot's page", "地址无法解析，请从机器人页面复制"
+        ) from error
     if scheme in ("http", "https"):
         for kind, path in _PATHS.items():
             if path.fullmatch(parts.path):
                 token = _TOKENS.get(kind)
                 if token and not parse_qs(parts.query).get(token):
-                    raise _LineError(f"the address of a {kind} robot has {token}=…; copy the whole address")
+                    raise _LineError(
+                        f"the address of a {kind} robot has {token}=…; copy the whole address",
+                        f"{kind} 机器人的地址应含有 {token}=…，请复制完整的地址",
+                    )
                 if host in _VENDORS and scheme != "https":
-                    raise _LineError("the address must begin with https://")
+                    raise _LineError("the address must begin with https://", "地址应以 https:// 开头")
                 return kind
         if host in _VENDORS:
-            raise _LineError(f"this is no address of a robot at {host}; copy the one that the robot's page shows")
+            raise _LineError(
+                f"this is no address of a robot at {host}; copy the one that the robot's page shows",
+                f"这不是 {host} 的机器人地址，请复制机器人页面显示的地址",
+            )
     if scheme in _ROBOT_SCHEMES:
-        raise _LineError(f"{scheme}:// is Apprise's form; paste the https:// address of the robot's page instead")
+        raise _LineError(
+            f"{scheme}:// is Apprise's form; paste the https:// address of the robot's page instead",
+            f"{scheme}:// 是 Apprise 的写法，请改为粘贴机器人页面的 https:// 地址",
+        )
     try:
         is_known = bool(apprise_for(address))
     except Exception:  # noqa: BLE001 - a hundred readers of addresses by others; none may end the inbox
@@ -184,7 +229,9 @@ def _kind(address: str) -> str:
     if not is_known:
         raise _LineError(
             "this is neither the address of a DingTalk, Feishu or WeCom robot nor one that Apprise understands; "
-            "https://appriseit.com/services/ shows the form for each service"
+            "https://appriseit.com/services/ shows the form for each service",
+            "既不是钉钉、飞书、企业微信机器人的地址，也不是 Apprise 能识别的地址；"
+            "各服务的写法见 https://appriseit.com/services/",
         )
     return host if scheme in ("http", "https") else scheme
 

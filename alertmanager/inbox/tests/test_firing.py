@@ -170,7 +170,7 @@ def test_an_end_while_monitoring_is_silent_is_unconfirmed_until_it_is_heard_agai
     now, history = page(watching).text.split("Notifications\n")
     assert "Over? Not confirmed" in now
     assert "Over? Not confirmed" in history
-    assert "恢复？未确认" in page(watching, language="zh").text
+    assert "疑似恢复，未确认" in page(watching, language="zh").text
 
     def ended() -> bool:
         bark(watching)

@@ -293,6 +293,7 @@ def test_a_line_that_goes_wrong_is_shown_and_the_others_go_on(
     write_targets(inbox, robots.line("DingTalk", "SEC-without-a-name"), robots.line("WeCom"))
     inbox.start()
     assert "line 1: word 2 is no option" in page(inbox).text
+    assert "第 1 行：第 2 项不是选项" in page(inbox, language="zh").text
     assert sample(inbox, "alert_inbox_notify_file_faults") == 1
     inbox.post(named("Slow"))
     wait_until(lambda: told(robots, "WeCom", "Slow"), "the other line is used")

@@ -1,16 +1,17 @@
 """The file of targets: an address as its page shows it is enough, and a fault names its line and no secret."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from alert_inbox.targets import DINGTALK, FEISHU, WECOM, Target, read_targets
+from alert_inbox.targets import DINGTALK, FEISHU, WECOM, Fault, Target, read_targets
 
 SLACK = f"https://hooks.slack.com/services/T00000000/B00000000/{'X' * 24}"
 TELEGRAM = f"tgram://123456789:{'A' * 35}/1234"
 
 
-def read(folder: Path, text: str) -> tuple[list[Target], list[str]]:
+def read(folder: Path, text: str) -> tuple[list[Target], list[Fault]]:
     file = folder / "targets.txt"
     file.write_text(text, encoding="utf-8")
     return read_targets(file)
@@ -81,9 +82,12 @@ def test_a_fault_names_file_line_and_cure_and_no_secret(
     targets, (fault,) = read(tmp_path, f"# robots\n{line}\n{SLACK}\n")
     assert fault.startswith(f"{tmp_path / 'targets.txt'} line 2: ")
     assert WRONG[line] in fault
+    where, chinese = fault.chinese.split(" 第 2 行：")
+    assert where == str(tmp_path / "targets.txt")
+    assert re.search(r"[\u4e00-\u9fff]{2}", chinese)
     # The other lines count.
     assert [target.line for target in targets] == [3]
-    shown = fault + caplog.text + "".join(capfd.readouterr())
+    shown = fault + fault.chinese + caplog.text + "".join(capfd.readouterr())
     assert "s3cr3t" not in shown
     assert "0123456789" not in shown
 

@@ -96,7 +96,7 @@ def test_a_reminder_and_an_unconfirmed_end_are_called_so() -> None:
     assert written(news(about(), notification_reason="repeat interval elapsed")).title.startswith("STILL FIRING ")
     ended = News(datetime.now(UTC), Notification.of(notification(about(status="resolved"))), unconfirmed=True)
     assert written(ended).title.startswith("OVER? (unconfirmed")
-    assert written(ended, language="zh").title.startswith("恢复？（未确认")
+    assert written(ended, language="zh").title.startswith("疑似恢复（未确认")
 
 
 def test_news_that_had_to_wait_says_from_when_it_is() -> None:
