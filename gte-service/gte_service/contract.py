@@ -75,12 +75,12 @@ INFERENCE_METRICS: tuple[Metric, ...] = (
            "1 when the service answered the last question that it asked itself for a task within 10 s, otherwise 0; "
            "it asks one every 15 s, by POST /predict. There is no series until the model has been ready once. "
            "Alert when it stays at 0: clients get no answer either, even if none asks now.",
-           "服务向自己提出的该任务的上一个问题在 10 秒内得到结果时为 1，否则为 0；每 15 秒通过 POST /predict 提问一次。"
+           "服务对该任务的上一次自我探测在 10 秒内得到结果时为 1，否则为 0；每 15 秒通过 POST /predict 探测一次。"
            "模型首次就绪之前没有该序列。持续为 0 时应告警：客户端同样得不到结果，即使此刻没有人请求。", "exporter"),
     Metric("gte_probe_seconds", "gauge", (_TASK,),
            "Seconds until that question was answered, or was given up. "
            "Alert as for gte_task_latency_seconds; it says so for a task that nobody asks, too.",
-           "上述问题从提出到得到应答或放弃的秒数。告警条件同 gte_task_latency_seconds；没有人请求的任务也有该值。",
+           "上述探测从发出到得到应答或放弃的秒数。告警条件同 gte_task_latency_seconds；没有人请求的任务也有该值。",
            "exporter"),
     Metric("gte_limit", "gauge", (Label("resource", _LIMITED),),
            "What this replica may use at most: CPUs; bytes of memory (the container's limit, no series where it has "

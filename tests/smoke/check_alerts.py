@@ -17,7 +17,7 @@ from tests.smoke.services import Deadline, Service
 DELIVERED_SECONDS = 60.0
 # If the run is broken off, the alert ends by itself.
 ALERT_LASTS = timedelta(minutes=3)
-SUMMARY = "烟雾测试：只是一个测试，无需处理"
+SUMMARY = "冒烟测试：仅为测试，无需处理"
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
 
 

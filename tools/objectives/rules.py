@@ -122,7 +122,7 @@ def _budgets(objectives: Objectives) -> tuple[_Budget, _Budget]:
             _slow_share,
             (
                 "is slow too often: {{ $value | humanizePercentage }} of its answers",
-                "变慢过多：{{ $value | humanizePercentage }} 的应答过慢",
+                "慢请求过多：{{ $value | humanizePercentage }} 的应答过慢",
                 f"that {in_time} % of its answers take at most {seconds} s over {period}",
                 f"{period_zh}内 {in_time}% 的应答耗时不超过 {seconds} 秒",
             ),

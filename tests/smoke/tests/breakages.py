@@ -178,7 +178,7 @@ _ALERTS = [
     (FIRES, INBOX, put("notifications", 0, "alerts", 0, "startsAt", value="2999-01-01T00:00:00Z"), "in the future"),
     (FIRES, "POST /alertmanager/api/v2/alerts", status(400), "status 400"),
     (SHOWN, "GET /inbox/", text("SmokeTest", "X"), "SmokeTest-"),
-    (SHOWN, "GET /inbox/", text("烟雾", "??"), "烟雾"),
+    (SHOWN, "GET /inbox/", text("冒烟", "??"), "冒烟"),
     ("is_told_when_that_alert_ends", INBOX, lambda reply: (*reply[:2], {"notifications": [
         each for each in reply[2]["notifications"] if each["alerts"][0]["status"] == "firing"]}), "status resolved"),
 ]  # fmt: skip
