@@ -27,7 +27,7 @@ logs: ## follow the logs; one service: make logs SERVICE=gte-service
 	@docker compose logs --follow --tail 100 $(SERVICE)
 
 notify-test: ## send a test message to each line of alertmanager/notify/targets.txt, and say how it went
-	@docker compose exec -T alert-inbox python -m alert_inbox.notify_test
+	@docker compose exec -T --env "LC_ALL=$${LC_ALL:-$${LC_MESSAGES:-$$LANG}}" alert-inbox python -m alert_inbox.notify_test
 
 smoke: ## check the running stack from end to end
 	$(LAUNCHER) smoke

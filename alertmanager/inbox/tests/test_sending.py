@@ -429,12 +429,12 @@ def test_the_heartbeat_is_sent_only_while_all_is_well(robots: RunningRobots, sto
     assert "token-of-the-monitor" not in inbox.log.read_text()
 
 
-def notify_test(inbox: RunningInbox) -> subprocess.CompletedProcess[str]:
+def notify_test(inbox: RunningInbox, locale: str = "C.UTF-8") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-W", "error", "-m", "alert_inbox.notify_test"],
-        env={**os.environ, **inbox.environment},
+        env={**os.environ, **inbox.environment, "LC_ALL": locale},
         capture_output=True,
-        text=True,
+        encoding=locale.partition(".")[2],
         check=False,
         timeout=60,
     )
@@ -456,6 +456,10 @@ def test_notify_test_prints_one_line_a_target(robots: RunningRobots, stopped_inb
     feishu, wecom = ran.stdout.splitlines()
     assert feishu.startswith("Feishu (line 2): FAILED, 19024: Key Words Not Found. The robot demands a keyword")
     assert wecom == "WeCom (line 3): sent"
+    ran = notify_test(inbox, "zh_CN.GB18030")
+    assert ran.stderr.startswith(f"{file} 第 1 行：第 2 项不是选项")
+    assert "失败, 19024: Key Words Not Found. 机器人设置了关键词" in ran.stdout
+    assert ran.stdout.endswith("WeCom (line 3): 已发送\n")
     # The page knows it too, until a message is taken.
     assert "19024" in page(inbox).text
     write_targets(inbox, "# nobody")
