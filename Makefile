@@ -4,12 +4,14 @@
 PYTHON ?= python3
 LAUNCHER = @$(PYTHON) -m tools.launcher
 TESTS = @$(PYTHON) -m tests.run
+HELP = awk -F ':.*\#\# ' '/^[a-z][a-z-]*:.*\#\# / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .DEFAULT_GOAL := help
 .PHONY: help up demo prepare down clean logs status notify-test smoke load evaluate reconcile baseline bench bench-metrics test lint unit check check-dashboards report screenshots lock test-full-size test-precision mutate-rules rule-cost test-room test-faults test-quiet
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@case "$${LC_ALL:-$${LC_MESSAGES:-$$LANG}}" in \
+	zh*) $(HELP) | $(PYTHON) -m tools.chinese 2>/dev/null || $(HELP) ;; *) $(HELP) ;; esac
 
 up: ## start everything, with GTE from ModelScope or GTE_MODEL_DIR; if neither is available, with the demo model
 	$(LAUNCHER) up

@@ -107,6 +107,8 @@ class TestRun:
         names = re.findall(r"^#?([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(encoding="utf-8"), re.M)
         self.environ = {
             **os.environ,
+            # What they read is English.
+            "LC_ALL": "C.UTF-8",
             **{name: "" for name in names if name not in KEPT_SETTINGS},
             "COMPOSE_PROJECT_NAME": f"gte-test-{CHECKOUT}",
             "IMAGE_TAG": f"test-{CHECKOUT}",

@@ -52,10 +52,11 @@ class NoAnswerError(ToolError):
     """Nothing answers at an address, or not in JSON."""
 
 
-def run(program: str, main: Callable[[], int]) -> int:
+def run(program: str, main: Callable[[], int], said: Callable[[str], str] = str) -> int:
     """Run a program's main function; returns the exit status.
 
-    A ToolError becomes one line on standard error. SIGTERM ends the program as Ctrl-C does, so that it cleans up.
+    A ToolError becomes one line on standard error, which `said` may put into another language. SIGTERM ends the program
+    as Ctrl-C does, so that it cleans up.
     """
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -63,10 +64,10 @@ def run(program: str, main: Callable[[], int]) -> int:
         sys.stdout.flush()
         return status
     except ToolError as error:
-        print(f"{program}: {error}", file=sys.stderr)
+        print(f"{program}: {said(str(error))}", file=sys.stderr)
         return error.status
     except KeyboardInterrupt:
-        print(f"{program}: interrupted", file=sys.stderr)
+        print(f"{program}: {said('interrupted')}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # The reader has seen enough (`| head`). Python would try to write what is left once more at its end.

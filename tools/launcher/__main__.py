@@ -6,8 +6,9 @@ import argparse
 import os
 import sys
 
-from tools import ROOT, cli
+from tools import ROOT, chinese, cli
 from tools.launcher import commands
+from tools.launcher.console import show
 
 _STATUS = cli.EXIT_STATUS.format(good="done", bad="a service is not healthy, or a check failed")
 
@@ -22,7 +23,8 @@ def main(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     if given.arguments and given.verb != "load":
         parser.error(f"{given.verb} takes no arguments")
-    return cli.run(f"make {given.verb}", lambda: _run(given.verb, given.arguments))
+    chinese.speak_the_locales_language(os.environ)
+    return cli.run(f"make {given.verb}", lambda: _run(given.verb, given.arguments), chinese.said)
 
 
 def _run(verb: str, arguments: list[str]) -> int:
@@ -31,7 +33,7 @@ def _run(verb: str, arguments: list[str]) -> int:
         return commands.load(run, arguments) if verb == "load" else commands.VERBS[verb](run)
     except KeyboardInterrupt:
         if verb in commands.STARTING:
-            print("\nContainers that were started keep running: make status shows them, make down stops them.")
+            show("\nContainers that were started keep running: make status shows them, make down stops them.")
         raise
 
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from tools import cli
+from tools.chinese import said
 from tools.launcher.compose import Compose, Service, Stack, docker, names
 from tools.launcher.console import show
 from tools.launcher.images import is_present
@@ -54,7 +55,7 @@ def _agreed(settings: Mapping[str, str]) -> bool:
             "This command asks before it removes data, and there is no terminal to ask on. To remove the data without "
             "being asked: make clean CONFIRM=yes"
         )
-    print("Go on? [y/N] ", end="", flush=True)
+    print(said("Go on? [y/N] "), end="", flush=True)
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
