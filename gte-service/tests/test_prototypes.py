@@ -14,7 +14,7 @@ from gte_service.engine import Allowance, Encoded, Encoder
 from gte_service.engine.store.prepared import Prepared
 from gte_service.errors import InferenceFailed, ModelFilesError, StorageError
 from gte_service.tasks.model import Model, Passage, VectorCache
-from gte_service.tasks.prototypes.classes import fit
+from gte_service.tasks.prototypes.classes import Classes, fit, mean_of
 from gte_service.tasks.prototypes.files import Mark, MarkedText
 from gte_service.tasks.prototypes.store import prototypes_file, read_prototypes, write_prototypes
 from gte_service.tasks.registry import TASKS
@@ -69,6 +69,14 @@ def test_a_model_that_cannot_tell_labels_apart_is_not_sure_of_anything() -> None
     vectors = functional.normalize(torch.randn(120, 32, generator=torch.Generator().manual_seed(5)), dim=1)
     useless = fit(("a", "b", "c"), ["a", "b", "c"] * 20, vectors[:60])
     assert float(useless.evidence(vectors[60:]).softmax(1).max(1).values.mean()) < 0.5
+
+
+def test_a_label_out_of_context_competes_fairly_with_classes_in_context() -> None:
+    """All spans share the direction of their sentences, and a label alone has none of it."""
+    spans = functional.normalize(torch.tensor([[1.0, 0, 2], [0, 1.0, 2]]), dim=1)
+    classes = Classes(("own", "none"), torch.stack([torch.tensor([1.0, 0, 0]), spans[1]]), 0.01)
+    assert classes.evidence(spans).argmax(1).tolist() == [1, 1]
+    assert classes.above_floors(mean_of(spans)).evidence(spans).argmax(1).tolist() == [0, 1]
 
 
 def test_a_single_prototype_is_a_label_too() -> None:

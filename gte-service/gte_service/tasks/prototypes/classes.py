@@ -5,12 +5,18 @@ depends on the model. The softmax over cosines, divided by a temperature, uses d
 one under which the prototypes themselves are most likely, each compared with centroids computed without it
 (temperature scaling: Guo et al., On Calibration of Modern Neural Networks, 2017). A model that distinguishes the
 labels poorly gets a high temperature, so that other evidence decides.
+
+A client's label is one text out of context, and `none` the centroid of many in context: their cosines to the same
+span have different floors, and the temperature of a good model (0.01) makes the difference of the floors decide alone.
+So the floor of each class, its mean cosine to the built-in prototypes, is subtracted where such classes are compared.
+This is the correction of CSLS for labels that are near to everything, with all prototypes for the neighbours (Conneau
+et al., Word Translation Without Parallel Data, 2018, arXiv:1710.04087, section 2.3).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -28,11 +34,13 @@ class Classes:
         labels: their names.
         centroids: float32, shape (labels, hidden_size), each row of length 1.
         temperature: cosines are divided by it.
+        floors: float32, shape (labels,), subtracted from the cosines of each label; None where they need no correction.
     """
 
     labels: tuple[str, ...]
     centroids: Tensor
     temperature: float
+    floors: Tensor | None = None
 
     def evidence(self, vectors: Tensor) -> Tensor:
         """The evidence of the cosines for each label: logits, of which only differences matter.
@@ -43,7 +51,16 @@ class Classes:
         Returns:
             float32, shape (vectors, labels).
         """
-        return vectors @ self.centroids.T / self.temperature
+        cosines = vectors @ self.centroids.T
+        return (cosines if self.floors is None else cosines - self.floors) / self.temperature
+
+    def above_floors(self, mean: Tensor) -> Classes:
+        """The same classes, from whose cosines the mean cosine of each to some vectors is subtracted.
+
+        Args:
+            mean: float32, shape (hidden_size,), the mean of those vectors; the mean of their cosines follows from it.
+        """
+        return replace(self, floors=self.centroids @ mean)
 
 
 def fit(labels: Sequence[str], owners: Sequence[str], vectors: Tensor) -> Classes:
@@ -65,6 +82,11 @@ def fit(labels: Sequence[str], owners: Sequence[str], vectors: Tensor) -> Classe
         cosines[torch.arange(len(owner)), owner] = (vectors * without).sum(1)
     temperature = _most_likely(cosines[others], owner[others]) if others.any() else 1.0
     return Classes(tuple(labels), functional.normalize(sums, dim=1), temperature)
+
+
+def mean_of(vectors: Tensor) -> Tensor:
+    """The mean of vectors of shape (vectors, hidden_size)."""
+    return vectors.mean(0)
 
 
 def _most_likely(cosines: Tensor, owner: Tensor) -> float:

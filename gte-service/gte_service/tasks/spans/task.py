@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
+from torch import Tensor
 
 from gte_service.engine import TokenVectors
 from gte_service.tasks.fields import Body, required, text_of
-from gte_service.tasks.model import Model, in_parts
+from gte_service.tasks.model import Model, Prototypes, in_parts
 from gte_service.tasks.protocol import Schema, answer_each
-from gte_service.tasks.prototypes.classes import Classes
+from gte_service.tasks.prototypes.classes import Classes, mean_of
 from gte_service.tasks.prototypes.files import NONE
 from gte_service.tasks.prototypes.labels import LABELS, Label, labels_of, own_classes
 from gte_service.tasks.schemas import TEXT, one_or_many, request_of
@@ -49,10 +50,21 @@ class SpanTask(ABC):
         return answer_each(value, max_texts, text_of, results)
 
 
-def classes_of(types: Sequence[Label] | None, built_in: Classes, model: Model) -> Classes:
-    """The built-in classes, or a client's own with the built-in `none` for spans that match no type."""
+def classes_of(
+    types: Sequence[Label] | None, prototypes: Prototypes, fitted: Callable[[Tensor], Classes], model: Model
+) -> Classes:
+    """The built-in classes, or a client's own with the built-in `none` for spans that match no type.
+
+    Args:
+        types: the client's own.
+        prototypes: those of the task.
+        fitted: makes the built-in classes of their vectors.
+        model: computes the vectors of types that aren't cached.
+    """
+    built_in = prototypes.derived(fitted)
     if not types:
         return built_in
     own = own_classes(types, built_in.temperature, model, token_means=True)
     none = built_in.centroids[built_in.labels.index(NONE)]
-    return Classes((*own.labels, NONE), torch.vstack([own.centroids, none]), own.temperature)
+    classes = Classes((*own.labels, NONE), torch.vstack([own.centroids, none]), own.temperature)
+    return classes.above_floors(prototypes.derived(mean_of))

@@ -88,7 +88,7 @@ class Event(SpanTask):
         self.prototypes = tuple(passage for passage, _ in _examples())
 
     def result_of(self, text: str, tokens: TokenVectors, types: Sequence[Label] | None, model: Model) -> object:
-        classes = classes_of(types, model.prototypes[self.name].derived(_classes), model)
+        classes = classes_of(types, model.prototypes[self.name], _classes, model)
         entities = find_entities(text, tokens, model)
         triggers = _own_triggers(text, types, entities) if types else _triggers(text, entities)
         found = _typed(triggers, tokens, classes)

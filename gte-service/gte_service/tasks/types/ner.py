@@ -31,7 +31,7 @@ class Ner(SpanTask):
         super().__init__(self.name)
 
     def result_of(self, text: str, tokens: TokenVectors, types: Sequence[Label] | None, model: Model) -> object:
-        classes = classes_of(types, model.prototypes[self.name].derived(entity_classes), model)
+        classes = classes_of(types, model.prototypes[self.name], entity_classes, model)
         # The built-in candidates are chosen for the built-in types; a client's own types may be any noun.
         candidates = nouns_of(text) if types else candidates_of(text)
         return {"entities": [entity.json() for entity in typed(text, candidates, tokens, classes)]}

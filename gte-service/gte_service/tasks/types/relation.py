@@ -94,7 +94,7 @@ class Relation(SpanTask):
         self.prototypes = tuple(passage for passage, _ in _examples())
 
     def result_of(self, text: str, tokens: TokenVectors, types: Sequence[Label] | None, model: Model) -> object:
-        classes = classes_of(types, model.prototypes[self.name].derived(_classes), model)
+        classes = classes_of(types, model.prototypes[self.name], _classes, model)
         kinds = [
             _Kind(label.name, between=(label.name.lower(),), after=(label.name.lower(),)) for label in types or ()
         ] or _kinds()
