@@ -23,7 +23,7 @@ from pathlib import Path
 from tests.report import Report
 from tests.stack.running_example import FOLDER, Example
 from tools import ROOT, cli
-from tools.environment import LINT, UNIT, ensure
+from tools.environment import E5, LINT, UNIT, InstallError, ensure
 from tools.launcher.commands import open_run
 from tools.launcher.compose import Service
 from tools.launcher.images import DASHBOARD_TOOLS, is_present
@@ -144,6 +144,7 @@ class TestRun:
         for suite in TOOL_SUITES:
             self._on_host(suite)
         python = str(ensure(UNIT))
+        self._install_e5()
         for suite in (LOADTEST, *PACKAGE_SUITES):
             self.report.pytest(suite.name, self._pytest(python, suite), ROOT / suite.folder, self.environ)
 
@@ -194,6 +195,7 @@ class TestRun:
 
     def unit_in_images(self) -> None:
         """Run the unit tests where nothing is missing: the service's in its image with the tests' tools."""
+        self._install_e5()
         for suite in PACKAGE_SUITES:
             self._in_dev(suite)
         for suite in (*TOOL_SUITES, BENCH):
@@ -247,6 +249,13 @@ class TestRun:
     def _on_host(self, suite: Suite) -> None:
         python = str(ensure(LINT))
         self.report.pytest(suite.name, self._pytest(python, suite), ROOT / suite.folder, self.environ)
+
+    def _install_e5(self) -> None:
+        """Make the environment whose model file the tests of the evaluation read, here and in the container."""
+        try:
+            ensure(E5)
+        except InstallError as error:
+            print(f"{error}\nThe tests on multilingual-e5-small are left out.", flush=True)
 
     def _dev(self) -> list[str]:
         files = ["-f", "compose.yaml", "-f", "tests/compose.dev.yaml"]

@@ -48,6 +48,8 @@ class Environment:
 
 # The inbox, which some of its tests start from there, imports gte-monitoring.
 LINT = Environment("lint", ("tools/requirements-lint.txt",), ("gte-monitoring",))
+# Read as a file by the tests of the evaluation, which have PyTorch in another environment.
+E5 = Environment("e5", ("tools/evaluation/requirements-e5.txt",))
 UNIT = Environment(
     "unit",
     ("gte-service/requirements.txt", "gte-service/requirements-dev.txt"),

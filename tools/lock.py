@@ -25,6 +25,7 @@ LOCKS = (
     "tests/smoke/requirements",
     "examples/existing-app/requirements",
     "tools/requirements-lint",
+    "tools/evaluation/requirements-e5",
     "tools/bench/rivals/requirements-sentence-transformers",
     "tools/bench/rivals/requirements-modelscope",
     "tools/bench/rivals/requirements-infinity",

@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tools import cli
+from tools.environment import UNIT, ensure
 from tools.evaluation.client import Service
 from tools.evaluation.errors import AnswerError
+from tools.evaluation.own_service import MODELS, running
 from tools.evaluation.report import Run, as_json, lines
 from tools.evaluation.scoring import TaskScores
 from tools.evaluation.tasks import TASKS
@@ -25,8 +27,13 @@ by default; GTE_API_KEY is sent as "Authorization: Bearer"."""
 def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
     """Measure a running service and print the scores; returns the exit status."""
     options = _options(arguments)
-    service = Service(options.url or f"http://127.0.0.1:{_port(environ)}", environ.get("GTE_API_KEY", "").strip())
-    run = evaluate(service, options.task or list(TASKS))
+    names = options.task or list(TASKS)
+    if options.model:
+        with running(options.model, ensure(UNIT)) as url:
+            run = evaluate(Service(url), names)
+    else:
+        service = Service(options.url or f"http://127.0.0.1:{_port(environ)}", environ.get("GTE_API_KEY", "").strip())
+        run = evaluate(service, names)
     if options.json != "-":
         for line in lines(run, options.show_wrong):
             print(line)
@@ -64,8 +71,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "Measures how well the tasks of a running service do on labelled sets that come with it.",
         _EPILOG,
     )
+    asked = parser.add_mutually_exclusive_group()
+    asked.add_argument("--url", help=f"of the service; default: http://127.0.0.1:{_DEFAULT_PORT}, or GTE_PORT's")
+    models = "; ".join(f"{name}: {what}" for name, what in MODELS.items())
+    asked.add_argument("--model", choices=MODELS, help=f"ask a service started for it, without Docker: {models}")
     add = parser.add_argument
-    add("--url", help=f"of the service; default: http://127.0.0.1:{_DEFAULT_PORT}, or GTE_PORT's")
     add("--task", action="append", choices=TASKS, default=[], help="measure only this task; may be given several times")
     add("--json", metavar="FILE", help="write all figures and wrong examples there, too; -: instead of the table")
     add("--show-wrong", action="store_true", help="list the examples that were not right")

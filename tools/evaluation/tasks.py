@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
-from tools.evaluation import data, scoring
+from tools.evaluation import data, own_types, scoring
 from tools.evaluation.client import Service, describe
 from tools.evaluation.errors import AnswerError
-from tools.evaluation.scoring import TaskScores
+from tools.evaluation.scoring import Measure, TaskScores
 
 # Examples of one request: few enough that a slow machine answers within the service's deadline.
 BATCH = 8
@@ -27,12 +27,14 @@ class Task(Generic[_Example]):
         form: reads a line of its set.
         ask: the results for examples, in their order, as the service gave them.
         score: computes the scores from examples and results.
+        own_types: whether the first of the scores is also measured with types of a client's own.
     """
 
     name: str
     form: Callable[[data.Line], _Example]
     ask: Callable[[Service, Sequence[_Example]], Iterator[Any]]
     score: Callable[[Sequence[_Example], Sequence[Any]], TaskScores]
+    own_types: bool = False
 
     def examples(self) -> list[_Example]:
         """Its labelled set; raises DataError."""
@@ -46,13 +48,25 @@ class Task(Generic[_Example]):
             NoAnswerError: the service can't be reached any more.
             ServiceError: it has changed its model.
         """
-        return self.score(examples, list(self.ask(service, examples)))
+        scores = self.score(examples, list(self.ask(service, examples)))
+        if not self.own_types:
+            return scores
+        return replace(scores, measures=(*scores.measures, *self._with_own_types(service, examples)))
+
+    def _with_own_types(self, service: Service, examples: Sequence[_Example]) -> Iterator[Measure]:
+        types = own_types.own_types(self.name)
+        for way in own_types.WAYS:
+            ask = _in_batches(self.name, types=own_types.request(types, way))
+            answers = [own_types.with_built_in_names(types, answer) for answer in ask(service, examples)]
+            measure = self.score(examples, answers).measures[0]
+            yield replace(measure, name=f"{measure.name}, {way.name}")
 
 
-def _in_batches(name: str) -> Callable[[Service, Sequence[data.Example]], Iterator[Any]]:
+def _in_batches(name: str, **fields: object) -> Callable[[Service, Sequence[data.Example]], Iterator[Any]]:
     def ask(service: Service, examples: Sequence[data.Example]) -> Iterator[Any]:
         for batch in _batches(examples):
-            yield from _results(service, batch, 1, task_type=name, input_text=[example.text for example in batch])
+            texts = [example.text for example in batch]
+            yield from _results(service, batch, 1, task_type=name, input_text=texts, **fields)
 
     return ask
 
@@ -94,9 +108,9 @@ TASKS: Mapping[str, Task[Any]] = {
         Task("sentiment", data.sentiment, _in_batches("sentiment"), scoring.labels),
         Task("classification", data.classification, _ask_labels, scoring.labels),
         Task("qa", data.question, _ask_questions, scoring.questions),
-        Task("ner", data.named, _in_batches("ner"), scoring.names),
-        Task("relation", data.related, _in_batches("relation"), scoring.relations),
-        Task("event", data.eventful, _in_batches("event"), scoring.events),
+        Task("ner", data.named, _in_batches("ner"), scoring.names, own_types=True),
+        Task("relation", data.related, _in_batches("relation"), scoring.relations, own_types=True),
+        Task("event", data.eventful, _in_batches("event"), scoring.events, own_types=True),
     )
 }
 

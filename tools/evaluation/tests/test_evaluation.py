@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tools import ROOT
-from tools.evaluation import data, measures, scoring
+from tools.evaluation import data, measures, own_types, scoring
 from tools.evaluation.errors import AnswerError, DataError
 from tools.evaluation.scoring import TaskScores
 from tools.evaluation.tasks import TASKS
@@ -425,3 +425,32 @@ def test_an_answer_of_another_shape_is_told_with_its_example(name: str, answer: 
         TASKS[name].score(examples(name)[:1], [answer])
     assert str(error.value).startswith(f"{name}.jsonl:1: ")
     assert words in str(error.value)
+
+
+@pytest.mark.parametrize("task", own_types.TYPES)
+def test_answers_with_labels_of_a_clients_own_are_compared_as_the_types_that_they_stand_for(task: str) -> None:
+    types = own_types.own_types(task)
+    assert {own.type for own in types} == set(own_types.TYPES[task])
+    asked = examples(task)
+    labels = {own.type: own.label for own in types}
+    for example in asked:
+        answer = right_answer(example)
+        sent = {
+            "entities": [{**it, "type": labels[it["type"]]} for it in answer.get("entities", ())],
+            "relations": [{**it, "relation": labels[it["relation"]]} for it in answer.get("relations", ())],
+            "events": [{**it, "type": labels[it["type"]]} for it in answer.get("events", ())],
+        }
+        found = own_types.with_built_in_names(types, sent)
+        (place,) = {"ner": ["entities"], "relation": ["relations"], "event": ["events"]}[task]
+        assert found[place] == answer[place]
+
+
+def test_a_type_that_was_not_sent_is_told() -> None:
+    with pytest.raises(AnswerError, match="relation: the answer has the type 'born_in', which was not sent"):
+        own_types.with_built_in_names(own_types.own_types("relation"), {"relations": [{"relation": "born_in"}]})
+
+
+def test_labels_are_sent_by_name_or_with_their_descriptions() -> None:
+    by_name, by_description = (own_types.request(own_types.own_types("ner"), way) for way in own_types.WAYS)
+    assert by_name[0] == "人物"
+    assert by_description[0] == {"label": "人物", "description": "人的姓名"}

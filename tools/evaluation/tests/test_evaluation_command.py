@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -20,9 +21,10 @@ import pytest
 
 from tools import ROOT, cli
 from tools.evaluation import data
-from tools.evaluation.__main__ import main
+from tools.evaluation.__main__ import evaluate, main
 from tools.evaluation.client import Model, Service
 from tools.evaluation.errors import AnswerError, ServiceError
+from tools.evaluation.own_service import running as running_alone
 from tools.evaluation.tasks import TASKS
 
 pytest.importorskip("gte_service", reason="the tests start the service: install gte-service")
@@ -118,6 +120,8 @@ def test_something_else_at_the_address_is_told(body: bytes, words: str, capsys: 
         (["--url", "http://127.0.0.1:99999"], {}, "--url http://127.0.0.1:99999"),
         (["--url", "http://me:secret@127.0.0.1"], {}, "GTE_API_KEY"),
         (["--json", "/nowhere/at/all.json"], {}, "folder that exists"),
+        (["--model", "gte"], {}, "invalid choice"),
+        (["--model", "demo", "--url", "http://127.0.0.1:1"], {}, "not allowed with argument --model"),
         ([], {"GTE_PORT": "http"}, "GTE_PORT='http'"),
         ([], {"GTE_PORT": "70000"}, "GTE_PORT='70000'"),
         ([], {"GTE_API_KEY": "a\nb"}, "printable ASCII"),
@@ -130,6 +134,22 @@ def test_bad_options_end_with_2(
     output = capsys.readouterr().err
     assert words in output
     assert "secret" not in output
+
+
+def test_a_service_of_its_own_runs_as_long_as_it_is_asked() -> None:
+    with running_alone("constant", Path(sys.executable)) as url:
+        run = evaluate(Service(url), ["embedding", "event"])
+    assert run.scores["embedding"].measures[0].score == 0
+    # Trigger words find these without any vector.
+    assert run.scores["event"].measures[0].score > 0.5
+    assert readiness(url)["status"] == "unreachable"
+
+
+def test_an_environment_without_the_service_is_told() -> None:
+    false = shutil.which("false")
+    assert false
+    with pytest.raises(ServiceError, match="the model can't be written"), running_alone("constant", Path(false)):
+        pass
 
 
 def test_an_error_of_the_service_names_the_example(url: str) -> None:
