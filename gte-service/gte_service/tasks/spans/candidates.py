@@ -9,7 +9,8 @@ from functools import cache
 from itertools import pairwise
 
 from gte_service.tasks.prototypes.files import read_data
-from gte_service.tasks.spans.segmenter import Word, in_dictionary, readable, surnames, words_of
+from gte_service.tasks.spans.personal_names import Word, surnames
+from gte_service.tasks.spans.segmenter import in_dictionary, readable, words_of
 
 # Every repetition is bounded: a text of digits only must not take for ever.
 _NUMBER = (
@@ -26,6 +27,8 @@ _LATIN_NAME = re.compile(
     r"(?<![A-Za-z0-9])(?:[A-Z][A-Za-z0-9.+-]{1,40}|[a-z]{1,20}[A-Z0-9][A-Za-z0-9]{0,40})"
     r"(?: (?:[A-Z][A-Za-z0-9.+-]{0,40}|\d{1,4}[A-Za-z]{0,10})){0,5}"
 )
+# The number of a model, in Latin letters: X3, S.
+_MODEL = re.compile(r"[A-Z][A-Za-z]{0,3}\d{1,4}[A-Za-z]{0,4}|[A-Z]")
 _OPEN, _CLOSE = "《〈", "》〉"
 # The most words before a suffix that belong to a name: 北京/市/海淀/区/人民/法院.
 _LONGEST_COMPOUND = 6
@@ -58,7 +61,7 @@ def candidates_of(text: str) -> list[Candidate]:
     read, words = readable(text), words_of(text)
     edges = {edge for word in words for edge in (word.start, word.end)}
     listed = list(_listed(read, edges))
-    found = [*_titles(read), *_times(read, words), *_quantities(read, words), *listed, *_latin(read)]
+    found = [*_titles(read), *_times(read, words), *_quantities(read, words), *listed, *_latin(read), *_models(words)]
     found += [_with_name(compound, listed) for compound in (*_compounds(words), *_companies(words))]
     found += [candidate for word in words for candidate in _single(word)]
     return without_overlaps(found)
@@ -94,7 +97,11 @@ def _titles(text: str) -> Iterator[Candidate]:
 
 def _times(text: str, words: Sequence[Word]) -> Iterator[Candidate]:
     pieces = [found.span() for found in _time_pattern().finditer(text)]
-    pieces += [(word.start, word.end) for word in words if word.tag in {"t", "tg"} and len(word.text) > 1]
+    pieces += [
+        (word.start, word.end)
+        for word in words
+        if word.tag in {"t", "tg"} and len(word.text) > 1 and not _quantity_pattern().fullmatch(word.text)
+    ]
     pieces = [(start, end) for start, end in pieces if text[start:end] not in _not_entities()]
     joined: list[tuple[int, int]] = []
     for start, end in sorted(pieces):
@@ -134,13 +141,21 @@ def _compounds(words: Sequence[Word]) -> Iterator[Candidate]:
             for kind, suffix in _suffixes_of(word.text):
                 # A word that equals the suffix needs a name or nouns before it; one that ends with it is a name.
                 bare = word.text == suffix
-                if not bare and (not _is_name(word) or (word.tag.startswith("nr") and len(suffix) == 1)):
+                # A noun that ends with the suffix, such as 造船厂, says as much when a name stands before it.
+                noun = not bare and not _is_name(word)
+                if noun and (kind != "organization" or len(word.text) < 3):
+                    continue
+                if not bare and word.tag.startswith("nr") and len(suffix) == 1:
                     continue
                 if word.text in _not_entities() and not bare:
                     continue
                 first = last
                 while first > max(0, last - _LONGEST_COMPOUND) and _belongs(run[first - 1], bare and len(suffix) > 1):
                     first -= 1
+                if not bare and first and run[first - 1].text in _heads():
+                    first -= 1
+                if noun and first == last:
+                    continue
                 named = not bare or any(_is_name(part) for part in run[first:last])
                 # 王老师 is a person; in 张伟老师 the name alone is the entity.
                 title = kind == "person" and word.start - run[first].start > 1
@@ -149,11 +164,34 @@ def _compounds(words: Sequence[Word]) -> Iterator[Candidate]:
 
 
 def _companies(words: Sequence[Word]) -> Iterator[Candidate]:
-    """An uncommon word followed by a trade, which together name a company: 飞梭/科技."""
-    for name, trade in pairwise(words):
+    """A word followed by a trade, which together name a company: 飞梭/科技, and 白桦/游戏 where a company does things.
+
+    A common word before the trade is accepted only beside such a verb or post, or else 手机游戏 would be a company.
+    """
+    for number, (name, trade) in enumerate(pairwise(words)):
+        if trade.text not in _trades() or not name.text.isalnum() or len(name.text) < 2:
+            continue
         unusual = name.tag.startswith(("nr", "nz", "x", "eng")) or not in_dictionary(name.text)
-        if trade.text in _trades() and unusual and name.text.isalnum() and len(name.text) > 1:
+        noun = name.tag in {"n", "ns"} and name.text not in _not_entities()
+        if unusual or (noun and _in_business(words, number)):
             yield Candidate(name.start, trade.end, {"organization": LIKELY + 1})
+
+
+def _in_business(words: Sequence[Word], number: int) -> bool:
+    """Whether the two words from a place on do what companies do, or have it done to them."""
+    before = next((word.text for word in words[max(0, number - 2) : number][::-1] if word.text != "了"), "")
+    after = [word.text for word in words[number + 2 : number + 4]] + ["", ""]
+    led = after[1] if after[0] in {"的", "与", "和"} else after[0]
+    business = read_data("ner")["business"]
+    return before in business["before"] or after[0] in business["after"] or led in business["posts"]
+
+
+def _models(words: Sequence[Word]) -> Iterator[Candidate]:
+    """A word and the number of a model: 极光X9."""
+    for name, model in pairwise(words):
+        is_name = name.tag.startswith(("n", "x")) and len(name.text) > 1 and name.text not in _not_entities()
+        if is_name and name.tag != "nr" and name.text.isalnum() and _MODEL.fullmatch(model.text):
+            yield Candidate(name.start, model.end, {"product": LIKELY + 1 if len(model.text) > 1 else LIKELY})
 
 
 def _belongs(word: Word, nouns_too: bool) -> bool:
@@ -188,9 +226,18 @@ def _single(word: Word) -> Iterator[Candidate]:
     if word.tag == "nz" or (word.tag.startswith("nr") and not surname):
         # Other names are of many types; foreign ones are tagged as people, whatever they name.
         prior = dict.fromkeys(prior, HINT)
+    if word.tag == "x" and surname and word.text.isalpha():
+        # With a character that the dictionary doesn't know, as many given names have one.
+        prior = {"person": LIKELY}
     if word.tag == "ns" and len(word.text) == 3 and word.text[0] in surnames() and not in_dictionary(word.text):
         # A wrong guess: 高建国 is tagged as a place because of its last character.
         prior = {"place": HINT, "person": HINT}
+    if word.tag == "n" and len(word.text) > 3:
+        # 解放公园 and 省图书馆 are words of the dictionary.
+        kinds = {"place"} | ({"organization"} if word.text.startswith(tuple(_heads())) else set())
+        for kind, suffix in _suffixes_of(word.text):
+            if kind in kinds and 1 < len(suffix) < len(word.text):
+                prior = {kind: HINT}
     if prior:
         yield Candidate(word.start, word.end, prior)
 
@@ -251,6 +298,11 @@ def _not_entities() -> frozenset[str]:
 @cache
 def _trades() -> frozenset[str]:
     return frozenset(read_data("ner")["trades"])
+
+
+@cache
+def _heads() -> frozenset[str]:
+    return frozenset(read_data("ner")["heads"])
 
 
 @cache

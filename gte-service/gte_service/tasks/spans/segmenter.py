@@ -9,40 +9,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 
 import rjieba
 
 from gte_service.tasks.prototypes.files import read_data
+from gte_service.tasks.spans.personal_names import PARTICLES, Word, full_names, surnames
 
 # Full-width letters, digits and the percent sign become half-width ones; each remains one character.
 _HALF_WIDTH = {code: code - 0xFEE0 for code in (*range(0xFF10, 0xFF1A), *range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B))}
 _HALF_WIDTH[ord("％")] = ord("%")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
-# Rarely the end of a name: prepositions, conjunctions, particles, and characters with which verbs begin.
-_PARTICLES = frozenset("在于和与对向从被把给说的了是为将同跟也都到去来就用出毕参担获当曾现已因收嫁娶刚又只不没")
+# With these no name begins that the segmenter guesses.
+_BEFORE_NAMES = frozenset("对与把被给跟")
 _DOTS = frozenset("·•・‧")
-_GIVEN_NAME_TAGS = frozenset(
-    {"n", "ng", "a", "ag", "zg", "nr", "ns", "nz", "x", "j", "b", "vg", "t", "tg", "g", "q", "m", "z"}
-)
-
-
-@dataclass(frozen=True)
-class Word:
-    """One word.
-
-    Attributes:
-        text: its characters, with half-width letters and digits.
-        tag: its part of speech.
-        start: its first character in the original text.
-        end: the character after its last.
-    """
-
-    text: str
-    tag: str
-    start: int
-    end: int
 
 
 def readable(text: str) -> str:
@@ -53,8 +33,8 @@ def readable(text: str) -> str:
 def words_of(text: str) -> list[Word]:
     """The words of a text; together they cover it entirely, including spaces and punctuation."""
     load_dictionary()
-    words = list(_cut_guesses(_segmented(readable(text))))
-    return list(_full_names(list(_foreign_names(words))))
+    words = list(_cut_posts(_cut_guesses(_segmented(readable(text)))))
+    return list(full_names(list(_foreign_names(words))))
 
 
 @cache
@@ -71,39 +51,68 @@ def load_dictionary() -> None:
                 rjieba.add_word(name, None, tags.get(kind, "nz"))
 
 
-@cache
-def surnames() -> frozenset[str]:
-    """Chinese surnames of one and of two characters."""
-    return frozenset(read_data("ner")["surnames"])
-
-
 def in_dictionary(word: str) -> bool:
     """Whether a word is in the segmenter's dictionary and therefore not a guess."""
     load_dictionary()
     return bool(rjieba.has_word(word))
 
 
+@cache
+def _places() -> frozenset[str]:
+    """Cities and countries that the dictionary tags as something else."""
+    return frozenset(read_data("ner")["places"])
+
+
+@cache
+def _post_of_an_organization() -> dict[str, int]:
+    """Words of an organization and a post, and where the post begins."""
+    data = read_data("ner")
+    return {
+        f"{suffix}{title}": len(suffix)
+        for suffix in data["types"]["organization"]["suffixes"]
+        for title in data["titles"]
+        if len(suffix) > 1
+    }
+
+
 def _segmented(text: str) -> Iterator[Word]:
     start = 0
     for word, tag in rjieba.tag(text):
-        yield Word(word, tag, start, start + len(word))
+        yield Word(word, "ns" if word in _places() else tag, start, start + len(word))
         start += len(word)
 
 
 def _cut_guesses(words: Iterator[Word]) -> Iterator[Word]:
     for word in words:
-        if 1 < len(word.text) <= 4 and word.text[-1] in _PARTICLES and not in_dictionary(word.text):
+        if 1 < len(word.text) <= 4 and word.text[-1] in PARTICLES and not in_dictionary(word.text):
             rest = word.text[:-1]
             tag = "nr" if rest[0] in surnames() and len(rest) in {2, 3} else word.tag
             yield Word(rest, tag, word.start, word.end - 1)
             yield Word(word.text[-1], "p", word.end - 1, word.end)
-        elif len(word.text) > 2 and word.text[0] in _PARTICLES and in_dictionary(word.text[1:]):
-            # 于杭州: 于 is a surname too.
+        elif _has_a_word_before_it(word.text):
             yield Word(word.text[0], "p", word.start, word.start + 1)
             yield from (
                 Word(rest.text, rest.tag, word.start + 1 + rest.start, word.start + 1 + rest.end)
                 for rest in _segmented(word.text[1:])
             )
+        else:
+            yield word
+
+
+def _has_a_word_before_it(word: str) -> bool:
+    """Whether the first character of a word is a word of its own: 于杭州, 对石门. 于 is a surname too."""
+    if len(word) < 3:
+        return len(word) == 2 and word[0] in _BEFORE_NAMES and word[1] in surnames() and not in_dictionary(word)
+    return (word[0] in PARTICLES and in_dictionary(word[1:])) or (word[0] in _BEFORE_NAMES and not in_dictionary(word))
+
+
+def _cut_posts(words: Iterator[Word]) -> Iterator[Word]:
+    """Cut what the dictionary has as one word: 长河/银行行长."""
+    for word in words:
+        at = _post_of_an_organization().get(word.text)
+        if at:
+            yield Word(word.text[:at], "n", word.start, word.start + at)
+            yield Word(word.text[at:], "n", word.start + at, word.end)
         else:
             yield word
 
@@ -127,34 +136,3 @@ def _joined(parts: list[Word]) -> Iterator[Word]:
         yield Word("".join(part.text for part in parts), "nrt", parts[0].start, parts[-1].end)
     else:
         yield from parts
-
-
-def _full_names(words: Sequence[Word]) -> Iterator[Word]:
-    """Join a surname that stands alone with the given name that follows it."""
-    number = 0
-    while number < len(words):
-        word = words[number]
-        given, after = (words[place] if place < len(words) else None for place in (number + 1, number + 2))
-        if given and _form_a_name(word, given, words[number - 1] if number else None, after):
-            yield Word(word.text + given.text, "nr", word.start, given.end)
-            number += 2
-        else:
-            yield word
-            number += 1
-
-
-def _form_a_name(surname: Word, given: Word, before: Word | None, after: Word | None) -> bool:
-    if surname.tag == "nr" and len(surname.text) == 2 and surname.text[0] in surnames():
-        # 黎明远担任: the dictionary has the first two characters as a name.
-        continues = after is not None and after.tag in {"d", "v", "t", "p", "c", "uj"}
-        return len(given.text) == 1 and given.tag in {"a", "ag", "zg", "ng", "b"} and continues
-    if surname.text not in surnames() or len(given.text) > 2 or given.text in _PARTICLES:
-        return False
-    if surname.tag.startswith("nr"):
-        return given.tag in _GIVEN_NAME_TAGS
-    if surname.text in _PARTICLES:
-        return False
-    # A word that can also be a surname: accepted where a clause begins and continues as after a name.
-    begins = before is None or not before.text.isalnum() or before.tag in {"c", "p", "uj"}
-    continues = after is None or after.tag in {"d", "v", "t", "p", "c", "uj"}
-    return begins and continues and len(given.text) == 2 and given.tag in {"n", "ns", "nr", "nz"}
