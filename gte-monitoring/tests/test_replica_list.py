@@ -25,23 +25,26 @@ NETWORK = "shop_default"
 def test_each_replica_is_scraped_by_its_name_and_called_by_its_number() -> None:
     names = {"10.0.0.2": f"shop-gte-service-1.{NETWORK}", "10.0.0.3": f"shop-gte-service-12.{NETWORK}"}
     assert targets("gte-service", 9090, names) == [
-        {"targets": ["shop-gte-service-1.shop_default.:9090"], "labels": {"instance": "gte-service-1"}},
-        {"targets": ["shop-gte-service-12.shop_default.:9090"], "labels": {"instance": "gte-service-12"}},
+        {"targets": ["shop-gte-service-1.:9090"], "labels": {"instance": "gte-service-1"}},
+        {"targets": ["shop-gte-service-12.:9090"], "labels": {"instance": "gte-service-12"}},
     ]
 
 
 @pytest.mark.parametrize(
-    ("name", "instance"),
+    ("container", "network", "instance"),
     [
-        ("gte-service-1.net", "gte-service-1"),
-        ("old_gte-service_2.old_default", "gte-service-2"),
-        ("gte-2-gte-service-3.net", "gte-service-3"),
-        ("stack_gte-service.4.k2v9x0a1b2c3.stack_default", "gte-service-4"),
+        ("gte-service-1", "net", "gte-service-1"),
+        ("old_gte-service_2", "old_default", "gte-service-2"),
+        ("gte-2-gte-service-3", "net.of.mine", "gte-service-3"),
+        ("stack_gte-service.4.k2v9x0a1b2c3", "stack_default", "gte-service-4"),
     ],
 )
-def test_the_number_is_found_however_compose_or_swarm_names_a_container(name: str, instance: str) -> None:
-    (group,) = targets("gte-service", 9090, {"10.0.0.2": name})
-    assert group["labels"] == {"instance": instance}
+def test_name_and_number_are_found_however_compose_or_swarm_names_a_container(
+    container: str, network: str, instance: str
+) -> None:
+    assert targets("gte-service", 9090, {"10.0.0.2": f"{container}.{network}"}) == [
+        {"targets": [f"{container}.:9090"], "labels": {"instance": instance}}
+    ]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +63,7 @@ def test_replicas_whose_names_say_the_same_number_are_not_mixed_up() -> None:
         "10.0.0.4": "two-gte-service-2.net",
     }
     assert [group["targets"][0] for group in targets("gte-service", 9090, names)] == [
-        "10.0.0.2:9090", "10.0.0.3:9090", "two-gte-service-2.net.:9090",
+        "10.0.0.2:9090", "10.0.0.3:9090", "two-gte-service-2.:9090",
     ]  # fmt: skip
 
 

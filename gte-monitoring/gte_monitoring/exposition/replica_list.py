@@ -57,7 +57,8 @@ def targets(service: str, port: int, names: Mapping[str, str | None]) -> list[Ta
     """The replicas of a service, as Prometheus' HTTP service discovery reads them.
 
     A container `project-service-2.network` is the instance `service-2`, and is scraped by its name, which Prometheus
-    looks up at each scrape: no target changes when containers change addresses. A replica whose name doesn't say
+    looks up at each scrape: no target changes when containers change addresses. The network is left out of the name,
+    because the replicas may have another one too, which Prometheus isn't in. A replica whose name doesn't say
     which one it is, or says the same as another's, is scraped by its address, which is its `instance` then.
 
     Args:
@@ -65,14 +66,16 @@ def targets(service: str, port: int, names: Mapping[str, str | None]) -> list[Ta
         port: where every replica serves its metrics.
         names: the replicas' names by address.
     """
-    numbered = re.compile(rf"(?:^|.*[-_]){re.escape(service)}[-_.](\d+)\.")
-    numbers = {address: found[1] for address, name in names.items() if name and (found := numbered.match(name))}
-    shared = {number for number, count in Counter(numbers.values()).items() if count > 1}
+    # Swarm's names go on with an id: `stack_service.2.id.network`.
+    numbered = re.compile(rf"((?:^|.*[-_]){re.escape(service)}(?:[-_]|(\.))(\d+)(?(2)\.[^.]+))\.")
+    found = {address: match for address, name in names.items() if name and (match := numbered.match(name))}
+    shared = {number for number, count in Counter(match[3] for match in found.values()).items() if count > 1}
     groups: list[TargetGroup] = []
-    for address, name in names.items():
-        if (number := numbers.get(address)) is None or number in shared:
+    for address in names:
+        match = found.get(address)
+        if match is None or match[3] in shared:
             groups.append({"targets": [f"{address}:{port}"]})
         else:
             # The dot: without it Prometheus also tries the name under the host's search domains.
-            groups.append({"targets": [f"{name}.:{port}"], "labels": {"instance": f"{service}-{number}"}})
+            groups.append({"targets": [f"{match[1]}.:{port}"], "labels": {"instance": f"{service}-{match[3]}"}})
     return groups
