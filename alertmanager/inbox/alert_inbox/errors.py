@@ -6,6 +6,7 @@ InboxError
 └── RequestError        the client sent something that can't be used: sending it again is useless
     ├── InvalidPayload  the body is not a webhook notification: HTTP 400
     ├── PayloadTooLarge the body is longer than the inbox takes: HTTP 413
+    ├── UnknownHost     the Host header has a name that doesn't lead here: HTTP 403
     ├── TokenNeeded     a post from beyond the host, without the token: HTTP 401
     └── InvalidQuery    a query parameter is wrong: HTTP 400
 """
@@ -48,6 +49,13 @@ class PayloadTooLarge(RequestError):
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     code = "too_large"
+
+
+class UnknownHost(RequestError):
+    """The request came by a name that isn't known to lead here."""
+
+    status = HTTPStatus.FORBIDDEN
+    code = "unknown_host"
 
 
 class TokenNeeded(RequestError):

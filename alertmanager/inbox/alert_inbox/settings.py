@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from alert_inbox.errors import SettingsError
 from alert_inbox.links import is_web_link
+from gte_monitoring.clients.known_hosts import host_names
 
 PORT = 5001
 # For Alertmanager alone: compose.yaml publishes it nowhere.
@@ -55,6 +56,8 @@ class Settings:
     """What a post to the published port must show; a secret. Empty: none is known."""
     is_published: bool = False
     """Whether others than this host reach the published port."""
+    allowed_hosts: frozenset[str] = host_names("")
+    """By which names the inbox may be asked, besides addresses and its own."""
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -83,6 +86,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         heartbeat_url=_heartbeat_url(environ.get("ALERT_INBOX_HEARTBEAT_URL") or ""),
         token=_token(environ.get("ALERT_INBOX_TOKEN") or ""),
         is_published=_is_published(environ.get("ALERT_INBOX_PUBLISHED_AT") or "127.0.0.1"),
+        allowed_hosts=_allowed_hosts(environ.get("ALERT_INBOX_ALLOWED_HOSTS") or ""),
     )
 
 
@@ -152,6 +156,13 @@ def _token(value: str) -> str:
             "`openssl rand -hex 24` makes one"
         )
     return value
+
+
+def _allowed_hosts(value: str) -> frozenset[str]:
+    try:
+        return host_names(value)
+    except ValueError as error:
+        raise SettingsError(f"ALERT_INBOX_ALLOWED_HOSTS is {value!r}: {error}") from error
 
 
 def _is_published(address: str) -> bool:

@@ -21,6 +21,7 @@ from alert_inbox.errors import (
     RequestError,
     StoreError,
     TokenNeeded,
+    UnknownHost,
 )
 from alert_inbox.firing import FiringWatch
 from alert_inbox.language import Words, choose_words
@@ -32,6 +33,7 @@ from alert_inbox.runbooks import Runbooks
 from alert_inbox.settings import Settings
 from alert_inbox.store import Query, Store, Stored
 from alert_inbox.watchdog import WATCHDOG, Watchdog
+from gte_monitoring.clients.known_hosts import is_known
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +49,9 @@ DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
 FILTERS = ("alertname", "severity", "task", "status", "from", "until")
 PAGE_LIMIT = 50
+
+# Its name in compose.yaml, by which Alertmanager posts and Prometheus scrapes.
+_OWN_NAME = "alert-inbox"
 
 # How much of a refused body goes to the log, in characters: Alertmanager won't send it again.
 _LOGGED_BODY = 4096
@@ -172,6 +177,7 @@ def create_app(settings: Settings, inside_port: str) -> Flask:
         )
 
     _serve_state(app, store, metrics)
+    _guard_names(app, settings)
     _guard_posts(app, settings, inside_port, metrics)
     _serve_runbooks(app, runbooks)
     _answer_errors(app)
@@ -182,6 +188,17 @@ def create_app(settings: Settings, inside_port: str) -> Flask:
         return response
 
     return app
+
+
+def _guard_names(app: Flask, settings: Settings) -> None:
+    @app.before_request
+    def check_host() -> None:
+        host = request.headers.get("Host", "")
+        if not is_known(host, settings.allowed_hosts | {_OWN_NAME}):
+            raise UnknownHost(
+                f"the inbox doesn't answer for the name {host!r}; if it is yours, add it to ALLOWED_HOSTS in .env, "
+                "then run make up"
+            )
 
 
 def _guard_posts(app: Flask, settings: Settings, inside_port: str, metrics: Metrics) -> None:

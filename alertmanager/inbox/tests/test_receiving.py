@@ -14,6 +14,20 @@ from alert_inbox.web import MAX_BODY
 TOO_DEEP = b'{"version":"4","x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
 
 
+def test_the_inbox_answers_by_its_own_names_and_by_addresses_alone(inbox: RunningInbox) -> None:
+    for host in ("evil.example", f"evil.example:{inbox.port}", ""):
+        for path in ("/", "/api/notifications", "/runbooks/", "/metrics"):
+            answer = inbox.get(path, Host=host)
+            assert (answer.status, answer.error()["code"]) == (403, "unknown_host")
+        body = json.dumps(notification())
+        posted = inbox.request("POST", "/alerts", body, {"Content-Type": "application/json", "Host": host})
+        assert posted.status == 403
+        assert "add it to ALLOWED_HOSTS in .env" in posted.error()["message"]
+    assert inbox.stored() == []
+    for host in ("alert-inbox:5001", "localhost", "10.1.2.3:5001", "[::1]:5001"):
+        assert inbox.get("/", Host=host).status == 200
+
+
 def test_a_notification_is_listed_as_it_was_sent(inbox: RunningInbox) -> None:
     sent = notification(alert("One"), alert("Two", "resolved"), truncatedAlerts=3)
     before = datetime.now(UTC) - timedelta(milliseconds=1)

@@ -54,6 +54,7 @@ def test_the_defaults_are_those_of_the_container() -> None:
         ("GRAFANA_URL", "grafana:3000", "for example http://127.0.0.1:3000"),
         ("URL", "javascript:alert(1)", "give the address a browser uses"),
         ("NOTIFY_FILE", "targets.txt", "give a path that begins with /"),
+        ("ALLOWED_HOSTS", "http://monitor.example", "write names alone, without http:// or a port"),
     ],
 )
 def test_a_wrong_setting_ends_with_2_and_one_line(tmp_path: Path, name: str, value: str, expected: str) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from gte_monitoring.clients.known_hosts import host_names
+
 
 class SettingsError(Exception):
     """A setting is wrong; the message names the variable, its value and what is expected."""
@@ -27,6 +29,8 @@ class Settings:
     """`en` or `zh`: that of the overview that `/` leads to; empty: the reader's."""
     links: Mapping[str, str]
     """Addresses of the other pages as a browser opens them, by their name in /api/settings; empty: none is known."""
+    allowed_hosts: frozenset[str]
+    """By which names the viewer may be asked, besides addresses and its own."""
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -43,6 +47,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         scrape_interval=environ.get("DASHBOARD_VIEWER_SCRAPE_INTERVAL") or "15s",
         language=environ.get("DASHBOARD_VIEWER_LANGUAGE", ""),
         links={page: _address(environ, f"DASHBOARD_VIEWER_{page.upper()}_URL", "") for page in pages},
+        allowed_hosts=_allowed_hosts(environ.get("DASHBOARD_VIEWER_ALLOWED_HOSTS", "")),
     )
     if not re.fullmatch(r"[1-9][0-9]*(ms|s|m|h)", settings.scrape_interval):
         raise SettingsError(
@@ -52,6 +57,13 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     if settings.language not in ("", "en", "zh"):
         raise SettingsError(f"DASHBOARD_VIEWER_LANGUAGE is {settings.language!r}; give en or zh, or leave it empty")
     return settings
+
+
+def _allowed_hosts(value: str) -> frozenset[str]:
+    try:
+        return host_names(value)
+    except ValueError as error:
+        raise SettingsError(f"DASHBOARD_VIEWER_ALLOWED_HOSTS is {value!r}: {error}") from error
 
 
 def _folder(environ: Mapping[str, str], name: str, default: str) -> Path:

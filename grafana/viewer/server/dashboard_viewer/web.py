@@ -12,6 +12,10 @@ from werkzeug.exceptions import Forbidden, HTTPException, NotFound, ServiceUnava
 from dashboard_viewer.boards import read_boards
 from dashboard_viewer.datasource import ask
 from dashboard_viewer.settings import Settings
+from gte_monitoring.clients.known_hosts import is_known
+
+# Its name in compose.yaml, by which the smoke test asks.
+_OWN_NAME = "dashboard-viewer"
 
 # An expression of a few pages.
 LARGEST_FORM = 65_536
@@ -41,6 +45,15 @@ def create_app(settings: Settings) -> Flask:
     app.url_map.merge_slashes = False
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_FORM
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the order of the fields is for people
+
+    @app.before_request
+    def check_host() -> None:
+        host = request.headers.get("Host", "")
+        if not is_known(host, settings.allowed_hosts | {_OWN_NAME}):
+            raise Forbidden(
+                f"The viewer doesn't answer for the name {host!r}. If it is yours, add it to ALLOWED_HOSTS in .env, "
+                "then run make up."
+            )
 
     @app.get("/")
     def home() -> WerkzeugResponse:

@@ -17,6 +17,16 @@ OVERVIEW_ENTRY = {
 }  # fmt: skip
 
 
+def test_the_viewer_answers_by_its_own_names_and_by_addresses_alone(viewer: RunningViewer) -> None:
+    for path in ("/", "/dashboards", "/api/boards", "/api/datasource/query?query=up"):
+        refused = viewer.get(path, Host="evil.example")
+        assert refused.status == 403
+        assert "add it to ALLOWED_HOSTS in .env" in refused.json()["error"]
+    assert viewer.prometheus.asked == []
+    for host in ("dashboard-viewer:3000", "localhost", "10.1.2.3:3000", "[::1]:3000"):
+        assert viewer.get("/dashboards", Host=host).status == 200
+
+
 @pytest.mark.parametrize("address", ["/dashboards", "/d/gte-overview", "/d/gte-overview/any-slug?viewPanel=2"])
 def test_every_address_of_grafana_opens_the_page(viewer: RunningViewer, address: str) -> None:
     answer = viewer.get(address)
@@ -44,7 +54,7 @@ def test_the_first_page_is_the_overview_in_the_readers_language(
 
 
 def test_the_first_page_can_be_set(viewer: RunningViewer) -> None:
-    settings = Settings(viewer.page, viewer.dashboards, "http://127.0.0.1:9", "5s", "zh", {})
+    settings = Settings(viewer.page, viewer.dashboards, "http://127.0.0.1:9", "5s", "zh", {}, frozenset({"localhost"}))
     client = create_app(settings).test_client()
     assert client.get("/").headers["Location"] == "/dashboards"
     viewer.write("overview-zh.json", OVERVIEW | {"uid": "gte-overview-zh"})

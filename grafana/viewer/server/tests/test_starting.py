@@ -13,7 +13,8 @@ from dashboard_viewer.settings import Settings, read_settings
 def test_the_defaults_are_those_of_the_container(tmp_path: Path) -> None:
     folders = {"DASHBOARD_VIEWER_PAGE": str(tmp_path), "DASHBOARD_VIEWER_DASHBOARDS": str(tmp_path)}
     links = {"prometheus": "", "alertmanager": "", "inbox": ""}
-    assert read_settings(folders) == Settings(tmp_path, tmp_path, "http://prometheus:9090", "15s", "", links)
+    hosts = frozenset({"localhost"})
+    assert read_settings(folders) == Settings(tmp_path, tmp_path, "http://prometheus:9090", "15s", "", links, hosts)
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,7 @@ def test_the_defaults_are_those_of_the_container(tmp_path: Path) -> None:
         ("SCRAPE_INTERVAL", "often", "give the scrape_interval of prometheus.yml"),
         ("SCRAPE_INTERVAL", "0s", "give the scrape_interval of prometheus.yml"),
         ("LANGUAGE", "fr", "give en or zh"),
+        ("ALLOWED_HOSTS", "monitor.example:3000", "write names alone, without http:// or a port"),
     ],
 )
 def test_a_wrong_setting_ends_with_2_and_one_line(tmp_path: Path, name: str, value: str, expected: str) -> None:
