@@ -7,7 +7,7 @@ TESTS = @$(PYTHON) -m tests.run
 HELP = awk -F ':.*\#\# ' '/^[a-z][a-z-]*:.*\#\# / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo prepare down clean logs status notify-test smoke load evaluate reconcile baseline bench bench-metrics test lint unit check check-dashboards report screenshots lock test-full-size test-precision mutate-rules rule-cost test-room test-faults test-quiet
+.PHONY: help up demo prepare down clean logs status notify-test smoke load evaluate reconcile baseline bench bench-metrics test lint unit check check-dashboards report screenshots lock audit test-full-size test-precision mutate-rules rule-cost test-room test-faults test-quiet
 
 help: ## list the targets
 	@case "$${LC_ALL:-$${LC_MESSAGES:-$$LANG}}" in \
@@ -99,6 +99,9 @@ test-faults: ## make every fault that alerts are for, and print who is told of i
 
 test-quiet: ## send healthy load for an hour, and see that no chat is told anything
 	$(TESTS) quiet
+
+audit: ## ask about known vulnerabilities of all locked packages, list what is in our images; options: make audit ARGS="--help"
+	@$(PYTHON) -m tools.audit $(ARGS)
 
 lock: ## resolve every requirements*.in into a lock with hashes; options: make lock ARGS="--help"
 	@$(PYTHON) -m tools.lock $(ARGS)

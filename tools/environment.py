@@ -1,4 +1,4 @@
-"""Makes the virtual environments of the checkout, each from its locks: `.venv/lint` and `.venv/unit`."""
+"""Makes the virtual environments of the checkout, each from its locks: `.venv/lint`, `.venv/unit` and `.venv/audit`."""
 
 from __future__ import annotations
 
@@ -46,6 +46,7 @@ class Environment:
         return ROOT / ".venv" / self.name / "bin" / "python"
 
 
+AUDIT = Environment("audit", ("tools/requirements-audit.txt",))
 # The inbox, which some of its tests start from there, imports gte-monitoring.
 LINT = Environment("lint", ("tools/requirements-lint.txt",), ("gte-monitoring",))
 # Read as a file by the tests of the evaluation, which have PyTorch in another environment.
@@ -84,7 +85,7 @@ def ensure(environment: Environment, settings: Mapping[str, str] = os.environ) -
     for lock in environment.locks:
         _pip(environment, "--require-hashes", "-r", str(ROOT / lock))
     if environment.torch:
-        version = _torch_version()
+        version = torch_version()
         _pip(environment, *_torch_source(settings, version), f"torch=={version}")
     site = next(folder.glob("lib/python*/site-packages"))
     (site / "checkout.pth").write_text("".join(f"{ROOT / source}\n" for source in environment.sources))
@@ -96,11 +97,11 @@ def _digest(environment: Environment) -> str:
     digest = hashlib.sha256(f"{sys.version} {ROOT} {environment}".encode())
     for lock in environment.locks:
         digest.update((ROOT / lock).read_bytes())
-    digest.update(_torch_version().encode())
+    digest.update(torch_version().encode())
     return digest.hexdigest()
 
 
-def _torch_version() -> str:
+def torch_version() -> str:
     """The version that the service's image is built with."""
     (version,) = set(_TORCH_VERSION.findall((ROOT / "compose.yaml").read_text(encoding="utf-8")))
     return str(version)

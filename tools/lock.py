@@ -26,6 +26,7 @@ LOCKS = (
     "examples/existing-app/requirements",
     "tools/requirements-lint",
     "tools/evaluation/requirements-e5",
+    "tools/requirements-audit",
     "tools/bench/rivals/requirements-sentence-transformers",
     "tools/bench/rivals/requirements-modelscope",
     "tools/bench/rivals/requirements-infinity",
