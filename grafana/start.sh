@@ -38,4 +38,9 @@ else
   export GF_SECURITY_ADMIN_PASSWORD__FILE="$file"
 fi
 
+# Grafana cuts a name at its first colon: it would lead whoever asks by an IPv6 address there again and again.
+case ${GF_SERVER_DOMAIN:-} in
+  *:*) export GF_SERVER_ENFORCE_DOMAIN=false ;;
+esac
+
 exec /run.sh "$@"

@@ -47,6 +47,7 @@ recipe_for() {
     prom/prometheus) echo "$HERE/recipes/prometheus.sh" ;;
     prom/alertmanager) echo "$HERE/recipes/alertmanager.sh" ;;
     prom/node-exporter) echo "$HERE/recipes/node-exporter.sh" ;;
+    nginx) echo "$HERE/recipes/nginx.sh" ;;
     grafana/grafana)
       if [ -z "${GRAFANA_ARCHIVE-}" ]; then
         docker image inspect "$1" >/dev/null 2>&1 ||

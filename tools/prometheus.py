@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from tools import cli
 from tools.launcher.compose import Compose
 
-_PORT = 9090
+_PROXY, _PORT = "reverse-proxy", 9091
 
 
 def address(compose: Compose) -> str:
@@ -18,9 +18,9 @@ def address(compose: Compose) -> str:
     Raises:
         ToolError: compose.yaml publishes no port for it.
     """
-    found = compose.read().services["prometheus"].address(_PORT)
+    found = compose.read().services[_PROXY].address(_PORT)
     if not found:
-        raise cli.ToolError("Prometheus publishes no port on this host. Restore its `ports` in compose.yaml.")
+        raise cli.ToolError(f"{_PROXY} publishes no port of Prometheus. Restore its `ports` in compose.yaml.")
     return found
 
 

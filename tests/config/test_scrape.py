@@ -75,7 +75,7 @@ def stack() -> Iterator[Stack]:
         for number, replica in enumerate(replicas, start=1):
             docker(
                 "run", "--detach", f"--name={replica}", f"--hostname=gte-service-{number}",
-                f"--network={project}_default", "--network-alias=gte-service",
+                f"--network={project}_scrape", "--network-alias=gte-service",
                 *(f"--volume={ROOT / PACKAGE / module}:/app/gte_monitoring/{module}:ro" for module in MODULES),
                 "--env=PYTHONPATH=/app", base_image_of("gte-service"), "python", "-c", REPLICA,
             )  # fmt: skip

@@ -20,6 +20,7 @@ echo "plain: ${GF_SECURITY_ADMIN_PASSWORD:-}"
 echo "file: ${GF_SECURITY_ADMIN_PASSWORD__FILE:-}"
 for file in ${GF_SECURITY_ADMIN_PASSWORD__FILE:-}; do echo "password: $(cat $file)"; done
 echo "umask: $(umask)"
+echo "enforced: ${GF_SERVER_ENFORCE_DOMAIN:-}"
 ls -ln /var/lib/grafana
 """
 Start = Callable[..., str]
@@ -77,6 +78,12 @@ def test_first_start_makes_a_password_that_only_grafana_can_read(start: Start) -
     assert line.split()[2] == "472"
     assert "admin-password.new" not in output
     assert "umask: 0022\n" in output, "Grafana's own files must stay as readable as they are without the wrapper"
+
+
+@pytest.mark.parametrize(("host", "enforced"), [("127.0.0.1", "true"), ("monitor.example", "true"), ("[::1]", "false")])
+def test_nobody_is_led_to_an_ipv6_address_for_ever(start: Start, host: str, enforced: str) -> None:
+    output = start(f"GF_SERVER_DOMAIN={host}", "GF_SERVER_ENFORCE_DOMAIN=true")
+    assert f"\nenforced: {enforced}\n" in output
 
 
 def test_later_starts_keep_the_password(start: Start) -> None:

@@ -44,6 +44,7 @@ class Run:
     Attributes:
         addresses: host and port, and the prefix of every path, by setting.
         headers: what a guarded gte-service asks for.
+        grafana_headers: the name by which Grafana answers.
         left_out: the services that are not part of the run.
         deadline: that of all checks together.
         word: a word that no other run has; marks what the run leaves behind.
@@ -53,6 +54,7 @@ class Run:
 
     addresses: dict[str, tuple[str, str]]
     headers: dict[str, str]
+    grafana_headers: dict[str, str]
     left_out: frozenset[str]
     deadline: Deadline
     word: str = field(default_factory=lambda: secrets.token_hex(4))
@@ -79,7 +81,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if unknown := ", ".join(sorted(left_out.difference(NAMES))):
         raise pytest.UsageError(f"SMOKE_LEFT_OUT names {unknown}: name some of {', '.join(NAMES)}, or leave it empty")
     deadline = Deadline(float(config.getini("longest_run_seconds")))
-    config.stash[RUN] = Run(addresses, _identification(os.environ.get("SMOKE_API_KEYS_FILE")), left_out, deadline)
+    keys = _identification(os.environ.get("SMOKE_API_KEYS_FILE"))
+    name = os.environ.get("SMOKE_GRAFANA_HOST")
+    config.stash[RUN] = Run(addresses, keys, {"Host": name} if name else {}, left_out, deadline)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -130,7 +134,7 @@ def deadline(request: pytest.FixtureRequest, run: Run) -> Deadline:
 def _service(setting: str) -> Any:
     @pytest.fixture
     def service(run: Run, deadline: Deadline) -> Service:
-        headers = run.headers if setting == "SMOKE_GTE_URL" else {}
+        headers = {"SMOKE_GTE_URL": run.headers, "SMOKE_GRAFANA_URL": run.grafana_headers}.get(setting, {})
         return Service(ADDRESSES[setting][0], *run.addresses[setting], deadline, run.unreachable, headers)
 
     return service

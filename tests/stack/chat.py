@@ -34,7 +34,7 @@ class Chat:
         """Start the robots beside the containers of a running stack, and let its inbox send to them."""
         image = f"gte-observability/alert-inbox:{stack.environ.get('IMAGE_TAG') or 'local'}"
         stack.must(
-            "docker", "run", "--detach", "--rm", f"--name={_NAME}", f"--network={PROJECT}_default",
+            "docker", "run", "--detach", "--rm", f"--name={_NAME}", f"--network={PROJECT}_alerts",
             "--network-alias=robots", f"--volume={_ROBOTS}:/robots.py:ro", image, "python", "/robots.py", "0.0.0.0",
         )  # fmt: skip
         template = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"

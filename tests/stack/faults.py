@@ -235,12 +235,15 @@ def starved(stack: Stack) -> Iterator[None]:
 @contextmanager
 def cut_off(stack: Stack, service: str) -> Iterator[None]:
     """It is in no network."""
-    network, container = f"{PROJECT}_default", f"{PROJECT}-{service}-1"
-    stack.must("docker", "network", "disconnect", network, container)
+    container = f"{PROJECT}-{service}-1"
+    networks = list(stack.containers()[service]["NetworkSettings"]["Networks"])
+    for network in networks:
+        stack.must("docker", "network", "disconnect", network, container)
     try:
         yield
     finally:
-        stack.must("docker", "network", "connect", f"--alias={service}", network, container)
+        for network in networks:
+            stack.must("docker", "network", "connect", f"--alias={service}", network, container)
 
 
 def full_disk(stack: Stack) -> AbstractContextManager[None]:

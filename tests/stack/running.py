@@ -134,13 +134,13 @@ class Stack:
 
         The engine's proxy on the published port accepts connections whether the container does or not.
         """
-        template = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+        template = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}"
         done = self.run("docker", "inspect", "-f", template, f"{PROJECT}-{service}-1")
-        address = done.stdout.strip() if done.returncode == 0 else ""
+        addresses = done.stdout.split() if done.returncode == 0 else []
         # A stopped container has no address. Any other one would be that of another stack.
-        if not address:
+        if not addresses:
             return None
-        connection = http.client.HTTPConnection(address, port, timeout=60)
+        connection = http.client.HTTPConnection(addresses[0], port, timeout=60)
         try:
             connection.connect()
         except OSError:

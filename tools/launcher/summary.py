@@ -13,7 +13,7 @@ from tools.launcher.start import Container
 _PAGES: Mapping[tuple[str, int], str] = {
     ("gte-service", 5000): "the API and its page",
     ("gte-service", 9090): "its metrics",
-    ("prometheus", 9090): "queries, targets, rules",
+    ("prometheus", 9091): "queries, targets, rules",
     ("alertmanager", 9093): "alerts, silences",
     ("alert-inbox", 5001): "every notification",
     (GRAFANA, 3000): "dashboards",
@@ -21,6 +21,10 @@ _PAGES: Mapping[tuple[str, int], str] = {
     ("node-exporter", 9100): "the host's metrics",
 }
 """A description of each container port for people, in the order in which they look for it."""
+
+_PROXY = "reverse-proxy"
+_BEHIND = {port: name for name, port in _PAGES if name in {"prometheus", "alertmanager", "node-exporter"}}
+"""The services whose page the reverse proxy publishes, by its ports."""
 
 _PASSWORD_FILE = "/var/lib/grafana/admin-password"  # noqa: S105 (a file's name)
 _SHOWN_MARK = "/var/lib/grafana/.password-shown"
@@ -107,13 +111,18 @@ def status_rows(stack: Stack, now: Mapping[str, Container], left_out: Sequence[s
     """The rows of the list: service, address, state, description."""
     rows = [["SERVICE", "ADDRESS", "STATE", ""]]
     order = [name for name, _ in _PAGES]
+    proxy = stack.services.get(_PROXY)
+    behind = {_BEHIND[port.target]: port for port in (proxy.ports if proxy else ()) if port.target in _BEHIND}
     viewer = stack.active(VIEWER) if VIEWER in now or GRAFANA in left_out else []
     for service in sorted(
         [*stack.active(), *viewer], key=lambda item: order.index(item.name) if item.name in order else len(order)
     ):
         container = now.get(service.name)
         state = "LEFT OUT" if service.name in left_out else container.description if container else "not running"
-        for port in service.ports:
+        if service is proxy:
+            rows.append([service.name, "-", state, f"stands before {', '.join(behind)}"])
+            continue
+        for port in [behind[service.name]] if service.name in behind else service.ports:
             address = "-" if service.name in left_out else f"http://{port.address}"
             path = "/metrics" if (service.name, port.target) == ("gte-service", 9090) and address != "-" else ""
             rows.append([service.name, address + path, state, _PAGES.get((service.name, port.target), "")])

@@ -17,7 +17,8 @@ STACK = Stack(
         "gte-service": Service(
             "gte-service", "gte:1", ports=(Port("0.0.0.0", 15000, 5000), Port("0.0.0.0", 19090, 9090))
         ),
-        "prometheus": Service("prometheus", "prometheus:1", ports=(Port("127.0.0.1", 9091, 9090),)),
+        "prometheus": Service("prometheus", "prometheus:1"),
+        "reverse-proxy": Service("reverse-proxy", "nginx:1", ports=(Port("127.0.0.1", 19091, 9091),)),
         "dashboard-viewer": Service(
             "dashboard-viewer",
             "viewer:1",
@@ -35,9 +36,10 @@ def test_each_address_has_a_row_with_its_state_the_service_first() -> None:
     assert [row[:3] for row in status_rows(STACK, now, ["grafana"])[1:]] == [
         ["gte-service", "http://127.0.0.1:15000", "healthy"],
         ["gte-service", "http://127.0.0.1:19090/metrics", "healthy"],
-        ["prometheus", "http://127.0.0.1:9091", "exited"],
+        ["prometheus", "http://127.0.0.1:19091", "exited"],
         ["grafana", "-", "LEFT OUT"],
         ["dashboard-viewer", "http://127.0.0.1:3000", "not running"],
+        ["reverse-proxy", "-", "not running"],
     ]
 
 
@@ -45,7 +47,7 @@ def test_the_viewer_has_a_row_only_where_it_runs_or_takes_grafanas_place() -> No
     now = {"grafana": Container("running", "healthy")}
     assert "dashboard-viewer" not in [row[0] for row in status_rows(STACK, now, [])]
     now |= {"dashboard-viewer": Container("running", "healthy")}
-    assert [row[0] for row in status_rows(STACK, now, [])][-2:] == ["grafana", "dashboard-viewer"]
+    assert [row[0] for row in status_rows(STACK, now, [])][-3:-1] == ["grafana", "dashboard-viewer"]
 
 
 def test_a_service_without_a_container_does_not_run() -> None:
