@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -28,6 +29,22 @@ def metrics(environ, start):
     return [f'served_by{{name="{os.uname().nodename}"}} 1\\n'.encode()]
 
 make_server("", 9090, with_replica_list(metrics, 9090)).serve_forever()
+"""
+# What can't be opened, listed or run of the host, and that /proc and the size of its root are there.
+OPENED = """
+import json, os, subprocess
+def tried(path, open):
+    try:
+        open()
+    except PermissionError:
+        denied.append(path)
+denied = []
+for path in ("/host", "/host/etc"):
+    tried(path, lambda: os.listdir(path))
+for path in ("/host/etc/passwd", "/proc/self/root/host/etc/passwd"):
+    tried(path, lambda: open(path).close())
+tried("/host/bin/sh", lambda: subprocess.run(["/host/bin/sh", "-c", ""], check=False))
+print(json.dumps([denied, "stat" in os.listdir("/proc"), os.statvfs("/host").f_blocks]))
 """
 PACKAGE = "gte-monitoring/gte_monitoring"
 MODULES = ("docker_dns.py", "exposition/replica_list.py")
@@ -131,6 +148,20 @@ def test_the_hosts_root_is_seen_and_not_the_containers(scraped: Stack) -> None:
     assert float(root["value"][1]) == int(blocks) * int(size)
     mounts = {sample["metric"]["mountpoint"] for sample in scraped.samples(mounted)}
     assert [mount for mount in mounts if re.match("/(etc|proc|sys|dev|host)(/|$)", mount)] == []
+
+
+def test_the_hosts_exporter_can_open_no_file_of_the_host_and_run_none(scraped: Stack) -> None:
+    if "no Landlock" in docker(*scraped.compose, "logs", "node-exporter"):
+        pytest.skip("this kernel has no Landlock, and the exporter's log says so")
+    (started,) = json.loads(docker("inspect", docker(*scraped.compose, "ps", "--quiet", "node-exporter").strip()))
+    assert started["Config"]["Entrypoint"] == ["python", "-I", "/start.py", "/usr/bin/node_exporter"]
+    run = (*scraped.compose, "run", "--rm", "--no-deps", "-T", "--entrypoint=python", "node-exporter", "-I")
+    # Without the program that starts it, all of it is there.
+    free, *_ = json.loads(docker(*run, "-c", OPENED))
+    assert free == []
+    denied, listed, read = json.loads(docker(*run, "/start.py", "/usr/local/bin/python", "-c", OPENED))
+    assert denied == ["/host", "/host/etc", "/host/etc/passwd", "/proc/self/root/host/etc/passwd", "/host/bin/sh"]
+    assert (listed, read > 0) == (True, True)
 
 
 def test_no_figure_of_the_containers_own_network_passes_for_the_hosts(scraped: Stack) -> None:

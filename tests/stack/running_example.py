@@ -67,7 +67,7 @@ class Example(Stack):
         """Remove containers, network, volumes and the images that were built; nothing may be there."""
         self.run("docker", "rm", "--force", HOST_APP)
         self.run("docker", "compose", "down", "--volumes", "--remove-orphans", "--timeout", "1")
-        for name in ("existing-app", "alert-inbox"):
+        for name in ("existing-app", "alert-inbox", "node-exporter"):
             self.run("docker", "image", "rm", f"gte-observability/{name}:{self.environ['IMAGE_TAG']}")
 
     def left(self) -> list[str]:

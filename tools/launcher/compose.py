@@ -54,9 +54,9 @@ class Service:
     profiles: frozenset[str] = frozenset()  # it starts with one of these only; empty for the stack's own services
 
     @property
-    def base_image(self) -> str:
-        """The image that ours is built on, "" if there is none."""
-        return self.build_args.get("PYTHON_IMAGE", "")
+    def base_images(self) -> list[str]:
+        """The images that ours is built on."""
+        return [self.build_args[name] for name in ("PYTHON_IMAGE", "NODE_EXPORTER_IMAGE") if self.build_args.get(name)]
 
     def address(self, target: int) -> str:
         """host:port at which the container's port is published, "" if it is not."""

@@ -43,9 +43,9 @@ def needed_images(services: Sequence[Service]) -> list[Needed]:
     """The upstream images of some services, each once; those that can be left out come last."""
     users: dict[str, tuple[str, ...]] = {}
     for service in services:
-        image = service.base_image if service.built else service.image
-        users[image] = (*users.get(image, ()), service.name)
-    needed = [Needed(image, users[image]) for image in sorted(users) if image]
+        for image in service.base_images if service.built else [service.image]:
+            users[image] = (*users.get(image, ()), service.name)
+    needed = [Needed(image, users[image]) for image in sorted(users)]
     return sorted(needed, key=lambda item: item.optional)
 
 

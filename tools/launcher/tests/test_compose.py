@@ -42,10 +42,12 @@ def test_our_images_carry_the_tag_and_upstreams_the_registry(stack: Stack) -> No
     service, prometheus = stack.services["gte-service"], stack.services["prometheus"]
     assert service.built
     assert service.image.endswith(":t")
-    assert service.base_image.startswith("mirror.example/library/python:")
+    assert service.base_images[0].startswith("mirror.example/library/python:")
     assert not prometheus.built
     assert prometheus.image.startswith("mirror.example/prom/prometheus:v")
-    assert prometheus.base_image == ""
+    assert prometheus.base_images == []
+    python, exporter = stack.services["node-exporter"].base_images
+    assert (python, exporter.partition(":v")[0]) == (service.base_images[0], "mirror.example/prom/node-exporter")
 
 
 @needs_docker

@@ -41,7 +41,7 @@ def test_the_states_of_a_container(container: Container, healthy: bool, failed: 
 @pytest.fixture
 def services(project: Callable[[str], Compose]) -> Callable[[str, str], Compose]:
     """A project of one service, named as ours, whose check and further lines the test gives."""
-    base = Compose(ROOT, {"IMAGE_REGISTRY": ""}).read().services["gte-service"].base_image
+    base = Compose(ROOT, {"IMAGE_REGISTRY": ""}).read().services["gte-service"].base_images[0]
     if not is_present(base):
         pytest.skip(f"{base} is not on this host: make prepare")
 
