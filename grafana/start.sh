@@ -41,6 +41,8 @@ fi
 # Grafana cuts a name at its first colon: it would lead whoever asks by an IPv6 address there again and again.
 case ${GF_SERVER_DOMAIN:-} in
   *:*) export GF_SERVER_ENFORCE_DOMAIN=false ;;
+  # Nobody has named this host, and other machines may ask by its address: they would all be led to themselves.
+  127.*) case ${PUBLISHED_AT:-} in 127.* | localhost | "") ;; *) export GF_SERVER_ENFORCE_DOMAIN=false ;; esac ;;
 esac
 
 exec /run.sh "$@"

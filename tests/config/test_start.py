@@ -80,9 +80,18 @@ def test_first_start_makes_a_password_that_only_grafana_can_read(start: Start) -
     assert "umask: 0022\n" in output, "Grafana's own files must stay as readable as they are without the wrapper"
 
 
-@pytest.mark.parametrize(("host", "enforced"), [("127.0.0.1", "true"), ("monitor.example", "true"), ("[::1]", "false")])
-def test_nobody_is_led_to_an_ipv6_address_for_ever(start: Start, host: str, enforced: str) -> None:
-    output = start(f"GF_SERVER_DOMAIN={host}", "GF_SERVER_ENFORCE_DOMAIN=true")
+@pytest.mark.parametrize(
+    ("host", "published_at", "enforced"),
+    [
+        ("127.0.0.1", "127.0.0.1", "true"),
+        ("monitor.example", "0.0.0.0", "true"),
+        ("[::1]", "::1", "false"),
+        ("127.0.0.1", "0.0.0.0", "false"),
+        ("127.0.0.1", "10.1.2.3", "false"),
+    ],
+)
+def test_nobody_is_led_where_grafana_is_not(start: Start, host: str, published_at: str, enforced: str) -> None:
+    output = start(f"GF_SERVER_DOMAIN={host}", f"PUBLISHED_AT={published_at}", "GF_SERVER_ENFORCE_DOMAIN=true")
     assert f"\nenforced: {enforced}\n" in output
 
 
