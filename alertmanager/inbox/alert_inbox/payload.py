@@ -226,8 +226,9 @@ def _fires(alert: Document) -> bool:
 def _load(body: bytes) -> Document:
     try:
         document = json.loads(body, parse_constant=_no_constant)
-        # A lone surrogate is valid JSON and no valid text: it could be neither stored nor shown.
-        json.dumps(document, ensure_ascii=False).encode("utf-8")
+        # A lone surrogate is valid JSON and no valid text: it could be neither stored nor shown. And 1e999 is read as
+        # infinity, which is no JSON: SQLite would refuse every query that looks into this notification.
+        json.dumps(document, ensure_ascii=False, allow_nan=False).encode("utf-8")
     except UnicodeError as error:
         raise InvalidPayload("the body is not valid Unicode text", code="invalid_json") from error
     except (ValueError, RecursionError) as error:

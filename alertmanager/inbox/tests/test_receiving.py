@@ -152,6 +152,12 @@ def test_every_bad_body_is_refused_with_the_place_of_the_fault(inbox: RunningInb
     assert refused in inbox.get("/metrics").text
 
 
+def test_a_number_too_large_for_json_is_refused_and_breaks_no_filter(inbox: RunningInbox) -> None:
+    body = json.dumps(notification()).replace('"alerts"', '"value": 1e999, "alerts"', 1)
+    assert inbox.post(body.encode()).error()["code"] == "invalid_json"
+    assert inbox.get("/?severity=warning").status == 200
+
+
 def test_a_refused_notification_is_not_lost_without_a_trace(inbox: RunningInbox) -> None:
     assert inbox.post(notification(alerts=[alert("Spoilt", startsAt="soon")])).status == 400
     (line,) = [line for line in inbox.log.read_text().splitlines() if "refused a notification" in line]
