@@ -260,29 +260,47 @@ class Outbox:
             for identifier in ended:
                 self._memory.ended.pop(identifier, None)
 
-    def change_targets(self, targets: Sequence[Target], changed: Sequence[Target], complete: bool) -> None:
+    def change_targets(
+        self, targets: Sequence[Target], changed: Sequence[Target], new: Sequence[Target], complete: bool
+    ) -> None:
         """Take over the targets of the file.
 
         Args:
             targets: all of them.
             changed: those whose line has other options than before: what they refused is tried again.
+            new: those that were not there before. What was given up because they were taken out waits again, and what
+                another address in their line refused or had not taken is theirs.
             complete: whether every line could be read; if so, nothing waits any longer for a target that isn't there.
         """
         self.targets = targets
         now = datetime.now(UTC)
-        marks = ", ".join("?" * len(targets))
+        since = (now - _SECOND_CHANCE).isoformat()
+        keys = [target.key for target in targets]
+        others = f"target NOT IN ({', '.join('?' * len(keys))})"
         try:
             with self._store.connect() as connection:
                 connection.executemany(
                     "UPDATE deliveries SET state = 'waiting' WHERE target = ? AND state = 'refused' AND queued_at > ?"
                     " AND kind <> 'test'",
-                    [(target.key, (now - _SECOND_CHANCE).isoformat()) for target in changed],
+                    [(target.key, since) for target in changed],
                 )
+                for target in new:
+                    connection.execute(
+                        "UPDATE deliveries SET state = 'waiting', advice = '' WHERE target = ? AND state = 'refused'"
+                        " AND advice = 'removed' AND queued_at > ?",
+                        (target.key, since),
+                    )
+                    connection.execute(
+                        "UPDATE deliveries SET state = 'waiting', target = ? WHERE name = ? AND kind <> 'test'"
+                        " AND (state = 'waiting' OR state = 'refused' AND advice <> 'removed' AND queued_at > ?)"
+                        f" AND {others}",
+                        (target.key, target.name, since, *keys),
+                    )
                 if complete:
                     connection.execute(
-                        "UPDATE deliveries SET state = 'refused', at = ?, advice = 'removed'"  # noqa: S608 - only marks
-                        f" WHERE state = 'waiting' AND target NOT IN ({marks})",
-                        (now.isoformat(), *(target.key for target in targets)),
+                        f"UPDATE deliveries SET state = 'refused', at = ?, advice = 'removed'"  # noqa: S608 - only marks
+                        f" WHERE state = 'waiting' AND {others}",
+                        (now.isoformat(), *keys),
                     )
         except StoreError as error:
             log.warning("what waited for other lines of the file is left as it is: %s", error)

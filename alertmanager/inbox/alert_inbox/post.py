@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPException
+from pathlib import Path
 from typing import Final
 
 from alert_inbox.advice import advise
@@ -156,7 +157,9 @@ class Post(threading.Thread):
         self._places = Places(settings.zone, settings.inbox_url)
         self._postmen: dict[str, _Postman] = {}
         self._stop = threading.Event()
+        # The file's state when it was taken over last, and one that took a target away and has to be seen twice.
         self._file: object = None
+        self._doubted: object = None
         # What the chats were told of the watchdog, and the time that was named; None: not looked up yet.
         self._told: tuple[str, datetime | None] | None = None
         self._beat = 0.0
@@ -196,29 +199,38 @@ class Post(threading.Thread):
 
     def _read_file(self) -> None:
         path = self._settings.notify_file
-        try:
-            stat = path.stat() if path else None
-            state: object = (stat.st_mtime_ns, stat.st_size, stat.st_ino, stat.st_mode) if stat else ""
-        except OSError as error:
-            state = str(error)
+        state = _state(path)
         if state == self._file:
             return
         targets, faults = read_targets(path)
+        old = {key: postman.target for key, postman in self._postmen.items()}
+        if faults:
+            # A line that an edit broke, or a file that can't be read, stays what it was: nobody misses news meanwhile.
+            known = {*(target.key for target in targets), *(target.name for target in targets)}
+            targets += [target for target in old.values() if not known & {target.key, target.name}]
+        gone = {*old} - {target.key for target in targets}
+        if gone and state != self._doubted:
+            # An editor may have emptied the file or moved it away a moment before it writes: look once more.
+            self._doubted = state
+            return
         for fault in faults:
             log.error("%s", fault)
-        old = {key: postman.target for key, postman in self._postmen.items()}
         changed = [target for target in targets if target.key in old and _options(target) != _options(old[target.key])]
-        self.outbox.change_targets(targets, changed, complete=not faults)
+        new = [target for target in targets if target.key not in old]
+        self.outbox.change_targets(targets, changed, new, complete=not faults)
         before = {}
-        for key in {*old} - {target.key for target in targets} | {target.key for target in changed}:
-            before[key] = self._postmen.pop(key)
-            before[key].stopped = True
-            before[key].wake.set()
+        for key in gone | {target.key for target in changed}:
+            stopped = self._postmen.pop(key)
+            stopped.stopped = True
+            stopped.wake.set()
+            # Who comes to its line takes over what waits for it.
+            before[key] = before[stopped.target.name] = stopped
         for target in targets:
             if target.key in self._postmen:
                 self._postmen[target.key].target = target
                 continue
-            postman = _Postman(target, self.outbox, self._places, self._metrics, before.get(target.key))
+            previous = before.get(target.key) or before.get(target.name)
+            postman = _Postman(target, self.outbox, self._places, self._metrics, previous)
             self._postmen[target.key] = postman
             postman.start()
         self.faults = faults
@@ -277,6 +289,15 @@ class Post(threading.Thread):
             if standing.refuses:
                 return f"{target.name} refuses messages"
         return "; ".join(self.faults)
+
+
+def _state(path: Path | None) -> object:
+    """Return what changes when the file of targets changes, or who may read it."""
+    try:
+        stat = path.stat() if path else None
+    except OSError as error:
+        return str(error)
+    return (stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino) if stat else ""
 
 
 def _where(error: Exception) -> str:

@@ -1,5 +1,6 @@
 """Reads the file of chats and mailboxes, one line a target, and says what is wrong in which line."""
 
+import errno
 import hashlib
 import logging
 import re
@@ -26,6 +27,11 @@ _VENDORS: Final = ("oapi.dingtalk.com", "open.feishu.cn", "open.larksuite.com", 
 # Apprise's own senders for the three robots take a refusal for a success, or sign wrongly.
 _ROBOT_SCHEMES: Final = ("dingtalk", "feishu", "lark", "wecombot")
 _OPTIONS: Final = ("secret", "at", "from", "language", "keyword")
+# What to do about a file that can't be read, in English and Chinese.
+_CURES: Final = {
+    errno.EACCES: ("chmod a+r, and a+x for its folder", "请执行 chmod a+r，并对所在目录执行 chmod a+x"),
+    errno.EISDIR: ("put a text file in its place", "请换成文本文件"),
+}
 _LANGUAGES: Final = {words.tag: words for words in WORDS}
 
 SEVERITIES: Final = ("info", "warning", "critical")
@@ -100,6 +106,10 @@ class Fault(str):
         return fault
 
 
+def _unreadable(path: Path | None, english: str, chinese: str) -> Fault:
+    return Fault(f"{path} can't be read: {english}", f"无法读取 {path}：{chinese}")
+
+
 def read_targets(path: Path | None) -> tuple[list[Target], list[Fault]]:
     """Return the targets of a file, and what is wrong with it.
 
@@ -109,12 +119,11 @@ def read_targets(path: Path | None) -> tuple[list[Target], list[Fault]]:
         text = path.read_text(encoding="utf-8-sig") if path else ""
     except FileNotFoundError:
         return [], []
-    except (OSError, UnicodeError) as error:
-        if isinstance(error, UnicodeError):
-            why, reason = "it is not UTF-8; save it as UTF-8", "不是 UTF-8 编码，请另存为 UTF-8"
-        else:
-            why = reason = f"{error.strerror}; chmod a+r"
-        return [], [Fault(f"{path} can't be read: {why}", f"无法读取 {path}：{reason}")]
+    except UnicodeError:
+        return [], [_unreadable(path, "it is not UTF-8; save it as UTF-8", "不是 UTF-8 编码，请另存为 UTF-8")]
+    except OSError as error:
+        cure, chinese = _CURES.get(error.errno or 0, ("check its disk", "请检查磁盘"))
+        return [], [_unreadable(path, f"{error.strerror}; {cure}", f"{error.strerror}；{chinese}")]
     targets: list[Target] = []
     faults: list[Fault] = []
     for number, line in enumerate(text.splitlines(), start=1):

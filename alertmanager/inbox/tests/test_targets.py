@@ -101,7 +101,7 @@ def test_an_address_that_stands_there_twice_is_a_fault(tmp_path: Path) -> None:
 def test_a_missing_file_is_nobody_and_one_that_cannot_be_read_is_a_fault(tmp_path: Path) -> None:
     assert read_targets(None) == ([], [])
     assert read_targets(tmp_path / "targets.txt") == ([], [])
-    assert "Is a directory" in read_targets(tmp_path)[1][0]
+    assert read_targets(tmp_path)[1][0].endswith("Is a directory; put a text file in its place")
     (tmp_path / "gbk.txt").write_bytes("# 告警".encode("gbk"))
     assert "it is not UTF-8" in read_targets(tmp_path / "gbk.txt")[1][0]
 
