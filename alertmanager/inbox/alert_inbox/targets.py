@@ -6,10 +6,9 @@ import logging
 import re
 import warnings
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote_plus, urlsplit
 
 from alert_inbox.language import CHINESE, ENGLISH, WORDS, Words
 
@@ -75,10 +74,12 @@ class Target:
         """Return the text without any part of the address that may be a secret, and without the secret."""
         parts = urlsplit(self.address.text)
         if self.kind in _PATHS:
-            hidden = {parts.path.rpartition("/")[2], *chain(*parse_qs(parts.query).values())} - {"send"}
+            found = {parts.path.rpartition("/")[2], *(pair.partition("=")[2] for pair in parts.query.split("&"))}
         else:
             whole = self.address.text.partition("://")[2]
-            hidden = {part for part in re.split(r"[^\w.%~-]+", whole.removeprefix(self.kind)) if len(part) > 3}
+            found = {*re.split(r"[^\w.%~-]+", whole.removeprefix(self.kind))}
+        # As the address has it, and as it is meant.
+        hidden = {part for text in found for part in (text, unquote_plus(text)) if len(part) > 3} - {"send"}
         hidden.add(self.secret.text)
         for part in sorted(hidden - {""}, key=len, reverse=True):
             text = text.replace(part, "•••")

@@ -114,6 +114,8 @@ def test_a_missing_file_is_nobody_and_one_that_cannot_be_read_is_a_fault(tmp_pat
         (SLACK, ["X" * 24, "B00000000"]),
         (TELEGRAM, ["A" * 35]),
         ("mailto://user:s3cr3t-1@example.com", ["s3cr3t-1"]),
+        ("mailto://user:s3cr%40t-1@example.com", ["s3cr%40t-1", "s3cr@t-1"]),
+        ("https://qyapi.weixin.qq.com/cgi-bin/webhook/send?debug=x&key=s3cr%2Bt-1", ["s3cr%2Bt-1", "s3cr+t-1"]),
     ],
 )
 def test_what_is_shown_of_a_target_holds_no_secret(tmp_path: Path, address: str, secrets: list[str]) -> None:
