@@ -7,33 +7,38 @@ import base64
 import functools
 import hashlib
 import hmac
+import io
 import json
 import logging
 import re
+import socket
 import time
 import urllib.error
 import urllib.request
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from http.client import HTTPException, HTTPMessage
+from http.client import HTTPConnection, HTTPException, HTTPMessage, HTTPResponse, HTTPSConnection
 from typing import Any, Final
 from urllib.parse import quote_plus
 
 from alert_inbox.targets import DINGTALK, FEISHU, WECOM, Target, apprise_for
 from alert_inbox.wording import Block, Message, cut
 
+# In seconds: for the next bytes of an answer, and for all of them.
 _TIMEOUT: Final = 10.0
+_WHOLE_ANSWER: Final = 30.0
 _LARGEST_ANSWER: Final = 65_536
 # DingTalk and Feishu take a signature for an hour.
 _SIGNATURE_SECONDS: Final = 3600
 
-# What a repeat may mend, by code: too fast (DingTalk 130101, WeCom 45009, Feishu 11232 and 9499), busy (-1).
-_REPEAT: Final = {130101: "rate", 45009: "rate", 11232: "rate", 9499: "rate", -1: "server"}
-# The advice by code is in advice.py. DingTalk's 310000 is told apart by its text.
+# What a repeat may mend, by code: too fast (DingTalk 130101 and 410100, WeCom 45009, Feishu 11232 and 9499), busy (-1).
+_REPEAT: Final = {130101: "rate", 410100: "rate", 45009: "rate", 11232: "rate", 9499: "rate", -1: "server"}
+# The advice by code is in advice.py. DingTalk's 310000 and Feishu's 9499 are told apart by their text.
 _REFUSED: Final = {
-    300001: "address", 400101: "address", 19001: "address", 93000: "address", 19021: "signature", 19022: "ip",
-    19024: "keyword", 40058: "content", 45002: "content", 460101: "content",
+    300001: "address", 400013: "address", 400101: "address", 400102: "address", 400106: "address", 19001: "address",
+    93000: "address", 19021: "signature", 19022: "ip", 19024: "keyword", 40058: "content", 45002: "content",
+    430101: "content", 430102: "content", 430103: "content", 430104: "content", 460101: "content", 9499: "content",
 }  # fmt: skip
 _310000: Final = (("keyword", "keyword"), ("关键词", "keyword"), ("whitelist", "ip"), ("白名单", "ip"))
 # What Apprise's log tells of a server's own words; what is final in it: HTTP 4xx but for 408 and 429, SMTP 5xx.
@@ -119,18 +124,23 @@ class _WebhookRobot(Robot):
         try:
             answer = json.loads(data)
             code = next(answer[name] for name in ("errcode", "code", "StatusCode") if name in answer)
-        except (ValueError, TypeError, StopIteration):
-            text = self._target.redact(data[:200].decode("utf-8", "replace"))
+        except (ValueError, TypeError, StopIteration, RecursionError):
+            code = None
+        if not isinstance(code, int | str):
+            # Cut only afterwards: a part of a secret is one too.
+            text = self._target.redact(data.decode("utf-8", "replace"))[:200]
             # A proxy or a portal answers in the robot's place; a wrong path gets 404.
             state = "refused" if 400 <= status < 500 and status not in (408, 429) else "waiting"
             return Outcome(state, f"HTTP {status}: {text}", "address" if state == "refused" else "server", clock)
-        words = self._target.redact(f"{code}: {answer.get('errmsg') or answer.get('msg') or ''}"[:300])
+        words = self._target.redact(f"{code}: {answer.get('errmsg') or answer.get('msg') or ''}")[:300]
         # Not `== 0` alone: False is no code.
         if type(code) is int and code == 0 and status == 200:
             return SENT
-        if code in _REPEAT or status >= 500 or status == 429:
+        is_bad_request = code == 9499 and "many" not in words
+        if (code in _REPEAT and not is_bad_request) or status >= 500 or status == 429:
             advice = _REPEAT.get(code, "server")
-            return Outcome("waiting", words, advice, clock, _BAN if code == 130101 else 60.0 * (advice == "rate"))
+            pause = _BAN if code in (130101, 410100) else 60.0 * (advice == "rate")
+            return Outcome("waiting", words, advice, clock, pause)
         advice = _REFUSED.get(code, "other")
         if code == 310000:
             advice = next((name for part, name in _310000 if part in words.lower()), "signature")
@@ -301,9 +311,57 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         """Follow none: the message would be sent on as a GET, or a token to somebody else."""
 
 
+class _InTime(io.RawIOBase):
+    """Reads from a socket until a deadline: a socket's own timeout begins anew with each byte."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._raw = sock.makefile("rb", buffering=0)
+        self._deadline = time.monotonic() + _WHOLE_ANSWER
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError(f"the answer was not whole after {_WHOLE_ANSWER:.0f} s")
+        self._socket.settimeout(min(left, _TIMEOUT))
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Response(HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp.close()
+        self.fp = io.BufferedReader(_InTime(sock))
+
+
+class _Plain(HTTPConnection):
+    response_class = _Response
+
+
+class _Secure(HTTPSConnection):
+    response_class = _Response
+
+
+class _PlainHandler(urllib.request.HTTPHandler):
+    def http_open(self, request: urllib.request.Request) -> HTTPResponse:
+        return self.do_open(_Plain, request)
+
+
+class _SecureHandler(urllib.request.HTTPSHandler):
+    def https_open(self, request: urllib.request.Request) -> HTTPResponse:
+        return self.do_open(_Secure, request)
+
+
 @functools.cache
 def _opener() -> urllib.request.OpenerDirector:
-    return urllib.request.build_opener(_NoRedirect)
+    return urllib.request.build_opener(_NoRedirect, _PlainHandler, _SecureHandler)
 
 
 def fetch(request: urllib.request.Request) -> tuple[int, HTTPMessage, bytes]:
@@ -329,5 +387,5 @@ def _clock(headers: HTTPMessage) -> int:
     """Return how many seconds this host's clock is behind the one that made the answer; 0 if it doesn't say."""
     try:
         return round(parsedate_to_datetime(headers["Date"]).timestamp() - time.time())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return 0

@@ -112,6 +112,16 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str, str]] = {
     "a list in the robot's place": ("WeCom", {"answer": [200, []]}, "waiting", "server"),
     "a redirect": ("WeCom", {"answer": [302, ""]}, "waiting", "server"),
     "no such path": ("WeCom", {"answer": [404, "not found"]}, "refused", "address"),
+    "a code that is a list": ("WeCom", {"answer": [200, {"errcode": []}]}, "waiting", "server"),
+    "a page of brackets": ("WeCom", {"answer": [200, "[" * 20_000]}, "waiting", "server"),
+    "a page that names the address": ("WeCom", {"answer": [502, "x" * 190 + TOKEN]}, "waiting", "server"),
+    "words that name the address": ("WeCom", {"answer": [200, {"errcode": 88, "errmsg": "x" * 285 + TOKEN}]},
+                                    "refused", "other"),
+    "DingTalk: too fast, too": ("DingTalk", {"answer": [200, {"errcode": 410100, "errmsg": "slow down"}]}, "waiting",
+                                "rate"),
+    "DingTalk: robot is off": ("DingTalk", {"answer": [200, {"errcode": 400102, "errmsg": "off"}]}, "refused",
+                               "address"),
+    "Feishu: bad request": ("Feishu", {"answer": [200, {"code": 9499, "msg": "Bad Request"}]}, "refused", "content"),
     "no answer": ("WeCom", {"away": True}, "waiting", "network"),
 }  # fmt: skip
 
@@ -124,7 +134,8 @@ def test_a_refusal_is_not_sent_and_says_what_to_do(robots: RunningRobots, tmp_pa
     outcome = robot.send(message(robot, to))
     assert (outcome.state, outcome.advice) == (state, advice)
     assert len(robots.seen()) == 1
-    assert TOKEN not in outcome.words
+    # Nor a part of it, cut off.
+    assert TOKEN[:7] not in outcome.words
     assert advise(outcome.advice, outcome.clock, ENGLISH) != advise(outcome.advice, outcome.clock, CHINESE) != ""
     if advice == "clock":
         assert abs(outcome.clock) == pytest.approx(7200, abs=3)
@@ -140,6 +151,37 @@ def test_a_robot_that_nobody_answers_for_is_tried_again(tmp_path: Path) -> None:
     outcome = robot_for(to).send(message(robot_for(to), to))
     assert (outcome.state, outcome.advice) == ("waiting", "network")
     assert "Connection refused" in outcome.words
+
+
+@pytest.mark.parametrize("begin", [b"HTTP/1.1 200 OK\r\nX-Slow: ", b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n"])
+def test_an_answer_that_never_ends_ends_at_a_deadline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begin: bytes
+) -> None:
+    monkeypatch.setattr("alert_inbox.robots._WHOLE_ANSWER", 0.5)
+    outcomes: list[Any] = []
+    stopped = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            connection = server.accept()[0]
+            with connection, suppress(OSError):
+                connection.sendall(begin)
+                while not stopped.wait(0.05):
+                    connection.sendall(b" ")
+
+        to = target(tmp_path, f"http://127.0.0.1:{server.getsockname()[1]}{PATHS['WeCom']}")
+        sender = threading.Thread(target=lambda: outcomes.append(robot_for(to).send(message(robot_for(to), to))))
+        threads = [threading.Thread(target=drip), sender]
+        for thread in threads:
+            thread.start()
+        sender.join(5)
+        is_late = sender.is_alive()
+        stopped.set()
+        for thread in threads:
+            thread.join()
+    assert not is_late
+    assert [(outcome.state, outcome.advice) for outcome in outcomes] == [("waiting", "network")]
+    assert outcomes[0].words.startswith("TimeoutError")
 
 
 def test_the_certificate_of_a_robot_is_checked(tmp_path: Path) -> None:
