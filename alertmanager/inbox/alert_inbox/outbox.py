@@ -291,14 +291,15 @@ class Outbox:
                         (target.key, since),
                     )
                     connection.execute(
-                        "UPDATE deliveries SET state = 'waiting', target = ? WHERE name = ? AND kind <> 'test'"
+                        "UPDATE deliveries SET state = 'waiting', target = ?"  # noqa: S608 - only marks
+                        " WHERE name = ? AND kind <> 'test'"
                         " AND (state = 'waiting' OR state = 'refused' AND advice <> 'removed' AND queued_at > ?)"
                         f" AND {others}",
                         (target.key, target.name, since, *keys),
                     )
                 if complete:
                     connection.execute(
-                        f"UPDATE deliveries SET state = 'refused', at = ?, advice = 'removed'"  # noqa: S608 - only marks
+                        "UPDATE deliveries SET state = 'refused', at = ?, advice = 'removed'"  # noqa: S608 - marks only
                         f" WHERE state = 'waiting' AND {others}",
                         (now.isoformat(), *keys),
                     )
