@@ -44,6 +44,7 @@ _310000: Final = (("keyword", "keyword"), ("关键词", "keyword"), ("whitelist"
 # What Apprise's log tells of a server's own words; what is final in it: HTTP 4xx but for 408 and 429, SMTP 5xx.
 _SAID: Final = re.compile(r"(Socket|I/O) Exception: |Response Details:").match
 _FINAL: Final = re.compile(r"error=4(?!08|29)\d\d|\(5\d\d,")
+_MENTION: Final = re.compile(r"@(?=everyone|here|channel|all)|(?<!\w)@(?=\w)|!(?=\w)")
 # DingTalk refuses for ten minutes once a robot was too fast.
 _BAN: Final = 600.0
 
@@ -248,6 +249,7 @@ class Through(Robot):
     def __init__(self, target: Target) -> None:
         super().__init__(target)
         self._apprise = apprise_for(target.address.text)
+        self._is_slack = {service.service_name for service in self._apprise} == {"Slack"}
         # In characters there; bytes are never fewer.
         self.budget = min(20_000, *(service.body_maxlen * 3 // 4 for service in self._apprise))
 
@@ -256,11 +258,17 @@ class Through(Robot):
 
     def send(self, message: Message) -> Outcome:
         body = "".join(self._shown(block) for block in message.blocks)
+        # Apprise quotes a plain text for Slack, in which `<!here>` would then call nobody.
+        body_format = None if message.mention and self._is_slack else "text"
         if message.mention:
             body += " ".join(self._target.mention)
         try:
             result = self._apprise.notify(
-                body=body, title=message.title, body_format="text", timeout=60, log_level=logging.DEBUG
+                body=body,
+                title=_unmentioned(message.title),
+                body_format=body_format,
+                timeout=60,
+                log_level=logging.DEBUG,
             )
             said = [
                 entry.message for entry in result.logs() if entry.level in ("WARNING", "ERROR") or _SAID(entry.message)
@@ -274,7 +282,8 @@ class Through(Robot):
         return Outcome("refused", words, "other") if is_final else Outcome("waiting", words, "network")
 
     def _shown(self, block: Block) -> str:
-        return "\n".join([*block.lines, *(f"{label}: {address}" for label, address in block.links), "", ""])
+        links = (f"{label}: {address}" for label, address in block.links)
+        return "\n".join([*map(_unmentioned, block.lines), *links, "", ""])
 
 
 def robot_for(target: Target) -> Robot:
@@ -285,13 +294,22 @@ def robot_for(target: Target) -> Robot:
 
 def _markdown(block: Block, line_break: str) -> str:
     first, *rest = map(_plain, block.lines)
-    links = " · ".join(f"[{label}]({address})" for label, address in block.links)
+    # A bracket would end the link, and begin another one.
+    links = " · ".join(
+        f"[{label}]({address.replace('(', '%28').replace(')', '%29')})" for label, address in block.links
+    )
     return line_break.join(filter(None, [f"**{first}**", *rest, links]))
 
 
 def _plain(text: str) -> str:
     # An alert's text must neither mention anybody (`<@user>`) nor hide a link.
     return text.replace("<", "＜").replace("](", "]\u200b(")
+
+
+def _unmentioned(text: str) -> str:
+    # Slack's `<!channel>`, which Apprise makes of `!channel>` too; `@everyone` of Discord, which rings wherever it
+    # stands; and `@user`. A mail address stays as it is.
+    return _MENTION.sub("\\g<0>\u200b", text.replace("<", "＜"))
 
 
 def _with(keyword: str, text: str) -> str:

@@ -1,5 +1,6 @@
 """Puts news into words for a chat: the first line says on a phone's lock screen what, where and since when."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -19,6 +20,8 @@ DELIVERY_FAILING: Final = "InboxDeliveryFailing"
 _LATE: Final = timedelta(minutes=5)
 # A message about more alerts than this gives each of them without its description.
 _FEW: Final = 3
+# Control characters, and marks that turn the direction of what follows.
+_UNSEEN: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 # The longest title, in bytes.
 _TITLE: Final = 300
 
@@ -184,7 +187,7 @@ def compose(
     if places.inbox_url:
         blocks[-1] = replace(blocks[-1], links=(*blocks[-1].links, (writer.chat.inbox, places.inbox_url)))
     calls = bool(target.mention) and any(item.kind == "silent" or _is_call(item, target) for item in chosen)
-    return Message(cut(" ".join(writer.title(chosen).split()), _TITLE), tuple(blocks), mention=calls), told
+    return Message(cut(_one_line(writer.title(chosen)), _TITLE), tuple(blocks), mention=calls), told
 
 
 def _fitting(
@@ -260,7 +263,7 @@ class _Writer:
         annotations = alert.get("annotations") or {}
         addresses = [(words.runbook, annotations.get("runbook_url", "")), (words.dashboard, dashboard_of(alert))]
         return Block(
-            tuple(" ".join(line.split()) for line in lines if line.strip()),
+            tuple(filter(None, map(_one_line, lines))),
             tuple((label, address) for label, address in addresses if is_web_link(address)),
         )
 
@@ -309,6 +312,11 @@ class _Writer:
         except OverflowError:
             # In the first or the last hours of the calendar.
             return moment
+
+
+def _one_line(text: str) -> str:
+    """Return a text on one line, without what can't be seen and turns or garbles what can."""
+    return _UNSEEN.sub("", " ".join(text.split()))
 
 
 def _severity(alert: Document) -> str:

@@ -283,6 +283,14 @@ def test_the_text_of_an_alert_mentions_nobody_and_hides_no_link(robots: RunningR
 # Through Apprise.
 
 
+def test_a_bracket_in_an_address_ends_no_link(robots: RunningRobots, tmp_path: Path) -> None:
+    evil = alert(annotations={"runbook_url": "http://wiki.example/A_(b)[safe](http://evil.example"})
+    for kind in ("DingTalk", "WeCom"):
+        robot, to = robot_at(robots, tmp_path, kind)
+        robot.send(message(robot, to, evil))
+        assert "](http://wiki.example/A_%28b%29[safe]%28http://evil.example)" in text_of(robots.taken(kind))
+
+
 def test_slack_is_sent_and_its_refusal_is_seen(
     robots: RunningRobots, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -299,6 +307,23 @@ def test_slack_is_sent_and_its_refusal_is_seen(
     assert outcome.state == "refused"
     assert "X" * 24 not in outcome.words
     assert "404" in outcome.words
+
+
+def test_the_text_of_an_alert_mentions_nobody_through_apprise(
+    robots: RunningRobots, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(NotifySlack, "webhook_url", f"{robots.url}/services")
+    to = target(tmp_path, f"https://hooks.slack.com/services/T00000000/B00000000/{'X' * 24} at=<!here>")
+    called = "<!channel> <@U12345678> @everyone,x@here @bob"
+    evil = alert(
+        called, labels={"alertname": called, "severity": "critical"}, annotations={"summary": called + " a@b.c"}
+    )
+    robot = robot_for(to)
+    assert robot.send(message(robot, to, evil)).state == "sent"
+    text = text_of(robots.taken("Slack"))
+    assert [call for call in ("<!channel", "<@U", "@everyone", "@here", "@bob") if call in text] == []
+    assert "a@b.c" in text
+    assert text.count("<!here>") == 1
 
 
 def test_telegram_is_sent_and_its_refusal_is_seen(

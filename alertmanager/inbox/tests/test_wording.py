@@ -148,6 +148,13 @@ def test_a_title_is_one_line() -> None:
     assert title.endswith(": first Bcc: everybody@example.com last")
 
 
+def test_characters_that_hide_or_turn_others_are_left_out() -> None:
+    odd = alert(labels={"alertname": "Sl\x00ow"}, annotations={"summary": "a\u202eb\x1b[31mc \u2067שלום\u2069"})
+    message = written(news(odd))
+    assert message.title.endswith(" Slow : ab[31mc שלום")
+    assert message.blocks[0].lines[:2] == ("FIRING Slow", "ab[31mc שלום")
+
+
 def test_what_follows_a_message_that_is_full_waits() -> None:
     items = [news(about(f"N{number}", severity="critical" if number else "warning")) for number in range(6)]
     for budget in range(400, 1500, 7):
