@@ -16,6 +16,7 @@ import time
 import urllib.error
 import urllib.request
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, HTTPException, HTTPMessage, HTTPResponse, HTTPSConnection
@@ -33,9 +34,16 @@ _LARGEST_ANSWER: Final = 65_536
 _SIGNATURE_SECONDS: Final = 3600
 
 # What a repeat may mend, by code: too fast (DingTalk 130101 and 410100, WeCom 45009, Feishu 11232 and 9499), busy (-1).
-_REPEAT: Final = {130101: "rate", 410100: "rate", 45009: "rate", 11232: "rate", 9499: "rate", -1: "server"}
+_REPEAT: Final[dict[Any, str]] = {
+    130101: "rate",
+    410100: "rate",
+    45009: "rate",
+    11232: "rate",
+    9499: "rate",
+    -1: "server",
+}
 # The advice by code is in advice.py. DingTalk's 310000 and Feishu's 9499 are told apart by their text.
-_REFUSED: Final = {
+_REFUSED: Final[dict[Any, str]] = {
     300001: "address", 400013: "address", 400101: "address", 400102: "address", 400106: "address", 19001: "address",
     93000: "address", 19021: "signature", 19022: "ip", 19024: "keyword", 40058: "content", 45002: "content",
     430101: "content", 430102: "content", 430103: "content", 430104: "content", 460101: "content", 9499: "content",
@@ -122,11 +130,10 @@ class _WebhookRobot(Robot):
 
     def _read(self, status: int, headers: HTTPMessage, data: bytes) -> Outcome:
         clock = _clock(headers)
-        try:
+        code = None
+        with suppress(ValueError, TypeError, StopIteration, RecursionError):
             answer = json.loads(data)
             code = next(answer[name] for name in ("errcode", "code", "StatusCode") if name in answer)
-        except (ValueError, TypeError, StopIteration, RecursionError):
-            code = None
         if not isinstance(code, int | str):
             # Cut only afterwards: a part of a secret is one too.
             text = self._target.redact(data.decode("utf-8", "replace"))[:200]
