@@ -345,9 +345,10 @@ class Outbox:
                     (target.key,),
                 ).fetchone()
                 row = connection.execute(
+                    # A time ahead is of a clock that was set back since: perhaps the very fault that was refused.
                     "SELECT name, state, at, words, advice, clock FROM deliveries"
-                    " WHERE target = ? AND at IS NOT NULL AND advice <> 'removed' ORDER BY at DESC LIMIT 1",
-                    (target.key,),
+                    " WHERE target = ? AND at <= ? AND advice <> 'removed' ORDER BY at DESC LIMIT 1",
+                    (target.key, datetime.now(UTC).isoformat()),
                 ).fetchone()
                 times = [item.news.queued_at for item in memory if item.key == target.key]
                 count += len(times)

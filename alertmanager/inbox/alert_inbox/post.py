@@ -39,38 +39,54 @@ _UNSENT: Final = timedelta(minutes=5)
 
 
 class Pace:
-    """Keeps a target's limits, over restarts."""
+    """Keeps a target's limits, over restarts, and together with `make notify-test`, a process of its own."""
 
     def __init__(self, outbox: Outbox, target: Target) -> None:
         self._outbox = outbox
         self._target = target
-        try:
-            self._times, self._not_before = outbox.pace(target)
-        except StoreError as error:
-            log.warning("when %s was sent something is not known: %s", target.name, error)
-            self._times, self._not_before = [], 0.0
+        self._times: list[float] = []
+        self._not_before = 0.0
+        self._is_readable = True
 
     def wait(self, limits: Sequence[tuple[int, float]]) -> float:
         """Return how many seconds to wait before the next attempt."""
+        self._read()
         now = time.time()
-        # A clock that was set back must not hold everything up.
-        times = sorted(moment for moment in self._times if now - 120 < moment <= now)
+        times = self._lately(now)
         waits = [0.0, self._not_before - now if self._not_before - now <= _LONGEST_BAN else 0.0]
         waits += [times[-count] + seconds - now for count, seconds in limits if len(times) >= count]
         return max(waits)
 
     def note(self, pause: float = 0.0) -> None:
         """Note an attempt that begins now or, if a pause is given, that the target wants one."""
+        self._read()
         now = time.time()
         if pause:
             self._not_before = now + pause
         else:
-            self._times = [moment for moment in self._times if now - 120 < moment <= now] + [now]
+            self._times = [*self._lately(now), now]
         try:
             self._outbox.set_pace(self._target, self._times, self._not_before)
         except StoreError:
             # The disk is full: this process remembers.
             log.debug("the pace of %s is not stored", self._target.name)
+
+    def _lately(self, now: float) -> list[float]:
+        # A clock that was set back must not hold everything up.
+        return sorted(moment for moment in self._times if now - 120 < moment <= now)
+
+    def _read(self) -> None:
+        """Take in what another process has noted; what this one could not store stays."""
+        try:
+            times, not_before = self._outbox.pace(self._target)
+        except StoreError as error:
+            if self._is_readable:
+                log.warning("when %s was sent something is not known: %s", self._target.name, error)
+            self._is_readable = False
+            return
+        self._is_readable = True
+        self._times = [*times, *(moment for moment in self._times if moment not in times)]
+        self._not_before = max(self._not_before, not_before)
 
 
 class _Postman(threading.Thread):

@@ -318,66 +318,6 @@ def test_what_waits_for_a_line_that_was_taken_out_waits_no_longer(
     assert "DingTalk (line 1): refused" in page(stopped_inbox).text
 
 
-def test_what_waits_survives_an_editor_that_empties_the_file_before_it_writes(
-    robots: RunningRobots, stopped_inbox: RunningInbox
-) -> None:
-    inbox = stopped_inbox
-    robots.behave(away=True)
-    file = write_targets(inbox, robots.line("DingTalk"))
-    inbox.start()
-    inbox.post(named("Slow"))
-    wait_until(lambda: robots.seen("DingTalk"), "it was tried")
-    reads = inbox.log.read_text().count("messages go to")
-    # Longer than one look at the file, and shorter than two.
-    file.write_text("")
-    time.sleep(0.9)
-    write_targets(inbox, robots.line("DingTalk", "language=en"))
-    wait_until(lambda: inbox.log.read_text().count("messages go to") > reads, "the file is read")
-    assert "messages go to: nobody" not in inbox.log.read_text()
-    # Gone for longer, as with a mount that was missing.
-    file.unlink()
-    wait_until(lambda: "Its line was taken out of the file" in page(inbox).text, "the page says so")
-    inbox.stop()
-    forget_pauses(inbox)
-    robots.behave(away=False)
-    inbox.start()
-    write_targets(inbox, robots.line("DingTalk"))
-    wait_until(lambda: told(robots, "DingTalk", "Slow") == 1, "it is told")
-
-
-def test_a_line_that_an_edit_breaks_goes_on_as_it_was(robots: RunningRobots, stopped_inbox: RunningInbox) -> None:
-    inbox = stopped_inbox
-    write_targets(inbox, robots.line("DingTalk"), robots.line("Feishu"))
-    inbox.start()
-    file = write_targets(inbox, robots.line("DingTalk", "secrt=1"))
-    wait_until(lambda: "line 1: word 2 is no option" in page(inbox).text, "the fault is shown")
-    inbox.post(named("Slow"))
-    wait_until(lambda: told(robots, "DingTalk", "Slow") and told(robots, "Feishu", "Slow"), "both are told")
-    file.write_bytes("# 告警".encode("gbk"))
-    wait_until(lambda: "it is not UTF-8" in page(inbox).text, "the fault is shown")
-    inbox.post(named("Next"))
-    wait_until(lambda: told(robots, "DingTalk", "Next") and told(robots, "Feishu", "Next"), "both are told")
-    write_targets(inbox, robots.line("Feishu"))
-    wait_until(lambda: "not UTF-8" not in page(inbox).text, "the fault is mended")
-    inbox.post(named("Last"))
-    wait_until(lambda: told(robots, "Feishu", "Last"), "the other is told")
-    assert told(robots, "DingTalk", "Last") == 0
-
-
-def test_a_new_address_in_a_line_gets_what_the_old_one_refused(
-    robots: RunningRobots, stopped_inbox: RunningInbox
-) -> None:
-    inbox = stopped_inbox
-    write_targets(inbox, robots.line("DingTalk").replace(TOKEN, "mistyped"), robots.line("WeCom"))
-    inbox.start()
-    inbox.post(named("Slow"))
-    wait_until(lambda: "300001" in page(inbox).text, "it is refused")
-    write_targets(inbox, robots.line("DingTalk"), robots.line("WeCom"))
-    wait_until(lambda: told(robots, "DingTalk", "Slow") == 1, "it is sent after all")
-    wait_until(lambda: "300001" not in page(inbox).text, "the page shows no refusal")
-    assert told(robots, "WeCom", "Slow") == 1
-
-
 def test_a_full_disk_lets_the_message_reach_the_chat_once(
     small_disk: Path,  # noqa: F811 - the fixture
     robots: RunningRobots,
