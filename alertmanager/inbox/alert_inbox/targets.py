@@ -4,11 +4,12 @@ import errno
 import hashlib
 import logging
 import re
+import unicodedata
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qs, unquote_plus, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote_plus, urlsplit
 
 from alert_inbox.language import CHINESE, ENGLISH, WORDS, Words
 
@@ -152,6 +153,12 @@ class _LineError(Exception):
 
 def _target(parts: list[str], line: int) -> Target:
     address, *words = parts
+    for place, word in enumerate(parts, start=1):
+        if not word.startswith("keyword=") and any(unicodedata.category(character) == "Cf" for character in word):
+            raise _LineError(
+                f"word {place} has a character that can't be seen; delete the word and type it anew",
+                f"第 {place} 项含有不可见的字符；请删除后重新输入",
+            )
     options: dict[str, str] = {}
     for place, word in enumerate(words, start=2):
         name, equals, value = word.partition("=")
@@ -169,6 +176,12 @@ def _target(parts: list[str], line: int) -> Target:
         options[name] = value
     kind = _kind(address)
     is_robot = kind in _PATHS
+    secret = options.get("secret", "")
+    if not secret.isascii() or secret[:1] in ("'", '"'):
+        raise _LineError(
+            "secret= has quotes or letters that no secret has; copy it from the robot's page as it is",
+            "secret= 含有引号或密钥中不会出现的字符；请从机器人页面原样复制",
+        )
     if "secret" in options and kind not in (DINGTALK, FEISHU):
         raise _LineError(
             f"{kind} has no secret=; its address is all it needs. Take secret= out",
@@ -187,12 +200,18 @@ def _target(parts: list[str], line: int) -> Target:
         kind=kind,
         line=line,
         address=Secret(address),
-        secret=Secret(options.get("secret", "")),
-        mention=tuple(name for name in options.get("at", "").split(",") if name),
+        secret=Secret(secret),
+        mention=_mention(options.get("at", ""), is_robot),
         least=least,
         words=_LANGUAGES[language],
         keyword=options.get("keyword", ""),
     )
+
+
+def _mention(value: str, is_robot: bool) -> tuple[str, ...]:
+    # With the comma of a Chinese keyboard, and with the `@` that a chat shows before a name, it means the same.
+    names = re.split("[,，、]", value)
+    return tuple(filter(None, (name.removeprefix("@") for name in names) if is_robot else names))
 
 
 def _kind(address: str) -> str:
@@ -206,6 +225,9 @@ def _kind(address: str) -> str:
     try:
         parts = urlsplit(address)
         host = parts.hostname or ""
+        if scheme in ("http", "https"):
+            # This too fails if it can't be read.
+            _ = parts.port
     except ValueError as error:
         raise _LineError(
             "the address can't be read; copy it from the robot's page", "地址无法解析，请从机器人页面复制"
@@ -213,14 +235,7 @@ def _kind(address: str) -> str:
     if scheme in ("http", "https"):
         for kind, path in _PATHS.items():
             if path.fullmatch(parts.path):
-                token = _TOKENS.get(kind)
-                if token and not parse_qs(parts.query).get(token):
-                    raise _LineError(
-                        f"the address of a {kind} robot has {token}=…; copy the whole address",
-                        f"{kind} 机器人的地址应含有 {token}=…，请复制完整的地址",
-                    )
-                if host in _VENDORS and scheme != "https":
-                    raise _LineError("the address must begin with https://", "地址应以 https:// 开头")
+                _check_robot(kind, address, parts)
                 return kind
         if host in _VENDORS:
             raise _LineError(
@@ -244,6 +259,22 @@ def _kind(address: str) -> str:
             "各服务的写法见 https://appriseit.com/services/",
         )
     return host if scheme in ("http", "https") else scheme
+
+
+def _check_robot(kind: str, address: str, parts: SplitResult) -> None:
+    token = _TOKENS.get(kind)
+    if token and not parse_qs(parts.query).get(token):
+        raise _LineError(
+            f"the address of a {kind} robot has {token}=…; copy the whole address",
+            f"{kind} 机器人的地址应含有 {token}=…，请复制完整的地址",
+        )
+    if "@" in parts.netloc or parts.fragment or not address.isascii():
+        raise _LineError(
+            f"the address of a {kind} robot has no @, no # and only letters of ASCII; copy it from the robot's page",
+            f"{kind} 机器人的地址不含 @ 和 #，且只有 ASCII 字符；请从机器人页面复制",
+        )
+    if parts.hostname in _VENDORS and parts.scheme != "https":
+        raise _LineError("the address must begin with https://", "地址应以 https:// 开头")
 
 
 def apprise_for(address: str) -> Any:

@@ -53,6 +53,14 @@ def test_options_stand_behind_the_address_in_any_order(tmp_path: Path) -> None:
     assert other.key == target.key
 
 
+@pytest.mark.parametrize("written", ["all,13800000000", "@all，@13800000000", "all、13800000000,"])
+def test_people_may_be_written_as_a_chat_and_a_chinese_keyboard_write_them(tmp_path: Path, written: str) -> None:
+    (target,), _ = read(tmp_path, f"https://oapi.dingtalk.com/robot/send?access_token=abc at={written}")
+    assert target.mention == ("all", "13800000000")
+    (other,), _ = read(tmp_path, f"{TELEGRAM} at=@bob")
+    assert other.mention == ("@bob",)
+
+
 WRONG = {
     "SEC0123456789": "it must begin with an address such as https://",
     "https://oapi.dingtalk.com/robot/send?access_token=s3cr3t SEC0123456789": "word 2 is no option; write name=value",
@@ -66,6 +74,14 @@ WRONG = {
     "https://open.feishu.cn/s3cr3t": "no address of a robot at open.feishu.cn",
     "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=s3cr3t secret=s3cr3t": "WeCom has no secret=",
     "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=s3cr3t keyword=x": "WeCom has no keyword=",
+    "https://oapi.dingtalk.com/robot/send?access_token=s3cr3t\u200b": "word 1 has a character that can't be seen",
+    "https://oapi.dingtalk.com/robot/send?access_token=s3cr3t secret=\ufeffs3cr3t": "word 2 has a character that can't",
+    'https://oapi.dingtalk.com/robot/send?access_token=s3cr3t secret="s3cr3t"': "secret= has quotes",
+    "https://oapi.dingtalk.com/robot/send?access_token=s3cr3t secret=“s3cr3t”": "secret= has quotes or letters",
+    "https://oapi.dingtalk.com/robot/send?access_token=s3cr3t－1": "only letters of ASCII",
+    "https://oapi.dingtalk.com/robot/send?access_token=s3cr3t#s3cr3t": "has no @, no #",
+    "https://user:s3cr3t@gateway.example/robot/send?access_token=s3cr3t": "has no @, no #",
+    "https://oapi.dingtalk.com:s3cr3t/robot/send?access_token=s3cr3t": "the address can't be read",
     "https://[s3cr3t/robot/send": "the address can't be read",
     "https://example.com/s3cr3t": "nor one that Apprise understands",
     "nothing://s3cr3t": "nor one that Apprise understands",
