@@ -208,11 +208,18 @@ def _fitting(
     if kept:
         return blocks[:kept] + rest(len(blocks) - kept + left_out), kept == len(blocks)
     first = blocks[0]
-    # Not even its last 20 characters are cut off: a robot's budget holds them many times.
-    while size(first) > budget / 2 and (len(first.lines) > 1 or len(first.lines[0]) > 20):
-        *before, last = first.lines
-        shorter = [f"{last[: len(last) * 3 // 4]}…"] if len(last) > 20 else []
-        first = replace(first, lines=(*before, *shorter), links=())
+    # The longest line is cut, so that one huge label leaves summary and start in place. Of no line the last 20
+    # characters are cut off, but the line itself may be: a robot's budget holds them many times.
+    while size(first) > budget / 2:
+        lines = list(first.lines)
+        longest = max(range(len(lines)), key=lambda place: len(lines[place]))
+        if len(lines[longest]) > 20:
+            lines[longest] = f"{lines[longest][: len(lines[longest]) * 3 // 4]}…"
+        elif len(lines) > 1:
+            del lines[-1]
+        else:
+            break
+        first = replace(first, lines=tuple(lines), links=())
     return [first, *rest(len(blocks) - 1 + left_out)], False
 
 
@@ -244,9 +251,10 @@ class _Writer:
         start, ended = self._short(parse_time(alert["startsAt"])), _end(alert)
         times = f"{start}–{self._short(ended)}" if ended else start
         text = f"{self._late(item)}{self._state(alert, item)} {times} {_name(alert, self.target.words)}"
-        if len(alerts) > 1:
+        count = len(alerts) + sum(item.notification.truncated_alerts for item in news if item.notification)
+        if count > 1:
             where = ", ".join(filter(None, dict.fromkeys(map(_where, alerts))))
-            return f"{text} {self.chat.alerts.format(count=len(alerts))}{self.chat.colon}{where}"
+            return f"{text} {self.chat.alerts.format(count=count)}{self.chat.colon}{where}"
         summary = self._annotation(alert, "summary") or figures(alert)
         return f"{text} {_where(alert)}{self.chat.colon if summary else ''}{summary}"
 

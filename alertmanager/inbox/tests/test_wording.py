@@ -118,6 +118,15 @@ def test_what_alertmanager_left_out_is_counted_too() -> None:
     assert written(news(about(), truncatedAlerts=900)).blocks[-1].lines == (
         "… and 900 more alerts: see the inbox or Alertmanager.",
     )
+    assert " 901 alerts: qa" in written(news(about(), truncatedAlerts=900)).title
+
+
+def test_a_huge_label_leaves_summary_and_start_in_the_message() -> None:
+    huge = about(labels={"alertname": "Slow", "severity": "critical", "task_type": "🔥" * 5000})
+    state, summary, since, *_ = written(news(huge), budget=3_000).blocks[0].lines
+    assert state.startswith("FIRING Slow · 🔥🔥")
+    assert summary == TEXTS["summary"]
+    assert since.startswith("since 2026-03-04 13:06:07 +08:00")
 
 
 @pytest.mark.parametrize("budget", range(60, 700, 40))
