@@ -14,10 +14,11 @@ from typing import Final
 
 from alert_inbox.advice import advise
 from alert_inbox.errors import StoreError
+from alert_inbox.fetch import fetch
 from alert_inbox.language import ENGLISH
 from alert_inbox.metrics import Metrics
 from alert_inbox.outbox import Outbox, Waiting
-from alert_inbox.robots import Outcome, Robot, fetch, robot_for
+from alert_inbox.robots import Outcome, Robot, robot_for
 from alert_inbox.settings import Settings
 from alert_inbox.store import Store
 from alert_inbox.targets import WECOM, Fault, Target, read_targets

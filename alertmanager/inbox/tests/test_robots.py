@@ -157,7 +157,7 @@ def test_a_robot_that_nobody_answers_for_is_tried_again(tmp_path: Path) -> None:
 def test_an_answer_that_never_ends_ends_at_a_deadline(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begin: bytes
 ) -> None:
-    monkeypatch.setattr("alert_inbox.robots._WHOLE_ANSWER", 0.5)
+    monkeypatch.setattr("alert_inbox.fetch._WHOLE_ANSWER", 0.5)
     outcomes: list[Any] = []
     stopped = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server:
