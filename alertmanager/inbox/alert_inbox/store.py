@@ -99,7 +99,7 @@ _ADVICE: Final = {
     "SQLITE_CANTOPEN": "check that its folder belongs to the inbox's user; a restart creates a missing file",
     "SQLITE_READONLY": "check that it and its folder belong to the inbox's user and are mounted writable",
     "SQLITE_NOTADB": "it is no SQLite file; move it away and restart to begin with an empty one",
-    "SQLITE_CORRUPT": "it is damaged; move it away and restart to begin with an empty one",
+    "SQLITE_CORRUPT": "it is damaged; a restart moves it aside and begins with an empty one",
 }
 
 
@@ -153,6 +153,10 @@ class Found:
     next_before: int | None
 
 
+class _Damaged(StoreError):
+    """The file is SQLite's, and its pages don't fit together."""
+
+
 class Store:
     """The database. Its methods may be called from any thread; they raise StoreError when it can't be used."""
 
@@ -162,8 +166,32 @@ class Store:
         self._anchor: sqlite3.Connection | None = None
 
     def create(self) -> None:
-        """Make the file and its tables where they don't exist yet, and drop what is beyond the bound."""
+        """Make the file and its tables where they don't exist yet, and drop what is beyond the bound.
+
+        One that is damaged is moved aside: better an empty record than an inbox that tells nobody anything.
+        """
+        try:
+            self._create()
+        except StoreError as error:
+            name = getattr(error.__cause__, "sqlite_errorname", "")
+            if not (isinstance(error, _Damaged) or name.startswith("SQLITE_CORRUPT")):
+                raise
+            aside = self._path.with_name(f"{self._path.name}.damaged")
+            try:
+                for ending in ("", "-wal", "-shm"):
+                    file = Path(f"{self._path}{ending}")
+                    if file.exists():
+                        file.replace(f"{aside}{ending}")
+            except OSError:
+                raise error from None
+            log.error("%s; kept as %s. The inbox begins with an empty one; what waited is not sent", error, aside)
+            self._create()
+
+    def _create(self) -> None:
         with self.connect("rwc") as connection:
+            # It reads the whole file, some 20 MB.
+            if (found := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+                raise _Damaged(f"database {self._path} is damaged: {' '.join(found.split())}")
             if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
                 log.warning("%s: no write-ahead log on this file system; a backup will delay the inbox", self._path)
             connection.execute("BEGIN IMMEDIATE")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from gunicorn.config import KNOWN_SETTINGS, Config
 from gunicorn.workers.gthread import ThreadWorker
-from running_inbox import RunningInbox
+from running_inbox import RunningInbox, notification
 
 from alert_inbox.health import probe
 from alert_inbox.server import gunicorn_settings
@@ -100,6 +100,25 @@ def test_a_file_that_is_no_database_ends_with_1_and_one_line_and_is_left_as_it_w
     assert status == 1
     assert "it is no SQLite file; move it away" in line
     assert file.read_text() == "somebody's notes, " * 100
+
+
+@pytest.mark.parametrize("damage", ["pages", "end"])
+def test_a_damaged_database_is_moved_aside_so_that_alerts_reach_somebody(
+    stopped_inbox: RunningInbox, damage: str
+) -> None:
+    inbox = stopped_inbox
+    inbox.start()
+    for number in range(100):
+        inbox.post(notification(groupKey=str(number)))
+    inbox.stop()
+    whole = inbox.database.read_bytes()
+    broken = whole[:4096] + b"x" * (len(whole) - 4096) if damage == "pages" else whole[: len(whole) // 2]
+    inbox.database.write_bytes(broken)
+    inbox.start()
+    assert inbox.post(notification()).json()["stored"]
+    assert inbox.get("/").status == 200
+    assert f"kept as {inbox.database}.damaged" in inbox.log.read_text()
+    assert Path(f"{inbox.database}.damaged").exists()
 
 
 def test_a_database_of_a_newer_inbox_is_refused(tmp_path: Path) -> None:
