@@ -282,8 +282,9 @@ def _check_token(settings: Settings) -> None:
                 "it as `Authorization: Bearer …`"
             )
         return
-    sent = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
-    if not hmac.compare_digest(sent, f"Bearer {settings.token}".encode()):
+    scheme, _, sent = request.headers.get("Authorization", "").partition(" ")
+    is_right = hmac.compare_digest(sent.strip().encode("utf-8", "surrogateescape"), settings.token.encode())
+    if scheme.lower() != "bearer" or not is_right:
         raise TokenNeeded("send the value of ALERT_INBOX_TOKEN in .env as `Authorization: Bearer …`")
 
 

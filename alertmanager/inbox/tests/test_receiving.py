@@ -195,6 +195,7 @@ KNOWN = {"ALERT_INBOX_TOKEN": TOKEN}
         (BEYOND | KNOWN, "Bearer tok\xe9n", 401),
         (BEYOND | KNOWN, TOKEN, 401),
         (BEYOND | KNOWN, f"Bearer {TOKEN}", 200),
+        (BEYOND | KNOWN, f"bearer {TOKEN}", 200),
         (LOCAL, "", 200),
         (LOCAL | KNOWN, "", 401),
         (LOCAL | KNOWN, f"Bearer {TOKEN}", 200),
