@@ -104,7 +104,7 @@ def test_a_worker_that_is_killed_is_replaced(inbox: RunningInbox) -> None:
 def test_sigterm_lets_the_request_in_flight_finish(inbox: RunningInbox) -> None:
     body = json.dumps(notification(alert("InFlight"))).encode()
     with socket.create_connection(("127.0.0.1", inbox.port), timeout=PATIENCE) as connection:
-        head = "POST /alerts HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        head = "POST /alerts HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         head += f"Content-Length: {len(body)}\r\n\r\n"
         connection.sendall(head.encode() + body[:20])
         # A second request that is answered shows that the first one's bytes have been accepted before.

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import pytest
 from running_inbox import RunningInbox, notification
 
-_HEAD = b"POST /alerts HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+_HEAD = b"POST /alerts HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
 
 @pytest.mark.parametrize(

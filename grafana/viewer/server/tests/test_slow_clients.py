@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import pytest
 from running_viewer import FORM, RunningViewer
 
-_HEAD = f"POST /api/datasource/query HTTP/1.1\r\nHost: x\r\nContent-Type: {FORM}\r\n".encode()
+_HEAD = f"POST /api/datasource/query HTTP/1.1\r\nHost: localhost\r\nContent-Type: {FORM}\r\n".encode()
 
 
 @pytest.mark.parametrize("sent", [b"", _HEAD, _HEAD + b"Content-Length: 100\r\n\r\nq"], ids=["silent", "head", "body"])
