@@ -220,6 +220,17 @@ def test_an_answer_tells_the_time_of_its_parts(service: Service) -> None:
     assert "Server-Timing" not in service.ask("/predict", data=b"nonsense").headers
 
 
+def test_an_answer_names_the_task_that_it_was_counted_as_and_never_the_clients_own_word(service: Service) -> None:
+    def named(body: object, path: str = "/predict") -> str | None:
+        return service.ask(path, body).headers.get("X-Task-Type")
+
+    assert named(GOOD) == GOOD["task_type"]
+    assert named({"task_type": "qa"}) == "qa"
+    assert named({"task_type": "poem"}) == "unknown"
+    assert named({"input": "x", "model": "builtin:lexical"}, "/v1/embeddings") == "embedding"
+    assert service.ask("/readyz").headers.get("X-Task-Type") is None
+
+
 def test_a_request_id_is_taken_over_when_it_is_harmless(service: Service) -> None:
     body = {"task_type": "embedding", "input_text": "x"}
     assert service.ask("/predict", body, headers={"X-Request-ID": "abc-1"}).json["request_id"] == "abc-1"

@@ -1,4 +1,4 @@
-"""The headers of every answer: the request's id and the time of its phases."""
+"""The headers of every answer: the request's id, its task, and the time of its phases."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from gte_service.api.request_record import request_in_flight
 
 REQUEST_ID = "X-Request-ID"
 SERVER_TIMING = "Server-Timing"
+# For the log of a proxy, which reads no bodies: the value of the label `task_type`, never a client's own word.
+TASK_TYPE = "X-Task-Type"
 _ALLOWED = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
@@ -31,7 +33,10 @@ def request_id() -> str:
 
 def _add(response: Response) -> Response:
     response.headers[REQUEST_ID] = request_id()
-    phases = request_in_flight().phases
+    measured = request_in_flight()
+    if measured.is_task:
+        response.headers[TASK_TYPE] = measured.task_type
+    phases = measured.phases
     if phases:
         parts = [f"{phase};dur={1000 * phases[phase]:.2f}" for phase in PHASES if phase in phases]
         response.headers[SERVER_TIMING] = ", ".join(parts)

@@ -101,6 +101,11 @@ def document(settings: Settings, dimensions: int | None) -> dict[str, Any]:
                     "description": "Milliseconds of each part: `tokenize;dur=0.31, queue;dur=0.02, …`.",
                     "schema": {"type": "string"},
                 },
+                "X-Task-Type": {
+                    "required": True,
+                    "description": "The task that the request was counted as.",
+                    "schema": {"type": "string"},
+                },
                 "Retry-After": {"required": True, "description": "Seconds.", "schema": {"type": "integer"}},
                 "WWW-Authenticate": {"required": True, "schema": {"type": "string"}},
             },
@@ -132,7 +137,7 @@ def _predict(settings: Settings) -> dict[str, Any]:
                 _by_task("request"),
                 {name: {"summary": task.summary, "value": task.example} for name, task in TASKS.items()},
             ),
-            "responses": {"200": _ok("The result.", _by_task("answer"), "Server-Timing")},
+            "responses": {"200": _ok("The result.", _by_task("answer"), "Server-Timing", "X-Task-Type")},
         },
     )
 
@@ -179,7 +184,7 @@ def _embeddings(settings: Settings, dimensions: int | None) -> dict[str, Any]:
             "operationId": "createEmbedding",
             "summary": "Vectors of texts, asked and answered as OpenAI's interface has it.",
             "requestBody": _json_body(body, {"texts": {"value": openai_api.example(settings)}}),
-            "responses": {"200": _ok("One vector for each text, in order.", answer, "Server-Timing")},
+            "responses": {"200": _ok("One vector for each text, in order.", answer, "Server-Timing", "X-Task-Type")},
         },
     )
 
