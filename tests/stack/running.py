@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import json
 import os
 import socket
@@ -57,6 +58,23 @@ def free_ports(count: int) -> list[int]:
     finally:
         for listener in sockets:
             listener.close()
+
+
+def assert_locked_down(container: Mapping[str, Any], *, published: bool = True) -> None:
+    """Check that a container, as `docker inspect` shows it, is healthy, bounded, and may do no more than it must."""
+    host = container["HostConfig"]
+    assert container["State"]["Health"]["Status"] == "healthy"
+    assert container["Config"]["User"] not in {"", "0", "root"}
+    assert host["CapDrop"] == ["ALL"]
+    assert not host["CapAdd"]
+    assert host["ReadonlyRootfs"] is True
+    assert "no-new-privileges:true" in host["SecurityOpt"]
+    assert host["Memory"] > 0
+    assert 0 < host["PidsLimit"] <= 4096
+    assert host["RestartPolicy"]["Name"] == "unless-stopped"
+    assert host["LogConfig"]["Config"]["max-size"] == "10m"
+    addresses = [binding["HostIp"] for bindings in host["PortBindings"].values() for binding in bindings]
+    assert set(addresses) == ({"127.0.0.1"} if published else set())
 
 
 @dataclass
@@ -152,3 +170,13 @@ class Stack:
         identities = self.must("docker", "compose", "ps", "-aq").split()
         inspected = json.loads(self.must("docker", "inspect", *identities)) if identities else []
         return {item["Config"]["Labels"]["com.docker.compose.service"]: item for item in inspected}
+
+
+def counted(stack: Stack) -> float:
+    """All successes of `sentiment` that Prometheus has seen, over every reset of a counter, from its raw samples."""
+    name = 'gte_task_requests_total{task_type="sentiment",status="success"}'
+    total = 0.0
+    for series in stack.query(f"{name}[1h]"):
+        values = [float(value) for _, value in series["values"]]
+        total += values[0] + sum(now - last if now >= last else now for last, now in itertools.pairwise(values))
+    return total

@@ -37,7 +37,7 @@ from tests.stack.boards import (
 )
 from tests.stack.chat import Chat
 from tests.stack.rule_selectors import selectors_without_series
-from tests.stack.running import MAKE, PORTS, PROJECT, ROOT, Stack, wait_for
+from tests.stack.running import MAKE, PORTS, PROJECT, ROOT, Stack, assert_locked_down, counted, wait_for
 
 SERVICES = (
     "gte-service",
@@ -91,20 +91,7 @@ def test_the_start_ends_with_addresses_and_states(stack: Stack) -> None:
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_container_is_locked_down_and_bounded(stack: Stack, service: str) -> None:
     require(stack, service)
-    container = stack.containers()[service]
-    host = container["HostConfig"]
-    assert container["State"]["Health"]["Status"] == "healthy"
-    assert container["Config"]["User"] not in {"", "0", "root"}
-    assert host["CapDrop"] == ["ALL"]
-    assert not host["CapAdd"]
-    assert host["ReadonlyRootfs"] is True
-    assert "no-new-privileges:true" in host["SecurityOpt"]
-    assert host["Memory"] > 0
-    assert 0 < host["PidsLimit"] <= 4096
-    assert host["RestartPolicy"]["Name"] == "unless-stopped"
-    assert host["LogConfig"]["Config"]["max-size"] == "10m"
-    published = [binding["HostIp"] for bindings in host["PortBindings"].values() for binding in bindings]
-    assert set(published) == ({"127.0.0.1"} if service in PUBLISHED else set())
+    assert_locked_down(stack.containers()[service], published=service in PUBLISHED)
 
 
 @pytest.mark.parametrize(("cpus", "chosen"), [("1", "2 1 1"), ("1.9", "2 1 1")])
@@ -389,16 +376,6 @@ def test_no_answered_request_is_lost_when_the_container_is_killed_under_load_and
 def wait_for_more(answered: Sequence[str], more: int) -> None:
     goal = len(answered) + more
     wait_for(lambda: len(answered) > goal, "traffic", 60)
-
-
-def counted(stack: Stack) -> float:
-    """All successes of a task that Prometheus has seen, over every reset of a counter, from its raw samples."""
-    name = 'gte_task_requests_total{task_type="sentiment",status="success"}'
-    total = 0.0
-    for series in stack.query(f"{name}[1h]"):
-        values = [float(value) for _, value in series["values"]]
-        total += values[0] + sum(now - last if now >= last else now for last, now in itertools.pairwise(values))
-    return total
 
 
 def test_a_killed_service_brings_an_alert_to_inbox_and_chat_and_its_return_the_all_clear(
