@@ -115,8 +115,9 @@ class TestRun:
             "TEST_RESULTS": str(self.report.results),
             "GTE_MODEL": "builtin:lexical",
             "BIND_ADDRESS": "127.0.0.1",
+            # That of .env may add the gateway.
+            "COMPOSE_FILE": "compose.yaml",
         }
-        self.environ.pop("COMPOSE_FILE", None)
         self.viewer_image: Service | None = None
 
     # On this host, without Docker
@@ -154,8 +155,9 @@ class TestRun:
         """Make the engine and the images available; returns whether that worked."""
         print("\n== images", flush=True)
         prepared = subprocess.run(
-            [sys.executable, "-m", "tools.launcher", "prepare"], cwd=ROOT, env=self.environ, check=False
-        )
+            [sys.executable, "-m", "tools.launcher", "prepare"],
+            cwd=ROOT, env={**self.environ, "COMPOSE_FILE": "compose.yaml:gateway/compose.yaml"}, check=False,
+        )  # fmt: skip
         if prepared.returncode:
             self.report.failed.append("make prepare: the images could not be made")
             return False

@@ -51,6 +51,7 @@ class Service:
     build_contexts: Mapping[str, str] = field(default_factory=dict)  # folders beside the build's own, by name
     environment: Mapping[str, str] = field(default_factory=dict)
     ports: tuple[Port, ...] = ()
+    replicas: int = 1
     profiles: frozenset[str] = frozenset()  # it starts with one of these only; empty for the stack's own services
 
     @property
@@ -167,5 +168,6 @@ def _parse_service(name: str, service: Mapping[str, Any]) -> Service:
             for port in service.get("ports") or []
             if port.get("published")
         ),
+        replicas=int(service.get("scale", 1)),
         profiles=frozenset(service.get("profiles") or []),
     )

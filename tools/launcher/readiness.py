@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from tools import cli
 from tools.launcher.compose import Stack
-from tools.launcher.model_choice import SERVICE
 
 _API_PORT = 5000
 
@@ -29,7 +28,8 @@ class ModelState:
 
 def ask_model(stack: Stack, timeout_seconds: float = 3.0) -> ModelState:
     """The model's state at this moment; an empty one while the service doesn't answer."""
-    address = stack.services[SERVICE].address(_API_PORT)
+    # Of the gateway, where there is one: then the service publishes no port.
+    address = next((found for service in stack.services.values() if (found := service.address(_API_PORT))), "")
     if not address:
         return ModelState()
     try:

@@ -11,6 +11,7 @@ from tools.launcher.readiness import ModelState
 from tools.launcher.start import Container
 
 _PAGES: Mapping[tuple[str, int], str] = {
+    ("gateway", 5000): "the API and its page, of all replicas",
     ("gte-service", 5000): "the API and its page",
     ("gte-service", 9090): "its metrics",
     ("prometheus", 9091): "queries, targets, rules",
@@ -126,4 +127,6 @@ def status_rows(stack: Stack, now: Mapping[str, Container], left_out: Sequence[s
             address = "-" if service.name in left_out else f"http://{port.address}"
             path = "/metrics" if (service.name, port.target) == ("gte-service", 9090) and address != "-" else ""
             rows.append([service.name, address + path, state, _PAGES.get((service.name, port.target), "")])
+        if not service.ports and service.name not in behind:
+            rows.append([service.name, "-", state, f"{service.replicas} replicas behind the gateway"])
     return rows

@@ -33,5 +33,11 @@ def test_a_service_that_is_not_there_gives_no_answer() -> None:
     assert ask_model(stack_at("127.0.0.1:1")) == ModelState()
 
 
+def test_a_gateway_is_asked_where_the_service_publishes_no_port(serve: Serve) -> None:
+    (gateway,) = stack_at(serve(200, "application/json", b'{"status": "ready"}')).services.values()
+    stack = Stack("p", {"gte-service": Service("gte-service", "gte:1"), "gateway": gateway})
+    assert ask_model(stack).status == "ready"
+
+
 def test_a_port_that_is_not_published_is_not_asked() -> None:
     assert ask_model(Stack("p", {"gte-service": Service("gte-service", "gte:1")})) == ModelState()

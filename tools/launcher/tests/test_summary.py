@@ -43,6 +43,16 @@ def test_each_address_has_a_row_with_its_state_the_service_first() -> None:
     ]
 
 
+def test_replicas_behind_a_gateway_have_one_row() -> None:
+    gateway = Service("gateway", "nginx:1", ports=(Port("127.0.0.1", 5000, 5000),))
+    stack = Stack("p", {"gateway": gateway, "gte-service": Service("gte-service", "gte:1", replicas=3)})
+    now = {"gateway": Container("running", "healthy"), "gte-service": Container("running", "unhealthy")}
+    assert status_rows(stack, now, [])[1:] == [
+        ["gateway", "http://127.0.0.1:5000", "healthy", "the API and its page, of all replicas"],
+        ["gte-service", "-", "unhealthy", "3 replicas behind the gateway"],
+    ]
+
+
 def test_the_viewer_has_a_row_only_where_it_runs_or_takes_grafanas_place() -> None:
     now = {"grafana": Container("running", "healthy")}
     assert "dashboard-viewer" not in [row[0] for row in status_rows(STACK, now, [])]
