@@ -125,6 +125,10 @@ class Encoder:
         prepared = read_prepared(folder)
         if prepared is None:
             raise ModelFilesError(f"{folder} is not a complete prepared model. Remove it: it is then prepared again.")
+        if not prepared.is_current:
+            raise ModelFilesError(
+                f"{folder} was prepared by another version of this service. Remove it: it is then prepared again."
+            )
         declared = read_declared(folder, {name: tuple(weight.shape) for name, weight in weights.items()})
         self._tokenizer = declared.tokenizer
         bert = Bert(declared.shape, weights, precision_named(prepared.precision), declared.pooling)

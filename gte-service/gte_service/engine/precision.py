@@ -8,7 +8,7 @@ mapped file: weights packed for one library would be private memory of each work
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import ClassVar, Protocol
 
 import torch
@@ -21,6 +21,10 @@ from gte_service.errors import PrecisionError
 SCALE = "weight_scale"
 SUM = "weight_sum"
 _LARGEST = 127
+# Levels of activations, above 0.
+_LEVELS = 255
+# What two weights of one sign may add up to: _LEVELS times that, and no more, has 16 bits with a sign.
+_PAIR = 128
 
 QuantizedInput = tuple[Tensor, ...]
 """Activations in the form that a precision multiplies with weights."""
@@ -30,9 +34,15 @@ Layout = dict[str, tuple[tuple[int, ...], torch.dtype]]
 
 
 class Precision(ABC):
-    """How linear layers compute."""
+    """How linear layers compute.
+
+    Attributes:
+        name: as in `PRECISIONS`.
+        edition: of what `store` gives; what was prepared in another one is prepared again.
+    """
 
     name: ClassVar[str]
+    edition: ClassVar[int] = 1
 
     def require(self) -> None:  # noqa: B027 (fp32 has no requirement)
         """Check that this machine can compute in this precision.
@@ -114,21 +124,26 @@ class Bf16(Precision):
 class Int8(Precision):
     """Products of 8-bit integers, summed in 32 bits: dynamic quantisation.
 
-    Each row of weights is w = s·p, its scale s the largest magnitude over 127. Each token's activations are
-    x = t·q + m, from their own smallest and largest value: t the range over 255, m what q = 0 stands for. So
-    x·w = t·s·(q·p) + m·s·Σp (Jacob et al. 2017, arXiv:1712.05877, section 2.3, with symmetric weights). The middle m is
-    worth its price: without it the loss on real weights is more than twice as large.
+    Each row of weights is w = s·p, p from -127 to 127. Each token's activations are x = t·q + m, q from 0 to 255: t is
+    their range over 255, m the smallest. So x·w = t·s·(q·p) + m·s·Σp (Jacob et al. 2017, arXiv:1712.05877, section 2.3,
+    with symmetric weights).
+
+    CPUs that have AVX2 or AVX-512, but no sums of 8-bit products in 32 bits (VNNI), add the products of columns 2i and
+    2i+1 in 16 bits (vpmaddubsw), which must not overflow. So s is the smallest scale at which no p is larger than 127
+    and no two of one sign, in such columns, add up to more than 128. All CPUs compute the same from the same file.
     """
 
     name = "int8"
+    edition = 2
 
     def require(self) -> None:
-        # CPUs without 32-bit sums of 8-bit products add pairs in 16 bits, which large values overflow.
-        large = torch.full((16, 64), _LARGEST, dtype=torch.int8)
-        if not torch.equal(torch._int_mm(large, large.t()), torch.full((16, 16), 64 * _LARGEST**2, dtype=torch.int32)):
+        # The largest activations, and rows of the largest pairs there may be.
+        pairs = torch.tensor([[64, 64], [127, 1], [1, 127], [-64, -64], [-127, -1], [-1, -127], [127, -127], [0, 127]])
+        integers, weight = torch.full((32, 512), _LEVELS, dtype=torch.uint8), pairs.repeat(64, 256).to(torch.int8)
+        wanted = integers.to(torch.int32) @ weight.to(torch.int32).t()
+        if not torch.equal(torch._int_mm(integers, weight.t()), wanted):
             raise PrecisionError(
-                "GTE_PRECISION=int8: this CPU's 8-bit products overflow (no avx512_vnni, avx_vnni or the like), so "
-                "answers would be wrong. Set fp32."
+                "GTE_PRECISION=int8: torch's 8-bit products are wrong on this CPU, so answers would be. Set fp32."
             )
 
     def layout(self, rows: int, columns: int) -> Layout:
@@ -140,7 +155,11 @@ class Int8(Precision):
         }
 
     def store(self, weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
-        scale = weight.abs().amax(1).div_(_LARGEST).clamp_min_(torch.finfo(torch.float32).tiny)
+        pairs = functional.pad(weight, (0, weight.shape[1] % 2)).unflatten(1, (-1, 2))
+        sums = torch.maximum(pairs.clamp_min(0).sum(2).amax(1), -pairs.clamp_max(0).sum(2).amin(1))
+        # Rounding adds up to 1 to the sum of two: what stays half below the next integer stays at _PAIR.
+        scale = torch.maximum(weight.abs().amax(1) / _LARGEST, sums / (_PAIR - 0.5))
+        scale.clamp_min_(torch.finfo(torch.float32).tiny)
         quantised = (weight / scale[:, None]).round_()
         return {"weight": quantised.to(torch.int8), SCALE: scale, SUM: quantised.sum(1) * scale, "bias": bias}
 
@@ -148,15 +167,16 @@ class Int8(Precision):
         """Integers (tokens, columns), and each token's scale and value of integer 0, both (tokens, 1)."""
         # Not torch.aminmax, which takes eight times as long.
         smallest, largest = hidden.amin(1, keepdim=True), hidden.amax(1, keepdim=True)
-        # 0 for a token whose values are all equal: its integers don't matter then, the middle holds the value.
-        scale = (largest - smallest).div_(255)
-        middle = smallest + 128 * scale
-        return hidden.sub(middle).div_(scale).round_().to(torch.int8), scale, middle
+        # 0 for a token whose values are all equal: its integers don't matter then, the smallest is the value.
+        scale = (largest - smallest).div_(_LEVELS)
+        return hidden.sub(smallest).div_(scale).round_().to(torch.uint8), scale, smallest
 
     def linear(self, quantized: QuantizedInput, weights: Mapping[str, Tensor], name: str) -> Tensor:
-        integers, scale, middle = quantized
+        integers, scale, smallest = quantized
+        # On plain weights, with unsigned activations: oneDNN has fast code for these on all x86 CPUs, for signed ones
+        # with VNNI only.
         sums = torch._int_mm(integers, weights[f"{name}.weight"].t()).to(torch.float32)
-        result = torch.addcmul(weights[f"{name}.bias"], middle, weights[f"{name}.{SUM}"])
+        result = torch.addcmul(weights[f"{name}.bias"], smallest, weights[f"{name}.{SUM}"])
         return result.addcmul_(sums.mul_(scale), weights[f"{name}.{SCALE}"])
 
 
@@ -173,7 +193,7 @@ def precision_named(name: str) -> Precision:
     return precision
 
 
-PRECISIONS: Mapping[str, Callable[[], Precision]] = {kind.name: kind for kind in (Fp32, Bf16, Int8)}
+PRECISIONS: Mapping[str, type[Fp32 | Bf16 | Int8]] = {kind.name: kind for kind in (Fp32, Bf16, Int8)}
 
 
 class _Product(Protocol):

@@ -138,7 +138,8 @@ def _rolled_back(source: ModelSource) -> Path | None:
         back = table.get(source.source_name)
     if back is None or source.built_in or back["from"] != current_revision(source):
         return None
-    kept = [model for folder in source.prepared_home.glob(f"{back['to']}*") if (model := read_prepared(folder))]
+    found = [read_prepared(folder) for folder in source.prepared_home.glob(f"{back['to']}*")]
+    kept = [model for model in found if model and model.is_current]
     fitting = [model for model in kept if model.precision in (source.precision, Fp32.name)]
     if not fitting:
         raise ModelFilesError(

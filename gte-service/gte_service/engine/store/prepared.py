@@ -20,7 +20,7 @@ from torch import Tensor
 
 from gte_service.engine.bert import BertShape, check_weights
 from gte_service.engine.declared import Declared, read_declared
-from gte_service.engine.precision import Fp32, Precision, precision_named
+from gte_service.engine.precision import PRECISIONS, Fp32, Precision, precision_named
 from gte_service.engine.store.checkpoint import read_weights, revision_of, sha256_of, storage_errors
 from gte_service.engine.store.folder_lock import folder_lock
 from gte_service.errors import ModelFilesError, StorageError
@@ -41,6 +41,7 @@ class Prepared:
         source: the name of the model it was made from.
         weights_bytes: size of its weights file.
         precision: what its linear layers are computed in.
+        edition: how that precision stored them.
     """
 
     folder: Path
@@ -48,6 +49,12 @@ class Prepared:
     source: str
     weights_bytes: int
     precision: str
+    edition: int = 1
+
+    @property
+    def is_current(self) -> bool:
+        """Whether it was stored as its precision stores weights now."""
+        return self.precision not in PRECISIONS or self.edition == PRECISIONS[self.precision].edition
 
 
 def read_prepared(folder: Path) -> Prepared | None:
@@ -60,6 +67,7 @@ def read_prepared(folder: Path) -> Prepared | None:
             str(note["source"]),
             int(note["weights_bytes"]),
             str(note.get("precision", Fp32.name)),
+            int(note.get("edition", 1)),
         )
         complete = (folder / WEIGHTS_FILE).stat().st_size == found.weights_bytes
         ModelFolder(folder).configuration()
@@ -87,7 +95,7 @@ def prepare(
         precision: a name of `PRECISIONS`.
 
     Raises:
-        ModelFilesError: `source` is incomplete, damaged, not BERT, or prepared in another reduced precision.
+        ModelFilesError: `source` is incomplete, damaged, not BERT, or prepared in another reduced precision or edition.
         PrecisionError: this machine can't compute in that precision.
         StorageError: `home` is full or can't be written.
     """
@@ -98,6 +106,11 @@ def prepare(
         files.check()
     weights = [source / name for name in ((WEIGHTS_FILE,) if given else files.weights())]
     if given and given.precision == precision:
+        if not given.is_current:
+            raise ModelFilesError(
+                f"{source} was prepared as {precision} by an earlier version of this service, which rounded "
+                "the weights in another way: name the folder of the original model."
+            )
         return given
     if given and given.precision != Fp32.name:
         raise ModelFilesError(
@@ -128,7 +141,7 @@ def prepare(
             for name_of_file in files.configuration():
                 (staging / name_of_file).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source / name_of_file, staging / name_of_file)
-            prepared = Prepared(target, revision, given.source if given else name, size, precision)
+            prepared = Prepared(target, revision, given.source if given else name, size, precision, arithmetic.edition)
             note = {key: value for key, value in asdict(prepared).items() if key != "folder"}
             (staging / NOTE_FILE).write_text(json.dumps(note, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
             # Its time tells when the model was served last: not yet.
@@ -145,7 +158,8 @@ def prepare(
 
 def _reusable(source: Path, target: Path, precision: str) -> Prepared | None:
     ready = read_prepared(target)
-    return ready if ready and ready.precision == precision and _same_configuration(source, target) else None
+    fits = ready and ready.precision == precision and ready.is_current and _same_configuration(source, target)
+    return ready if fits else None
 
 
 def _write_weights(weights: Mapping[str, Tensor], declared: Declared, precision: Precision, path: Path) -> int:
