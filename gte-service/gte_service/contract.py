@@ -57,6 +57,12 @@ INFERENCE_METRICS: tuple[Metric, ...] = (
            "Alert when model is builtin:lexical in production: that is the demo model.",
            "值为 1，标签描述当前应答的模型；可与其他序列关联以获得模型版本。"
            "生产环境中 model 为 builtin:lexical 时应告警：那是演示模型。", "exporter"),
+    Metric("gte_model_speedup_ratio", "gauge", (),
+           "Speed of one of the model's layers in its precision, divided by the speed in fp32: measured at the "
+           "start on one thread, with random weights; 1 for fp32. There is no series until it is known. "
+           "Alert when it is below 1: fp32 would be faster, and exact.",
+           "模型的一层在所选精度下的速度与 fp32 之比：启动时在单线程上用随机权重测得；fp32 时为 1。测得之前没有该序列。"
+           "小于 1 时应告警：fp32 更快，而且精确。", "exporter"),
     Metric("gte_model_ready", "gauge", (),
            "1 when the model has answered a probe text in every worker. Alert when it stays at 0.",
            "模型在每个工作进程中都已应答探测文本时为 1。持续为 0 时应告警。", "exporter"),

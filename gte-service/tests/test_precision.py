@@ -6,13 +6,17 @@ import collections
 import datetime
 import inspect
 import logging
+import os
 import random
+import re
 import shutil
 import socket
 import statistics
 import subprocess
+import sys
 import tarfile
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,8 +31,12 @@ from conftest import Service
 from gte_service.engine import PRECISIONS, Encoder, load_encoder
 from gte_service.engine.pooling import read_pooling
 from gte_service.engine.precision import Int8, has_bf16, precision_named
+from gte_service.engine.speed import Speed, measure_speed
 from gte_service.engine.store.prepared import Prepared, prepare
+from gte_service.engine.store.synthetic import GTE_LARGE, LEXICAL
 from gte_service.errors import ModelFilesError, PrecisionError, SettingsError
+from gte_service.serving import preparer
+from gte_service.serving.status import read_model_status
 from gte_service.settings import PRECISIONS as SETTING
 from gte_service.settings import read_settings
 
@@ -179,11 +187,84 @@ def test_int8_rounds_weights_so_that_no_two_neighbours_overflow_16_bits(columns:
     assert (largest[weight.abs().amax(1) > 0] >= 127).all()
 
 
+WITH_ONE_INSTRUCTION_SET = """
+import sys
+import torch
+from gte_service.engine.precision import Int8, precision_named
+from gte_service.engine.speed import measure_speed
+from gte_service.engine.store.synthetic import GTE_LARGE
+from gte_service.errors import PrecisionError
+
+try:
+    precision_named("int8")
+    speed = measure_speed("int8", GTE_LARGE).speedup
+except PrecisionError as error:
+    print("refused:", error)
+    sys.exit()
+pairs = torch.tensor([[64, 64], [127, 1], [1, 127], [-64, -64], [-127, -1], [-1, -127], [127, -127], [0, 127]])
+for threads in (1, 2):
+    torch.set_num_threads(threads)
+    for tokens, rows, columns in ((1, 8, 4), (7, 40, 62), (33, 104, 515), (16, 1024, 4096), (512, 256, 1024)):
+        weight = pairs.repeat(rows // 8, columns // 2 + 1)[:, :columns]
+        integers = torch.full((tokens, columns), 255)
+        wanted = (integers.float() @ weight.float().t()).int()
+        got = torch._int_mm(integers.to(torch.uint8), weight.to(torch.int8).t())
+        assert torch.equal(got, wanted), (threads, tokens, rows, columns)
+print("accepted:", speed)
+"""
+
+
+@pytest.mark.parametrize("instructions", ["AVX", "AVX2", "AVX512_CORE", "ALL"])
+def test_int8_is_exact_and_fast_or_refused_whatever_the_cpu_has(instructions: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", WITH_ONE_INSTRUCTION_SET],
+        # oneDNN's own switch: it then takes the code it has for older CPUs, in fp32 too.
+        env=dict(os.environ, ONEDNN_MAX_CPU_ISA=instructions),
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert not ended.returncode, ended.stderr
+    print(f"\n{instructions}: {ended.stdout.strip()}")
+    outcome, _, detail = ended.stdout.strip().partition(": ")
+    if outcome == "refused":
+        assert "Set fp32." in detail
+        # What x86 servers of the last ten years have is enough.
+        assert instructions == "AVX" or not torch.cpu.get_capabilities().get("avx2")
+    else:
+        assert outcome == "accepted"
+        assert float(detail) >= 1.5
+
+
+# torch sets TF32 aside, which it has on other devices, whenever oneDNN is turned off.
+NO_ONEDNN = pytest.mark.filterwarnings("ignore:TF32 acceleration")
+
+
+@NO_ONEDNN
+def test_int8_is_refused_where_torch_has_no_fast_code_for_it() -> None:
+    begun = time.process_time()
+    with (
+        torch.backends.mkldnn.flags(enabled=False),
+        pytest.raises(PrecisionError, match=r"no fast products .* Set fp32"),
+    ):
+        measure_speed("int8", GTE_LARGE)
+    assert time.process_time() - begun < 5
+
+
 def test_products_that_are_wrong_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     product = torch._int_mm
     monkeypatch.setattr(torch, "_int_mm", lambda left, right: product(left, right).clamp_max_(512 * 16_000))
     with pytest.raises(PrecisionError, match="8-bit products are wrong on this CPU"):
         precision_named("int8")
+
+
+def test_a_small_model_is_measured_and_not_refused() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    speeds = {name: measure_speed(name, LEXICAL) for name in HERE}
+    left = torch.get_num_threads()
+    torch.set_num_threads(before)
+    assert left == 2
+    assert speeds["fp32"].speedup == 1
+    assert all(0.1 < speed.speedup < 10 and speed.tokens_per_second > 1000 for speed in speeds.values())
 
 
 def test_bf16_is_refused_where_the_cpu_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,13 +296,51 @@ def test_a_new_pooling_with_the_same_weights_is_taken(tmp_path: Path) -> None:
 
 def test_the_service_answers_in_the_precision_that_is_set(new_service: Callable[..., Service]) -> None:
     exact, fast = new_service(GTE_PRECISION=""), new_service(GTE_PRECISION="int8")
-    vectors = []
+    vectors, speedups = [], []
     for service, name in ((exact, "fp32"), (fast, "int8")):
         service.wait_until("ready")
         vectors.append(torch.tensor(service.predict("embedding", "今天天气很好").json["result"]))
-        info = [metric for metric in service.metrics() if metric.startswith("gte_model_info")]
+        metrics = service.metrics()
+        info = [metric for metric in metrics if metric.startswith("gte_model_info")]
         assert [f'precision="{name}"' in metric for metric in info] == [True]
+        speedups.append(metrics["gte_model_speedup_ratio"])
+        said = f"{speedups[-1]:.2f} times the speed of fp32"
+        assert re.search(rf"{name} computes \d+ tokens/s of one layer on one thread, {said}", service.log.read_text())
     assert 0.99 < vectors[0] @ vectors[1] < 0.999999
+    assert speedups[0] == 1 != speedups[1]
+
+
+def test_a_precision_that_is_slower_than_fp32_is_served_with_a_warning(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(preparer, "measure_speed", lambda *_: Speed(1000.0, 0.8))
+    prepare_in(tmp_path)
+    assert "GTE_PRECISION=int8 is slower than fp32 with this model on this CPU" in caplog.text
+    assert read_model_status(tmp_path / "run").speedup == 0.8
+
+
+@NO_ONEDNN
+def test_the_service_says_why_a_precision_is_refused_before_it_prepares_anything_more(tmp_path: Path) -> None:
+    with torch.backends.mkldnn.flags(enabled=False), pytest.raises(InterruptedError):
+        prepare_in(tmp_path)
+    status = read_model_status(tmp_path / "run")
+    assert status.state == "failed"
+    assert "GTE_PRECISION=int8: torch has no fast products for it on this CPU" in status.detail
+    assert status.speedup == 0
+
+
+def prepare_in(folder: Path) -> None:
+    """What the service's preparer does with the demo model in int8; InterruptedError where it would try again."""
+
+    def interrupt(_: float) -> None:
+        raise InterruptedError
+
+    values = {"GTE_MODEL": "builtin:lexical", "GTE_PRECISION": "int8", "GTE_MODELS_HOME": str(folder / "models")}
+    threads = torch.get_num_threads()
+    try:
+        preparer.run(read_settings(values | {"GTE_RUN_DIR": str(folder / "run")}), interrupt)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_weights_of_an_earlier_edition_are_prepared_again(home: Path, tmp_path: Path) -> None:

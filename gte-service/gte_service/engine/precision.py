@@ -39,10 +39,12 @@ class Precision(ABC):
     Attributes:
         name: as in `PRECISIONS`.
         edition: of what `store` gives; what was prepared in another one is prepared again.
+        least_speedup: times the speed of fp32 below which it is of no use, 0 for none.
     """
 
     name: ClassVar[str]
     edition: ClassVar[int] = 1
+    least_speedup: ClassVar[float] = 0.0
 
     def require(self) -> None:  # noqa: B027 (fp32 has no requirement)
         """Check that this machine can compute in this precision.
@@ -135,6 +137,7 @@ class Int8(Precision):
 
     name = "int8"
     edition = 2
+    least_speedup = 1.5
 
     def require(self) -> None:
         # The largest activations, and rows of the largest pairs there may be.

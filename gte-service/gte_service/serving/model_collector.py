@@ -32,6 +32,8 @@ class ModelCollector(Collector):
         model = readiness.model
         info = [((model.model, model.revision, model.precision, "cpu", "torch"), 1.0)] if model.revision else []
         yield family(BY_NAME["gte_model_info"], info)
+        speedup = [((), model.speedup)] if model.speedup else []
+        yield family(BY_NAME["gte_model_speedup_ratio"], speedup)
         yield family(BY_NAME["gte_model_ready"], float(readiness.ready))
         yield family(
             BY_NAME["gte_model_load_seconds"],

@@ -21,10 +21,10 @@ from torch import Tensor
 from gte_service.engine.bert import BertShape, check_weights
 from gte_service.engine.declared import Declared, read_declared
 from gte_service.engine.precision import PRECISIONS, Fp32, Precision, precision_named
-from gte_service.engine.store.checkpoint import read_weights, revision_of, sha256_of, storage_errors
+from gte_service.engine.store.checkpoint import map_safetensors, read_weights, revision_of, sha256_of, storage_errors
 from gte_service.engine.store.folder_lock import folder_lock
 from gte_service.errors import ModelFilesError, StorageError
-from gte_service.model_folder import ModelFolder
+from gte_service.model_folder import CONFIG, ModelFolder
 
 WEIGHTS_FILE = "model.safetensors"
 NOTE_FILE = "prepared.json"
@@ -74,6 +74,17 @@ def read_prepared(folder: Path) -> Prepared | None:
     except (OSError, ValueError, KeyError, TypeError, ModelFilesError):
         return None
     return found if complete else None
+
+
+def read_shape(folder: Path) -> BertShape:
+    """The sizes of a prepared model.
+
+    Raises:
+        ModelFilesError: its files can't be used.
+    """
+    weights = map_safetensors(folder / WEIGHTS_FILE, "remove its folder")
+    sizes = {name: tuple(weight.shape) for name, weight in weights.items()}
+    return BertShape.read(folder / ModelFolder(folder).own(CONFIG), sizes)
 
 
 def prepare(
