@@ -81,7 +81,7 @@ def markdown(results: Results, options: Options, machine: Machine) -> Iterator[s
     yield "# Comparison" if options.topologies is None else "# Topologies"
     yield ""
     yield (
-        f"{machine.get('date')}, commit {machine.get('commit')}, {machine.get('cpu')}, "
+        f"{machine.get('date')}, commit {machine.get('commit')}, {machine.get('cpu')} ({_instructions(machine)}), "
         f"{machine.get('cpus_available')} CPUs, "
         f"torch {machine.get('torch')}; {options.texts} texts, {options.rounds} rounds, seed {options.seed}, "
         f"{options.shape} shape."
@@ -133,6 +133,7 @@ def _engines(results: Results) -> Iterator[str]:
         "tokens/s",
         "least to most",
         "of the limit",
+        "times fp32",
         "least cosine",
         "without the mean",
     )
@@ -148,11 +149,17 @@ def _engines(results: Results) -> Iterator[str]:
             f"{statistics.median(rates):.0f}",
             f"{min(rates):.0f} to {max(rates):.0f}",
             _percent(paired_ratio(results.token_rates(name), peak)),
+            _times(paired_ratio(results.token_rates(name), results.token_rates(REFERENCE))),
             *(
                 f"{cosines[name]:.6f}" if name in cosines else _NONE
                 for cosines in (results.cosines, results.own_cosines)
             ),
         )
+
+
+def _instructions(machine: Machine) -> str:
+    limits = [f"{name}={value}" for name, value in machine.get("limited_by", {}).items()]
+    return ", ".join([" ".join(machine.get("instructions", ())) or _NONE, *limits])
 
 
 def _http(results: Results) -> Iterator[str]:
@@ -233,6 +240,10 @@ def _title(name: str) -> str:
 
 def _percent(ratio: float | None) -> str:
     return _NONE if ratio is None else f"{100 * ratio:.0f} %"
+
+
+def _times(ratio: float | None) -> str:
+    return _NONE if ratio is None else f"{ratio:.2f}"
 
 
 def _head(title: str, *cells: str) -> Iterator[str]:

@@ -94,3 +94,13 @@ def test_no_candidate_has_a_network_and_each_is_described() -> None:
         "GTE_MODEL_DIR": "/model", "GTE_PRECISION": "int8", "PYTHONPATH": "/code",
     }  # fmt: skip
     assert services["service-ours-fp32"]["read_only"] is True
+
+
+@pytest.mark.skipif(shutil.which("docker") is None, reason="no docker program on this host")
+def test_engines_take_over_the_switches_of_instruction_sets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    monkeypatch.delenv("ATEN_CPU_CAPABILITY", raising=False)
+    services = json.loads(Workspace().compose("config", "--format", "json"))["services"]
+    for name in ("setup", "engine-ours-int8", "engine-ours-fp32", "engine-plain", "engine-peak"):
+        assert services[name]["environment"]["ONEDNN_MAX_CPU_ISA"] == "AVX2"
+        assert services[name]["environment"]["ATEN_CPU_CAPABILITY"] is None

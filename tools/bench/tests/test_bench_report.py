@@ -42,8 +42,9 @@ def rows(results: Results, *arguments: str) -> list[list[str]]:
 
 
 def test_an_engine_has_its_rates_its_share_and_its_cosines() -> None:
-    found = {row[0]: row[1:] for row in rows(full_results()) if len(row) == 7}
-    assert found["ours, fp32"] == ["3.20", "160", "107 to 320", "80 %", "–", "–"]
+    found = {row[0]: row[1:] for row in rows(full_results()) if len(row) == 8}
+    assert found["ours, fp32"] == ["3.20", "160", "107 to 320", "80 %", "1.00", "–", "–"]
+    assert found["ours, int8"][4] == "2.00"
     assert found["transformers, one text at a time"][-2:] == ["1.000000", "0.999980"]
 
 
@@ -98,6 +99,13 @@ def test_topologies_have_their_names_and_no_targets() -> None:
     found = rows(results, "--topologies")
     assert found[-1][:3] == ["1x2 (workers x torch threads)", "8", "2.00"]
     assert not [row for row in found if row[-1] == "not measured"]
+
+
+def test_the_instructions_that_decide_the_ratios_are_told() -> None:
+    machine = {"cpu": "some CPU", "instructions": ["avx2", "fma"], "limited_by": {"ONEDNN_MAX_CPU_ISA": "AVX2"}}
+    text = "\n".join(markdown(full_results(), read_options([]), machine))
+    assert "some CPU (avx2 fma, ONEDNN_MAX_CPU_ISA=AVX2), None CPUs" in text
+    assert "some CPU (–), None CPUs" in "\n".join(markdown(full_results(), read_options([]), {"cpu": "some CPU"}))
 
 
 def test_the_json_file_has_everything_raw() -> None:
