@@ -82,7 +82,7 @@ test: ## run every check there is, on a stack of its own
 test-full-size: ## run the full shape of GTE-large in four workers and print its memory (takes minutes)
 	$(TESTS) full-size
 
-test-precision: ## measure what int8 and bf16 lose on a small published model
+test-precision: ## measure what int8 and bf16 lose on a small published model, and the speed of int8
 	$(TESTS) precision
 
 mutate-rules: ## change the alert rules one place at a time and count what their tests notice; options: make mutate-rules ARGS="--help"
