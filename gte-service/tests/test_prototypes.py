@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from gte_service.engine import Allowance, Encoded, Encoder
+from gte_service.engine import PRECISIONS, Allowance, Encoded, Encoder
 from gte_service.engine.store.prepared import Prepared
 from gte_service.errors import InferenceFailed, ModelFilesError, StorageError
 from gte_service.tasks.model import Model, Passage, VectorCache
@@ -110,7 +110,7 @@ def test_the_file_has_a_row_for_each_prototype(encoder: Encoder, tmp_path: Path)
     assert torch.allclose(found["ner"][0], part, atol=1e-5)
 
 
-def test_other_prototypes_have_another_file(tmp_path: Path) -> None:
+def test_other_prototypes_have_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Changed:
         prototypes = (Passage("x"),)
 
@@ -121,7 +121,9 @@ def test_other_prototypes_have_another_file(tmp_path: Path) -> None:
         prototypes_file(tmp_path, "abc", "int8", TASKS),
         prototypes_file(tmp_path, "abc", "fp32", {**TASKS, "ner": Changed()}),  # type: ignore[dict-item]
     ]
-    assert len({usual, *others}) == 4
+    monkeypatch.setattr(PRECISIONS["fp32"], "edition", 99)
+    others.append(prototypes_file(tmp_path, "abc", "fp32", TASKS))
+    assert len({usual, *others}) == 5
 
 
 def test_a_file_that_is_missing_or_damaged_is_told_of(tmp_path: Path) -> None:

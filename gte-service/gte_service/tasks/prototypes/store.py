@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from gte_service.engine import Encoder
+from gte_service.engine import PRECISIONS, Encoder
 from gte_service.errors import ModelFilesError, StorageError
 from gte_service.tasks.model import Passage
 from gte_service.tasks.protocol import Task
@@ -23,8 +23,9 @@ _STEP = 32
 
 
 def prototypes_file(home: Path, revision: str, precision: str, tasks: Mapping[str, Task]) -> Path:
-    """The file of these tasks' prototype vectors; its name changes with the model and with the prototypes."""
-    digest = hashlib.sha256(repr([(name, list(task.prototypes)) for name, task in tasks.items()]).encode())
+    """The file of these tasks' prototype vectors; its name changes with whatever their vectors depend on."""
+    made_of = [(name, list(task.prototypes)) for name, task in tasks.items()], PRECISIONS[precision].edition
+    digest = hashlib.sha256(repr(made_of).encode())
     return home / "prototypes" / f"{revision}-{precision}-{digest.hexdigest()[:_DIGEST_DIGITS]}.safetensors"
 
 
