@@ -17,6 +17,8 @@ import pytest
 from tools.launcher.images import is_present
 
 ROOT = Path(__file__).resolve().parents[2]
+IMAGE_TAG = os.environ.get("IMAGE_TAG") or os.environ.get("COMPOSE_PROJECT_NAME") or "gte-observability"
+"""The tag of our own images, as compose.yaml has it."""
 _T = TypeVar("_T")
 
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,11 +19,11 @@ from tests.config import board_faults
 from tests.config.board_faults import CHECKS, Check
 from tests.config.board_queries import QueryChecks
 from tests.config.boards import Boards, Json, read
-from tests.config.containers import DockerError, docker, needs_engine
+from tests.config.containers import IMAGE_TAG, DockerError, docker, needs_engine
 from tests.config.server import Server
 
 VIEWER = "the viewer"
-TOOLS = f"gte-observability/dashboard-tools:{os.environ.get('IMAGE_TAG') or 'local'}"
+TOOLS = f"gte-observability/dashboard-tools:{IMAGE_TAG}"
 
 
 @dataclass(frozen=True)

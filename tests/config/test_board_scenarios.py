@@ -5,18 +5,17 @@ A real Prometheus holds the figures, and the viewer's check, which uses Grafana'
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.config.containers import ROOT, DockerError, docker, image_of, needs_engine, unique, wait_for
+from tests.config.containers import IMAGE_TAG, ROOT, DockerError, docker, image_of, needs_engine, unique, wait_for
 from tests.config.rule_cost import make_blocks
 from tests.config.server import Server
 
-TOOLS = f"gte-observability/dashboard-tools:{os.environ.get('IMAGE_TAG') or 'local'}"
+TOOLS = f"gte-observability/dashboard-tools:{IMAGE_TAG}"
 BLUE, YELLOW, RED, ORANGE, GREY = "#5794F2", "#FADE2A", "#F2495C", "#FF9830", "#808080"
 """Grafana's own, on its dark theme."""
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
-from tests.config.containers import ROOT, command_of, docker, image_of, needs_engine, require_image, unique
+from tests.config.containers import IMAGE_TAG, ROOT, command_of, docker, image_of, needs_engine, require_image, unique
 
 pytestmark = needs_engine
 
-DEV_IMAGE = f"gte-observability/dev:{os.environ.get('IMAGE_TAG') or 'local'}"
+DEV_IMAGE = f"gte-observability/dev:{IMAGE_TAG}"
 TEST = "python -m pytest -q -rs -p no:cacheprovider tests/test_browser.py"
 
 

@@ -9,6 +9,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from tests.config.containers import IMAGE_TAG
 from tests.stack.running import PROJECT, ROOT, Stack, wait_for
 
 _ROBOTS = ROOT / "alertmanager" / "inbox" / "tests" / "fake_robots.py"
@@ -32,7 +33,7 @@ class Chat:
 
     def open(self, stack: Stack) -> None:
         """Start the robots beside the containers of a running stack, and let its inbox send to them."""
-        image = f"gte-observability/alert-inbox:{stack.environ.get('IMAGE_TAG') or 'local'}"
+        image = f"gte-observability/alert-inbox:{IMAGE_TAG}"
         stack.must(
             "docker", "run", "--detach", "--rm", f"--name={_NAME}", f"--network={PROJECT}_alerts",
             "--network-alias=robots", f"--volume={_ROBOTS}:/robots.py:ro", image, "python", "/robots.py", "0.0.0.0",

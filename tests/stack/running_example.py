@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.config.containers import IMAGE_TAG
 from tests.stack import running
 from tests.stack.running import PORTS, Stack, free_ports
 from tools import ROOT
@@ -33,7 +34,7 @@ class Example(Stack):
         own = {
             "COMPOSE_PROJECT_NAME": PROJECT,
             "COMPOSE_FILE": os.pathsep.join([str(FOLDER / "compose.yaml"), self._own_targets()]),
-            "IMAGE_TAG": f"{environ.get('IMAGE_TAG') or 'local'}-example",
+            "IMAGE_TAG": f"{IMAGE_TAG}-example",
             "BIND_ADDRESS": "127.0.0.1",
         }
         ports = {name: str(port) for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)}

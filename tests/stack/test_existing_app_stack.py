@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import urllib.error
@@ -14,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.config.containers import IMAGE_TAG
 from tests.stack.running import ROOT, free_ports, wait_for
 from tests.stack.running_example import FOLDER, HOST_APP, PROJECT, README, Example
 from tools.launcher.images import is_present
@@ -139,7 +139,7 @@ def test_the_projects_rules_work_on_it(example: Example) -> None:
 
 
 def test_the_overview_shows_its_tasks_and_says_in_words_what_it_has_no_figures_for(example: Example) -> None:
-    tools = f"gte-observability/dashboard-tools:{os.environ.get('IMAGE_TAG') or 'local'}"
+    tools = f"gte-observability/dashboard-tools:{IMAGE_TAG}"
     if not is_present(tools):
         pytest.skip("the viewer's tools are not built here")
     prometheus = example.must("docker", "compose", "ps", "-q", "prometheus").strip()

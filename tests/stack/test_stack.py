@@ -24,6 +24,7 @@ from typing import Any
 import pytest
 
 from grafana.boards.generate import BOARDS
+from tests.config.containers import IMAGE_TAG
 from tests.report import LEFT_OUT
 from tests.stack.boards import (
     FAILING_TASK,
@@ -64,7 +65,7 @@ def running(stack: Stack) -> list[str]:
 def require_viewer_tools(stack: Stack) -> None:
     """Leave a check out where the viewer can't be built, which `make test` reports by itself."""
     # Built before the stack starts, and none of its own images, which the start removes.
-    image = f"gte-observability/viewer-page-tests:{stack.environ.get('IMAGE_TAG', 'local')}"
+    image = f"gte-observability/viewer-page-tests:{IMAGE_TAG}"
     if stack.run("docker", "image", "inspect", image).returncode:
         pytest.skip("npm's registry can't be reached, so the viewer is not built")
 

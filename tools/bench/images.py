@@ -47,6 +47,8 @@ def make_images(*, with_rivals: bool, with_generator: bool) -> Images:
         run = open_run(ROOT, os.environ, may_install=True)
         stack = run.compose.read()
         services = stack.services
+        # For the project of this run, which has another name.
+        os.environ["IMAGE_TAG"] = services[_OURS].image.rpartition(":")[2]
         ours = Stack(stack.project, {_OURS: services[_OURS]} | {_GENERATOR: services[_GENERATOR]})
         prepare_images(run.compose, ours, ("", _GENERATOR) if with_generator else ("",), run.settings)
         rivals, lacking = _build_rivals(run, stack) if with_rivals else ("", "")
