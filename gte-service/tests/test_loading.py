@@ -119,3 +119,12 @@ def test_the_health_check_waits_for_a_download_but_not_for_a_load_that_hangs(
             state[0] = "failed"
     assert not is_ready
     assert "for over 2 s: it hangs" in description
+
+
+def test_the_health_check_asks_past_the_proxy_that_docker_puts_into_every_container(
+    state: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "UNREACHABLE_SECONDS", 0.0)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    state[0] = "ready"
+    assert check(read_settings({"GTE_LISTEN_PORT": state[1]}))[0]

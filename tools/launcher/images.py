@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from tools import cli
+from tools.launcher import proxies
 from tools.launcher.compose import Compose, Service, Stack, docker, names
 from tools.launcher.console import show
 from tools.launcher.container_engine import this_host
@@ -200,7 +202,7 @@ def _build(compose: Compose, services: Sequence[Service]) -> set[str]:
                 raise cli.ToolError(
                     "Our images could not be built; the lines above say why. Where a download failed: PIP_INDEX_URL,\n"
                     "DEBIAN_MIRROR, TORCH_INDEX_URL and WHEELS_DIR in .env name other places to fetch from "
-                    "(.env.example\nexplains them)."
+                    "(.env.example\nexplains them)." + proxies.advice(os.environ)
                 )
         log = outcome.result()
     if services:

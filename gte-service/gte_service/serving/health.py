@@ -53,7 +53,9 @@ def check(settings: Settings) -> tuple[bool, str]:
 
 def _ask(address: str) -> tuple[str, str]:
     try:
-        with urllib.request.urlopen(address, timeout=_PROBE_TIMEOUT_SECONDS) as answer:  # noqa: S310 (always http)
+        # Docker may have put a proxy into the container's environment, which can't reach this address.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(address, timeout=_PROBE_TIMEOUT_SECONDS) as answer:
             body = json.load(answer)
     except urllib.error.HTTPError as error:
         with error:
