@@ -37,7 +37,8 @@ class Port:
     @property
     def address(self) -> str:
         """host:port, as a browser on this host reaches it."""
-        return f"{'127.0.0.1' if self.host_ip in {'', '0.0.0.0', '::'} else self.host_ip}:{self.published}"
+        host = "127.0.0.1" if self.host_ip in {"", "0.0.0.0", "::"} else self.host_ip
+        return f"{f'[{host}]' if ':' in host else host}:{self.published}"
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ class Compose:
 def parse_stack(config: Mapping[str, Any]) -> Stack:
     """Read the JSON of `docker compose config`."""
     return Stack(
-        project=config["name"],
+        project=str(config["name"]),
         services={name: _parse_service(name, service) for name, service in sorted(config["services"].items())},
     )
 
@@ -163,11 +164,17 @@ def _parse_service(name: str, service: Mapping[str, Any]) -> Service:
         build_args={key: str(value or "") for key, value in (build.get("args") or {}).items()},
         build_contexts=build.get("additional_contexts") or {},
         environment={key: str(value or "") for key, value in (service.get("environment") or {}).items()},
-        ports=tuple(
-            Port(port.get("host_ip", ""), int(port["published"]), int(port["target"]))
-            for port in service.get("ports") or []
-            if port.get("published")
-        ),
+        ports=tuple(_parse_port(name, port) for port in service.get("ports") or [] if port.get("published")),
         replicas=int(service.get("scale", 1)),
         profiles=frozenset(service.get("profiles") or []),
     )
+
+
+def _parse_port(service: str, port: Mapping[str, Any]) -> Port:
+    published = str(port["published"])
+    if not published.isdigit() or not 0 < int(published) < 1 << 16:
+        raise cli.UsageError(
+            f"{published!r} can't be the port on this host for port {port['target']} of {service}: give a number from "
+            "1 to 65535 in .env or the environment. .env.example names the setting of each port."
+        )
+    return Port(port.get("host_ip", ""), int(published), int(port["target"]))

@@ -61,8 +61,30 @@ def test_settings_reach_the_service(stack: Stack) -> None:
 
 @needs_docker
 def test_a_setting_that_compose_refuses_is_shown_in_its_words() -> None:
-    with pytest.raises(cli.UsageError, match="Invalid hostPort: many"):
-        Compose(ROOT, {"GTE_PORT": "many"}).read()
+    with pytest.raises(cli.UsageError, match=r"services\.gte-service\.cpus"):
+        Compose(ROOT, {"GTE_CPUS": "many"}).read()
+
+
+@needs_docker
+@pytest.mark.parametrize("port", ["many", "5000-5010", "70000"])
+def test_a_port_that_is_none_is_named(port: str) -> None:
+    with pytest.raises(cli.UsageError, match=f"'{port}' can't be the port on this host for port 5000 of gte-service"):
+        Compose(ROOT, {"GTE_PORT": port}).read()
+
+
+@needs_docker
+def test_the_stack_can_listen_on_an_address_of_ipv6() -> None:
+    services = Compose(ROOT, {"BIND_ADDRESS": "::1", "GTE_PORT": "15000"}).read().services
+    assert services["gte-service"].address(5000) == "[::1]:15000"
+    assert {port.host_ip for service in services.values() for port in service.ports} == {"::1"}
+
+
+@needs_docker
+def test_two_checkouts_with_names_of_their_own_build_images_of_their_own() -> None:
+    one, other = (Compose(ROOT, {"COMPOSE_PROJECT_NAME": name, "IMAGE_TAG": ""}).read() for name in ("one", "other"))
+    built = [{service.image for service in stack.services.values() if service.built} for stack in (one, other)]
+    assert len(built[0]) == 7
+    assert built[0] & built[1] == set()
 
 
 @needs_docker
