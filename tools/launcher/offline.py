@@ -19,5 +19,6 @@ STANDIN_LABEL = "gte-observability.stand-in"
 
 def run_offline(root: Path, settings: Mapping[str, str], program: str, *arguments: str) -> int:
     """Run one of the programs on our terminal; returns its exit status."""
+    # By name: a zip file made under Windows has no executable files.
     environ = {**os.environ, **{name: settings.get(name, "") for name in SETTINGS}}
-    return subprocess.run([str(root / "offline" / program), *arguments], env=environ, check=False).returncode
+    return subprocess.run(["bash", str(root / "offline" / program), *arguments], env=environ, check=False).returncode
