@@ -7,7 +7,7 @@ TESTS = @$(PYTHON) -m tests.run
 HELP = awk -F ':.*\#\# ' '/^[a-z][a-z-]*:.*\#\# / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo prepare down clean logs status notify-test smoke load evaluate reconcile baseline bench bench-metrics test lint unit check check-dashboards report screenshots lock audit test-full-size test-precision mutate-rules rule-cost test-room test-faults test-quiet
+.PHONY: help up demo prepare down clean logs status reload notify-test smoke load evaluate reconcile baseline bench bench-metrics test lint unit check check-dashboards report screenshots lock audit test-full-size test-precision mutate-rules rule-cost test-room test-faults test-quiet
 
 help: ## list the targets
 	@case "$${LC_ALL:-$${LC_MESSAGES:-$$LANG}}" in \
@@ -26,10 +26,13 @@ status: ## list addresses and states; fails if a service is not healthy
 	$(LAUNCHER) status
 
 logs: ## follow the logs; one service: make logs SERVICE=gte-service
-	@docker compose logs --follow --tail 100 $(SERVICE)
+	$(LAUNCHER) logs $(SERVICE)
+
+reload: ## check the configuration of Prometheus and Alertmanager, let them read it again, and say what they now run
+	$(LAUNCHER) reload
 
 notify-test: ## send a test message to each line of alertmanager/notify/targets.txt, and say how it went
-	@docker compose exec -T --env "LC_ALL=$${LC_ALL:-$${LC_MESSAGES:-$$LANG}}" alert-inbox python -m alert_inbox.notify_test
+	$(LAUNCHER) notify-test
 
 smoke: ## check the running stack from end to end
 	$(LAUNCHER) smoke

@@ -6,7 +6,7 @@ import re
 import subprocess
 
 from tools import ROOT
-from tools.launcher.commands import VERBS
+from tools.launcher.commands import VERBS, WITH_ARGUMENTS
 
 _MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 TARGETS = re.findall(r"^([a-z-]+):", _MAKEFILE, flags=re.MULTILINE)
@@ -28,5 +28,5 @@ def test_every_target_is_phony() -> None:
 
 
 def test_the_makefile_and_the_launcher_know_the_same_verbs() -> None:
-    called = re.findall(r"^\t\$\(LAUNCHER\) ([a-z]+)", _MAKEFILE, flags=re.MULTILINE)
-    assert sorted(called) == sorted([*VERBS, "load"])
+    called = re.findall(r"^\t\$\(LAUNCHER\) ([a-z-]+)", _MAKEFILE, flags=re.MULTILINE)
+    assert sorted(called) == sorted([*VERBS, *WITH_ARGUMENTS])

@@ -52,7 +52,7 @@ def rules(found: Sequence[Suggestion]) -> Iterator[str]:
     if lines:
         yield ""
         yield "# To pin these limits: put this into prometheus/rules/own-limits.yml, then"
-        yield "# docker compose kill --signal HUP prometheus"
+        yield "# make reload"
         yield from ("groups:", "  - name: own-limits", "    interval: 1m", "    rules:", *lines)
 
 

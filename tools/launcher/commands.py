@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tools import cli
-from tools.launcher import cleanup, model_choice
-from tools.launcher.compose import Compose, names
+from tools.launcher import by_hand, checkout, cleanup, model_choice, reloading
+from tools.launcher.compose import Compose, Service, names
 from tools.launcher.console import show, show_banner
 from tools.launcher.container_engine import require_engine
 from tools.launcher.images import (
@@ -21,10 +22,12 @@ from tools.launcher.images import (
     prepare_images,
     wanted_services,
 )
+from tools.launcher.kept import GRAFANA_LEFT_OUT, chosen, keep, kept, without_block
 from tools.launcher.readiness import ask_model
-from tools.launcher.settings import path_overrides, read_settings
+from tools.launcher.settings import NAMES, link_overrides, path_overrides, read_values, usable
 from tools.launcher.start import containers, start
 from tools.launcher.summary import print_left_out, print_model, print_password, print_summary
+from tools.launcher.wheels import wheels_override
 
 STACK = ""
 """The profile of the services that always run."""
@@ -38,19 +41,41 @@ class Run:
 
     compose: Compose
     settings: Mapping[str, str]
+    own: Mapping[str, str] = field(default_factory=dict)  # what the user's own lines of .env say, for a new start
 
 
-def open_run(root: Path, environ: Mapping[str, str], *, may_install: bool = False) -> Run:
+def open_run(root: Path, environ: Mapping[str, str], *, may_install: bool = False, anew: bool = False) -> Run:
     """Make sure that a container engine answers, then read the settings of a checkout with its Compose.
+
+    Args:
+        root: the checkout.
+        environ: goes over .env.
+        may_install: whether an engine may be installed where none answers.
+        anew: whether to forget what the last start has kept in .env, all but the project's name.
 
     Raises:
         ToolError: no engine answers, and `may_install` is false or doesn't help.
-        UsageError: Compose can't read .env.
+        UsageError: Compose can't read .env, COMPOSE_FILE is that of another project, or files came from Windows.
     """
+    checkout.check_compose_file(root, environ)
+    if may_install:
+        checkout.check_line_ends(root)
     require_engine(root, environ, may_install=may_install)
-    settings = read_settings(root, environ)
-    paths = path_overrides(root, settings)
-    return Run(Compose(root, paths), {**settings, **paths})
+    if not anew:
+        settings = usable({**environ, **read_values(root, environ)})
+        paths = path_overrides(root, settings)
+        return Run(Compose(root, paths), {**settings, **paths})
+    bare = {name: value for name, value in environ.items() if name not in NAMES}
+    with without_block(root, environ) as env_file:
+        own = read_values(root, bare, env_file=env_file)
+    before = kept(root, environ)
+    name = {"COMPOSE_PROJECT_NAME": before["COMPOSE_PROJECT_NAME"]} if "COMPOSE_PROJECT_NAME" in before else {}
+    values = {**own, **name, **environ}
+    settings = usable(values)
+    # Compose still reads the block, until the start replaces it.
+    overrides = {name: values.get(name, "") for name in before}
+    overrides |= path_overrides(root, settings) | link_overrides(settings)
+    return Run(Compose(root, overrides), {**settings, **usable(overrides)}, own)
 
 
 def up(run: Run) -> int:
@@ -99,24 +124,53 @@ def load(run: Run, arguments: Sequence[str]) -> int:
 
 def down(run: Run) -> int:
     """Stop and remove the containers; data stays."""
+    checkout.check_project(run.compose.root, run.compose.read().project)
     return run.compose.run("down", "--remove-orphans", profile="*")
 
 
 def clean(run: Run) -> int:
     """Remove containers, data and our images."""
-    return cleanup.clean(run.compose, run.compose.read(), run.settings)
+    stack = run.compose.read()
+    checkout.check_project(run.compose.root, stack.project)
+    result = cleanup.clean(run.compose, stack, run.settings)
+    if result == cli.OK and by_hand.addressed_project(run.compose.root, stack) == stack.project:
+        keep(run.compose.root, {})
+    return result
+
+
+def reload(run: Run) -> int:
+    """Check the configuration of Prometheus and Alertmanager, let them read it again, and say what they now run."""
+    return reloading.reload(run.compose)
+
+
+def logs(run: Run, arguments: Sequence[str]) -> int:
+    """Follow the logs of all services, or of those that are named."""
+    return run.compose.run("logs", "--follow", "--tail", "100", *arguments)
+
+
+def notify_test(run: Run) -> int:
+    """Send a test message to each chat and mailbox."""
+    locale = next((os.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(name)), "")
+    program = ("alert-inbox", "python", "-m", "alert_inbox.notify_test")
+    return run.compose.run("exec", "-T", "--env", f"LC_ALL={locale}", *program)
 
 
 VERBS: Mapping[str, Callable[[Run], int]] = {
-    verb.__name__: verb for verb in (up, demo, prepare, status, smoke, down, clean)
+    verb.__name__.replace("_", "-"): verb
+    for verb in (up, demo, prepare, status, smoke, reload, notify_test, down, clean)
 }
-"""All but `load`, the only one that takes arguments."""
+WITH_ARGUMENTS: Mapping[str, Callable[[Run, Sequence[str]], int]] = {"load": load, "logs": logs}
+"""The verbs that take arguments."""
 STARTING = frozenset({"up", "demo"})
 """The verbs that start the stack. They and `prepare` may install a container engine where none answers."""
 
 
 def _start(run: Run, *, demo: bool) -> int:
-    stack = run.compose.read()
+    root, stack = run.compose.root, run.compose.read()
+    wheels = wheels_override(stack.active(), run.settings, root)
+    run = replace(run, compose=run.compose.with_settings(wheels), settings={**run.settings, **wheels})
+    checkout.check_project(root, stack.project)
+    checkout.make_readable(root)
     if not demo and "GTE_MODEL_DIR" in run.settings:
         # A wrong folder is reported at once, not after minutes of building.
         model_choice.check_folder(Path(run.settings["GTE_MODEL_DIR"]))
@@ -136,15 +190,28 @@ def _start(run: Run, *, demo: bool) -> int:
     # The viewer too where Grafana runs: they have one port.
     idle = [service for service in (*stack.active(), *stack.active(VIEWER)) if service not in present]
     cleanup.remove_containers(compose, idle)
+    by_hand.keep_settings(root, stack, _chosen(run, choice, left_out, present), run.own)
     start(compose, stack, present)
     print_summary(stack, containers(compose), left_out)
     if GRAFANA in names(present):
         print_password(compose)
     print_left_out(stack, left_out)
     print_model(ask_model(stack))
-    if choice.settings:
-        show("A plain `docker compose up` takes the model of .env; GTE_MODEL=builtin:lexical there keeps this one.")
     return cli.OK
+
+
+def _chosen(
+    run: Run, choice: model_choice.Choice, left_out: Sequence[Service], present: Sequence[Service]
+) -> dict[str, str]:
+    """What this start takes beside the user's own lines of .env."""
+    stands = run.settings.get("COMPOSE_PROFILES", "").split(",")
+    profiles = ",".join(filter(None, [*stands, VIEWER])) if VIEWER in names(present) else ""
+    values = {
+        **os.environ, **run.compose.overrides, **choice.settings,
+        **(GRAFANA_LEFT_OUT if GRAFANA in names(left_out) else {}),
+        **({"COMPOSE_PROFILES": profiles} if profiles else {}),
+    }  # fmt: skip
+    return chosen(values, run.own)
 
 
 def _run_check(run: Run, check: str, arguments: Sequence[str]) -> int:

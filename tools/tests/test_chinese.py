@@ -19,9 +19,10 @@ _WORDS = re.compile(r"[A-Za-z]{2,} [A-Za-z]")
 # What nobody reads: patterns, commands and Docker's own words; and the help of the command line behind `make`.
 _LEFT_OUT = {
     *("permission denied", "port is already allocated|address already in use|Ports are not available"),
+    "b'^# >>> Written by make .*?^# <<<[^\\\\n]*\\\\n?'",
     "[ ! -e X ] || exit 3; cat X && touch X",
     *("a service is not healthy, or a check failed", "Starts, checks and removes the stack.", "one of those below"),
-    *("for load: options of the load test", "X takes no arguments", "make X"),
+    *("for load: options of the load test; for logs: services", "X takes no arguments", "make X"),
 }
 
 

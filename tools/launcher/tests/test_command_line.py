@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ def launcher(*arguments: str, environ: dict[str, str] | None = None) -> subproce
     return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("arguments", [[], ["sideways"], ["up", "more"]])
+@pytest.mark.parametrize("arguments", [[], ["sideways"], ["up", "more"], ["reload", "prometheus"]])
 def test_a_wrong_command_line_is_refused(arguments: list[str]) -> None:
     assert launcher(*arguments).returncode == cli.WRONG_USAGE
 
@@ -32,11 +33,11 @@ def test_arguments_after_load_are_handed_to_the_load_test(monkeypatch: pytest.Mo
         handed.extend(arguments)
         return 7
 
-    def open_run(root: Path, environ: object, *, may_install: bool) -> Run:
+    def open_run(root: Path, environ: object, *, may_install: bool, anew: bool) -> Run:
         return Run(Compose(root), {})
 
     monkeypatch.setattr("tools.launcher.commands.open_run", open_run)
-    monkeypatch.setattr("tools.launcher.commands.load", load)
+    monkeypatch.setattr("tools.launcher.commands.WITH_ARGUMENTS", {"load": load})
     assert program.main(["load", "--help", "up", "-x"]) == 7
     assert handed == ["--help", "up", "-x"]
 
@@ -46,3 +47,18 @@ def test_an_error_is_one_message_with_its_exit_status() -> None:
     assert ran.returncode == cli.NO_RESULT
     assert ran.stderr.startswith("make status: No container engine answers")
     assert "Traceback" not in ran.stderr
+
+
+def test_an_older_python_is_one_sentence() -> None:
+    script = "import sys; sys.version_info = (3, 9, 2, 'final', 0); import tools"
+    ran = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
+    assert ran.returncode == 1
+    assert ran.stderr == "Python 3.11 or later is needed, this is 3.9: make PYTHON=python3.11 TARGET\n"
+
+
+def test_a_foreign_compose_file_is_one_sentence_of_every_verb() -> None:
+    command = ["make", "--no-print-directory", "down"]
+    environ = os.environ | {"COMPOSE_FILE": "/srv/shop/compose.yaml"}
+    ran = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, encoding="utf-8", check=False)
+    assert ran.returncode
+    assert ran.stderr.startswith("make down: COMPOSE_FILE is /srv/shop/compose.yaml")

@@ -1,0 +1,123 @@
+"""Keeps in .env what a start has chosen, so that `docker compose` by hand finds the same model, ports and services.
+
+The lines stand in a block of their own at the end of the file. The lines around it are the user's: they keep their
+bytes and their order.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from tools.launcher.settings import NAMES
+
+SECRETS = frozenset({"ALERT_INBOX_TOKEN", "HEARTBEAT_URL"})
+"""Never kept: who gives them in the environment may not want them in a file."""
+GRAFANA_LEFT_OUT = {"GRAFANA_REPLICAS": "0", "GRAFANA_PULL_POLICY": "never"}
+"""For Compose, which would pull the image even of a service without containers."""
+
+_KEPT = (NAMES | GRAFANA_LEFT_OUT.keys()) - SECRETS
+
+_BEGIN = "# >>> Written by make up and make demo, for `docker compose` by hand. 由 make 自动写入，请勿修改。"
+_END = "# <<<"
+_BLOCK = re.compile(rb"^# >>> Written by make .*?^# <<<[^\n]*\n?", re.MULTILINE | re.DOTALL)
+_NAME = re.compile(rb"^([A-Z][A-Z0-9_]*)=(.*)$", re.MULTILINE)
+_PLAIN = re.compile(r"[\w./:,@+=-]*")
+
+
+def kept(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """The lines of the block in .env, each value as it is written there; empty where Compose reads none."""
+    if environ.get("COMPOSE_ENV_FILES"):
+        return {}
+    found = _BLOCK.search(_content(root))
+    return {name.decode(): os.fsdecode(value.strip()) for name, value in _NAME.findall(found[0] if found else b"")}
+
+
+@contextmanager
+def without_block(root: Path, environ: Mapping[str, str]) -> Iterator[Path | None]:
+    """A file with the user's own lines of .env while it is read; None where Compose reads no others."""
+    content = _content(root)
+    own = _BLOCK.sub(b"", content)
+    if own == content or environ.get("COMPOSE_ENV_FILES"):
+        yield None
+        return
+    # In this folder, because a `docker` from a snap sees no other place for temporary files.
+    descriptor, name = tempfile.mkstemp(prefix=".env.", dir=root)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(own)
+        yield Path(name)
+    finally:
+        Path(name).unlink()
+
+
+def chosen(values: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
+    """The settings of a start that are not in the user's own lines of .env.
+
+    Args:
+        values: everything that the start was given.
+        own: what the user's own lines say.
+    """
+    return {name: value for name, value in sorted(values.items()) if name in _KEPT and value != own.get(name, "")}
+
+
+def keep(root: Path, settings: Mapping[str, str]) -> None:
+    """Write the block, in the place of the earlier one; without settings there is none.
+
+    Raises:
+        OSError: the file can't be written.
+    """
+    # Where it is a link, what it leads to is written.
+    file = (root / ".env").resolve()
+    content = _content(root)
+    own = _BLOCK.sub(b"", content)
+    block = "\n".join([_BEGIN, *(f"{name}={_quoted(value)}" for name, value in settings.items()), _END, ""])
+    gap = b"\n" if settings and own and not own.endswith(b"\n") else b""
+    new = own + gap + (block.encode("utf-8", "surrogateescape") if settings else b"")
+    if new == content:
+        return
+    if not new:
+        file.unlink(missing_ok=True)
+        return
+    if not file.exists():
+        file.touch()
+        # Under sudo it belongs to whom the folder belongs to, as a file of that user's own would.
+        _give(file, root)
+    descriptor, name = tempfile.mkstemp(prefix=".env.", dir=file.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as written:
+            written.write(new)
+        shutil.copymode(file, name)
+        _give(Path(name), file)
+        Path(name).replace(file)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _give(file: Path, like: Path) -> None:
+    """Give a file the owner and the group of another."""
+    with suppress(PermissionError):
+        os.chown(file, like.stat().st_uid, like.stat().st_gid)
+
+
+def _content(root: Path) -> bytes:
+    try:
+        return (root / ".env").read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+def _quoted(value: str) -> str:
+    """A value as Compose reads it back: as it is, literally in single quotes, or with escapes."""
+    if _PLAIN.fullmatch(value):
+        return value
+    if "'" not in value and "\n" not in value:
+        return f"'{value}'"
+    escaped = re.sub(r'([\\"$])', r"\\\1", value).replace("\n", "\\n")
+    return f'"{escaped}"'

@@ -1,0 +1,135 @@
+"""What a start has chosen is kept in .env, among the user's own lines and without a change to them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tools.launcher.kept import chosen, keep, kept, without_block
+from tools.launcher.settings import read_values
+from tools.launcher.tests.conftest import needs_docker
+
+ENVIRON = {"PATH": os.environ["PATH"]}
+OWN = "\N{ZERO WIDTH NO-BREAK SPACE}GTE_PORT: 5050  # ours\r\nexport GTE_MODEL='a/b'\n".encode()
+OWN += "# 注释\n".encode("gbk")
+
+
+def write(folder: Path, content: bytes) -> Path:
+    file = folder / ".env"
+    file.write_bytes(content)
+    return file
+
+
+@needs_docker
+@pytest.mark.parametrize("own", [b"", OWN, b"GTE_MODEL=a/b", b"# no line end"])
+def test_compose_reads_what_is_kept_and_the_own_lines_stay(tmp_path: Path, own: bytes) -> None:
+    file = write(tmp_path, own)
+    keep(tmp_path, {"GTE_MODEL": "builtin:lexical", "GTE_MODEL_DIR": ""})
+    values = read_values(tmp_path, ENVIRON)
+    assert (values["GTE_MODEL"], values["GTE_MODEL_DIR"]) == ("builtin:lexical", "")
+    assert values["GTE_PORT"] == ("5050" if own == OWN else "")
+    assert file.read_bytes().startswith(own)
+    with without_block(tmp_path, ENVIRON) as plain:
+        assert plain is not None
+        assert plain.read_bytes().rstrip() == own.rstrip()
+        assert read_values(tmp_path, ENVIRON, env_file=plain)["GTE_MODEL"] == ("a/b" if b"a/b" in own else "")
+    assert [path.name for path in tmp_path.iterdir()] == [".env"]
+
+
+@needs_docker
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "/data/my models/数据",
+        "it's",
+        "a'b\"c\\d$e",
+        "two\nlines",
+        "# no comment",
+        "a # b",
+        "${HOME}",
+        "$$",
+        "a=b",
+        " ",
+    ],
+)
+def test_any_value_is_read_back_as_it_was(tmp_path: Path, value: str) -> None:
+    keep(tmp_path, {"GTE_MODEL": "x", "GTE_MODEL_DIR": value, "GTE_PORT": "1"})
+    values = read_values(tmp_path, ENVIRON)
+    assert (values["GTE_MODEL"], values["GTE_MODEL_DIR"], values["GTE_PORT"]) == ("x", value, "1")
+
+
+def test_the_next_start_replaces_the_block_and_leaves_lines_behind_it(tmp_path: Path) -> None:
+    file = write(tmp_path, b"A=1\n")
+    keep(tmp_path, {"GTE_MODEL": "builtin:lexical", "GTE_PORT": "5050"})
+    file.write_bytes(file.read_bytes() + b"B=2\n")
+    keep(tmp_path, {"GTE_MODEL_DIR": "/models"})
+    assert kept(tmp_path, {}) == {"GTE_MODEL_DIR": "/models"}
+    assert file.read_bytes().startswith(b"A=1\nB=2\n# >>> ")
+    keep(tmp_path, {})
+    assert file.read_bytes() == b"A=1\nB=2\n"
+
+
+def test_a_file_that_held_nothing_else_goes(tmp_path: Path) -> None:
+    keep(tmp_path, {"GTE_MODEL": "builtin:lexical"})
+    keep(tmp_path, {})
+    assert list(tmp_path.iterdir()) == []
+    keep(tmp_path, {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_block_whose_line_ends_an_editor_has_changed_is_one(tmp_path: Path) -> None:
+    keep(tmp_path, {"GTE_MODEL": "builtin:lexical"})
+    file = tmp_path / ".env"
+    file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+    assert kept(tmp_path, {}) == {"GTE_MODEL": "builtin:lexical"}
+    keep(tmp_path, {})
+    assert not file.exists()
+
+
+def test_a_link_stays_a_link_and_the_file_keeps_its_mode(tmp_path: Path) -> None:
+    (tmp_path / "settings").write_bytes(b"A=1\n")
+    (tmp_path / "settings").chmod(0o640)
+    (tmp_path / ".env").symlink_to("settings")
+    keep(tmp_path, {"GTE_MODEL": "builtin:lexical"})
+    assert (tmp_path / ".env").is_symlink()
+    assert (tmp_path / "settings").stat().st_mode & 0o777 == 0o640
+    assert kept(tmp_path, {}) == {"GTE_MODEL": "builtin:lexical"}
+
+
+def test_a_new_file_is_one_that_the_owner_of_the_checkout_can_read(tmp_path: Path) -> None:
+    """With `sudo make up` it is written by root, and `docker compose` may be somebody else's."""
+    before = os.umask(0o022)
+    try:
+        keep(tmp_path, {"GTE_MODEL": "builtin:lexical"})
+    finally:
+        os.umask(before)
+    written, folder = (tmp_path / ".env").stat(), tmp_path.stat()
+    assert written.st_mode & 0o777 == 0o644
+    assert (written.st_uid, written.st_gid) == (folder.st_uid, folder.st_gid)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_file_that_root_writes_belongs_to_the_owner_of_the_checkout(tmp_path: Path) -> None:
+    os.chown(tmp_path, 10001, 10002)
+    keep(tmp_path, {"GTE_MODEL": "builtin:lexical"})
+    keep(tmp_path, {"GTE_MODEL": "a/b"})
+    written = (tmp_path / ".env").stat()
+    assert (written.st_uid, written.st_gid) == (10001, 10002)
+
+
+def test_nothing_is_read_where_compose_reads_other_files(tmp_path: Path) -> None:
+    keep(tmp_path, {"GTE_MODEL": "builtin:lexical"})
+    others = {"COMPOSE_ENV_FILES": "prod.env"}
+    assert kept(tmp_path, others) == {}
+    with without_block(tmp_path, others) as plain:
+        assert plain is None
+
+
+def test_what_differs_from_the_own_lines_is_kept_and_no_secret() -> None:
+    own = {"GTE_PORT": "5050", "GTE_MODEL_DIR": "/models", "GTE_MODEL": ""}
+    given = {"GTE_PORT": "5050", "GTE_MODEL_DIR": "", "GTE_MODEL": "builtin:lexical", "GRAFANA_REPLICAS": "0"}
+    others = {"HEARTBEAT_URL": "https://secret", "ALERT_INBOX_TOKEN": "secret", "HOME": "/root", "GTE_CPUS": ""}
+    assert chosen(given | others, own) == {"GRAFANA_REPLICAS": "0", "GTE_MODEL": "builtin:lexical", "GTE_MODEL_DIR": ""}
