@@ -117,6 +117,10 @@ class TestRun:
             "BIND_ADDRESS": "127.0.0.1",
             # That of .env may add the gateway.
             "COMPOSE_FILE": "compose.yaml",
+            # Tests read files and programs as UTF-8 in any locale, and ask this host past any proxy.
+            "PYTHONUTF8": "1",
+            "NO_PROXY": ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1,localhost"])),
+            "no_proxy": ",".join(filter(None, [os.environ.get("no_proxy"), "127.0.0.1,localhost"])),
         }
         self.viewer_image: Service | None = None
 
@@ -342,7 +346,7 @@ def main() -> int:
 @contextmanager
 def _alone(part: Part) -> Iterator[None]:
     """Keep a second run with images out of this checkout: both would use the same names."""
-    with Path(tempfile.gettempdir(), f"gte-test-{CHECKOUT}.lock").open("w") as lock:
+    with Path(tempfile.gettempdir(), f"gte-test-{CHECKOUT}.lock").open("w", encoding="ascii") as lock:
         if part.images:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

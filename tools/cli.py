@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import http.client
+import io
 import json
 import math
 import os
@@ -59,6 +60,10 @@ def run(program: str, main: Callable[[], int], said: Callable[[str], str] = str)
     as Ctrl-C does, so that it cleans up.
     """
     before = signal.signal(signal.SIGTERM, _interrupt)
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal whose character set lacks one of ours, or of Docker's, shows `?` in its place.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         status = main()
         sys.stdout.flush()

@@ -76,7 +76,7 @@ def ensure(environment: Environment, settings: Mapping[str, str] = os.environ) -
     folder = ROOT / ".venv" / environment.name
     stamp = folder / "made-from"
     made_from = _digest(environment)
-    if stamp.is_file() and stamp.read_text() == made_from:
+    if stamp.is_file() and stamp.read_text(encoding="utf-8") == made_from:
         return environment.python
     print(f"making {folder.relative_to(ROOT)} for Python {sys.version_info[0]}.{sys.version_info[1]}", flush=True)
     shutil.rmtree(folder, ignore_errors=True)
@@ -88,8 +88,8 @@ def ensure(environment: Environment, settings: Mapping[str, str] = os.environ) -
         version = torch_version()
         _pip(environment, *_torch_source(settings, version), f"torch=={version}")
     site = next(folder.glob("lib/python*/site-packages"))
-    (site / "checkout.pth").write_text("".join(f"{ROOT / source}\n" for source in environment.sources))
-    stamp.write_text(made_from)
+    (site / "checkout.pth").write_text("".join(f"{ROOT / source}\n" for source in environment.sources), "utf-8")
+    stamp.write_text(made_from, encoding="utf-8")
     return environment.python
 
 

@@ -70,6 +70,6 @@ def _commit() -> str:
     """The commit of this checkout, with `+` where files differ from it."""
     command = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]
     try:
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"

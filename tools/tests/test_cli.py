@@ -141,3 +141,11 @@ def test_cosine() -> None:
     assert cli.cosine([1, 0], [0, 5]) == 0 == cli.cosine([0, 0], [1, 1])
     with pytest.raises(ValueError, match="argument 2 is"):
         cli.cosine([1], [1, 2])
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "gb18030"])
+def test_what_a_terminal_has_no_sign_for_ends_no_program(encoding: str) -> None:
+    script = "from tools import cli; cli.run('p', lambda: print('…检出') or cli.OK); print('after')"
+    environ = {**os.environ, "PYTHONIOENCODING": f"{encoding}:strict"}
+    ran = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environ, capture_output=True, check=True)
+    assert ran.stdout.decode(encoding).split() == ["…检出" if encoding == "gb18030" else "???", "after"]
