@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 
 from grafana.boards.generate import boards
 from grafana.boards.texts import table
-from tests.stack.running import ROOT, Stack, wait_for
+from tests.stack.running import Stack, wait_for
 
 # English panels that a healthy stack under load has no data for, each with the reason.
 RIGHTLY_EMPTY = {
@@ -124,7 +124,7 @@ class Watch:
             str(seconds),
         ]  # fmt: skip
         self._browser = subprocess.Popen(
-            command, cwd=ROOT, env=stack.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command, cwd=stack.root, env=stack.given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8"
         )
         opened = self._line()
         self._begin = time.time()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 
 import pytest
 
+from tests.stack.awkward import awkward, remove
 from tests.stack.chat import Chat
-from tests.stack.running import MAKE, ROOT, Stack
+from tests.stack.running import MAKE, Stack
 
 
 @pytest.fixture(scope="session")
@@ -21,16 +21,17 @@ def chat() -> Iterator[Chat]:
 
 @pytest.fixture(scope="session")
 def stack(chat: Chat) -> Iterator[Stack]:
-    """The stack as `make demo` starts it after `make down`; gone, with its data, after the last test.
+    """The stack as `make demo` starts it after `make down`, in an awkward checkout; gone with its data after all tests.
 
     The second start is the harder one: Prometheus still has the series of the first, and every container another
     address. All sums, the smoke test and the load test must be right at once.
     """
-    started = Stack()
-    started.environ = {**started.environ, "NOTIFY_DIR": str(chat.folder), "HEARTBEAT_URL": chat.heartbeat_url}
+    plain = Stack()
+    told = {"NOTIFY_DIR": str(chat.folder), "HEARTBEAT_URL": chat.heartbeat_url}
+    started = awkward(Stack({**plain.environ, **told}))
     clean = [*MAKE, "clean", "CONFIRM=yes"]
     # What an earlier run of this project left when it was killed.
-    subprocess.run(clean, cwd=ROOT, env=started.environ, capture_output=True, check=False)
+    started.run(*clean)
     try:
         started.must(*MAKE, "demo")
         started.must(*MAKE, "down")
@@ -38,4 +39,5 @@ def stack(chat: Chat) -> Iterator[Stack]:
         yield started
     finally:
         chat.close(started)
-        subprocess.run(clean, cwd=ROOT, env=started.environ, capture_output=True, check=False)
+        started.run(*clean)
+        remove()

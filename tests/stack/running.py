@@ -85,6 +85,8 @@ class Stack:
         environ: what its commands are started with; nobody's chat hears of the tests, and a queue of 96 texts refuses
             what a few clients send.
         output: what `make demo` printed.
+        root: the checkout.
+        in_file: the settings that its .env has; a command is not given them once more.
     """
 
     environ: Mapping[str, str] = field(
@@ -96,12 +98,19 @@ class Stack:
         )
     )
     output: str = ""
+    root: Path = ROOT
+    in_file: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def given(self) -> dict[str, str]:
+        """The environment of a command."""
+        return {name: value for name, value in self.environ.items() if self.in_file.get(name) != value}
 
     def run(self, *command: str, seconds: float = 600, given: str = "") -> subprocess.CompletedProcess[str]:
         """Run a command in the project's folder, with `given` as its input; its output is one text."""
         return subprocess.run(
-            command, cwd=ROOT, env=self.environ, input=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True, timeout=seconds, check=False,
+            command, cwd=self.root, env=self.given, input=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            encoding="utf-8", timeout=seconds, check=False,
         )  # fmt: skip
 
     def must(self, *command: str, seconds: float = 600) -> str:
