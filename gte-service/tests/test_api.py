@@ -222,7 +222,8 @@ def test_an_answer_tells_the_time_of_its_parts(service: Service) -> None:
 
 def test_an_answer_names_the_task_that_it_was_counted_as_and_never_the_clients_own_word(service: Service) -> None:
     def named(body: object, path: str = "/predict") -> str | None:
-        return service.ask(path, body).headers.get("X-Task-Type")
+        name: str | None = service.ask(path, body).headers.get("X-Task-Type")
+        return name
 
     assert named(GOOD) == GOOD["task_type"]
     assert named({"task_type": "qa"}) == "qa"

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from alert_inbox.errors import StoreError
@@ -113,6 +113,7 @@ class Outbox:
                     item.in_flight = False
                 if not is_queued:
                     self._memory.queued[notification.group_key] = (told, time.monotonic())
+                    news = replace(news, unrecorded=True)
                     self._memory.waiting += [Waiting(None, news, target.key, target.name) for target in targets]
             self._wake()
             raise

@@ -37,6 +37,7 @@ class _ChatWords:
     alerts: str
     more: str
     late: str
+    unrecorded: str
     inbox: str
     colon: str
     silent: str
@@ -57,6 +58,7 @@ _WORDS: Final = {
         alerts="{count} alerts",
         more="… and {count} more alerts: see the inbox or Alertmanager.",
         late="[news of {time}]",
+        unrecorded="Not recorded: the inbox can't write to its disk. Alertmanager may not tell when this is over.",
         inbox="Alert inbox",
         colon=": ",
         # The first line is the title.
@@ -76,6 +78,7 @@ _WORDS: Final = {
         alerts="{count} 条告警",
         more="……另有 {count} 条告警，请到收件箱或 Alertmanager 查看。",
         late="［{time} 的消息］",
+        unrecorded="未记录：收件箱无法写入磁盘。此告警恢复时，Alertmanager 可能不再通知。",
         inbox="告警收件箱",
         colon="：",
         silent="监控失联：自 {time} 起没有心跳\n新的告警可能无法送达，请检查 Prometheus 和 Alertmanager。",
@@ -100,6 +103,8 @@ class News:
     since: datetime | None = None
     text: str = ""
     unconfirmed: bool = False
+    unrecorded: bool = False
+    """Whether the store could not take it. Alertmanager counts it as not told, and tells no end of such a one."""
 
 
 @dataclass(frozen=True)
@@ -267,6 +272,7 @@ class _Writer:
             figures(alert),
             self._when(alert),
             "" if brief else self._annotation(alert, "description"),
+            self.chat.unrecorded if item.unrecorded else "",
         ]
         annotations = alert.get("annotations") or {}
         addresses = [(words.runbook, annotations.get("runbook_url", "")), (words.dashboard, dashboard_of(alert))]

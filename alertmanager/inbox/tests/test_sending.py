@@ -203,7 +203,7 @@ def test_a_refusal_is_shown_with_what_to_do_and_is_tried_again_once_the_line_is_
     inbox.post(named("Slow"))
     wait_until(lambda: "310000: sign not match" in page(inbox).text, "the page shows the refusal")
     assert "Copy the robot's secret into secret= again" in page(inbox).text
-    assert "请重新复制机器人的加签密钥" in page(inbox, language="zh").text
+    assert "加签密钥重新复制到 secret=" in page(inbox, language="zh").text
     assert "did not take a message (310000: sign not match): Copy the robot's secret" in inbox.log.read_text()
     assert sample(inbox, 'alert_inbox_messages_total{outcome="refused",target="DingTalk (line 1)"}') == 1
     assert sample(inbox, 'alert_inbox_target_refuses{target="DingTalk (line 1)"}') == 1
@@ -335,6 +335,7 @@ def test_a_full_disk_lets_the_message_reach_the_chat_once(
         # Alertmanager comes again, because nothing is stored.
         assert inbox.post(named("Meanwhile")).status == 503
     wait_until(lambda: told(robots, "DingTalk", "Meanwhile") == 1, "the second is told")
+    assert text_of(robots.taken("DingTalk")).count("未记录：收件箱无法写入磁盘") == 1
     robots.behave(away=True)
     assert inbox.post(named("Later")).status == 503
     wait_until(lambda: not robots.seen("DingTalk")[-1]["taken"], "the third was tried")
