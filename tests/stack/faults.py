@@ -21,7 +21,7 @@ import pytest
 
 from tests.stack.boards import FAILING_TASK, load, mixed_load
 from tests.stack.chat import Chat
-from tests.stack.running import PROJECT, Stack, pass_time, wait_for
+from tests.stack.running import MAKE, PROJECT, Stack, pass_time, wait_for
 
 # What the inbox may take to tell the chat.
 CHAT_SECONDS = 5
@@ -483,11 +483,9 @@ def test_a_model_folder_that_is_damaged_is_told(observer: Observer, tmp_path: Pa
     stack, folder = observer.stack, tmp_path / "model"
     compose(stack, "cp", "gte-service:/models/builtin-lexical", str(folder))
     stack.must("chmod", "-R", "a+rX", str(tmp_path))
-    local = replace(stack, environ={**stack.environ, "GTE_MODEL_DIR": str(folder)})
-    anew = ("up", "-d", "--wait", "--no-deps", "--no-build", "gte-service")
-    compose(local, *anew)
+    stack.must(*MAKE, "up", f"GTE_MODEL_DIR={folder}")
     try:
         # 5 min of its own, for a model may be loaded for so long, after a minute in which it was ready once.
-        observer.observe("model folder damaged", damaged(local, folder), {"GTE_ModelNotReady"}, 400)
+        observer.observe("model folder damaged", damaged(stack, folder), {"GTE_ModelNotReady"}, 400)
     finally:
-        compose(stack, *anew)
+        stack.must(*MAKE, "demo")
