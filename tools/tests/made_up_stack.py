@@ -50,9 +50,9 @@ def run_tool(
         port: Prometheus' on this host.
         cases: what `docker` answers besides, as lines of a shell's `case`.
     """
-    published = {"target": 9090, "published": str(port), "host_ip": "127.0.0.1"}
+    published = {"target": 9091, "published": str(port), "host_ip": "127.0.0.1"}
     # The launcher reads .env as a service's environment.
-    services = {"prometheus": {"image": "x", "ports": [published]}, "settings": {"image": "x"}}
+    services = {"reverse-proxy": {"image": "x", "ports": [published]}, "settings": {"image": "x"}}
     config = json.dumps({"name": "x", "services": services})
     docker = folder / "docker"
     docker.write_text(
