@@ -32,10 +32,10 @@ def command(tmp_path: Path, told: Path) -> Command:
     def run(
         *arguments: str, port: int = 0, tools_status: int = 0, built: bool = True
     ) -> subprocess.CompletedProcess[str]:
-        ports = [{"target": 9090, "published": str(port or 1), "host_ip": "127.0.0.1"}]
+        ports = [{"target": 9091, "published": str(port or 1), "host_ip": "127.0.0.1"}]
         tools = {"image": "tools:x", "build": {"context": "."}, "profiles": ["dashboard-tools"]}
         load = {"image": "load:x", "build": {"context": "."}, "profiles": ["loadtest"]}
-        services = {"settings": {"image": "x"}, "prometheus": {"image": "x", "ports": ports}}
+        services = {"settings": {"image": "x"}, "reverse-proxy": {"image": "x", "ports": ports}}
         config = {"name": "x", "services": services | {"dashboard-tools": tools, "loadtest": load}}
         (tmp_path / "config").write_text(json.dumps(config))
         (tmp_path / "figures").write_text(json.dumps(FIGURES))
