@@ -43,7 +43,10 @@ def _parser() -> argparse.ArgumentParser:
         ("update-model", _update_model, "download the current version of the model; the next start uses it"),
         ("rollback", _rollback, "have the next start use the version served before; once more: the current one again"),
     ):
-        commands.add_parser(name, help=text).set_defaults(run=run)
+        command = commands.add_parser(name, help=text)
+        command.set_defaults(run=run)
+        if run is _health:
+            command.add_argument("--now", action="store_true", help="don't wait: print the state at this moment")
     write = commands.add_parser("write-model", help="write a generated model folder: the demo model, or random weights")
     write.add_argument("kind", choices=("lexical", "gte-large-random"))
     write.add_argument("folder", type=Path)
@@ -98,9 +101,9 @@ def _prepare(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _health(settings: Settings, options: argparse.Namespace) -> int:
-    from gte_service.serving.health import check
+    from gte_service.serving.health import check, now
 
-    ready, description = check(settings)
+    ready, description = (now if options.now else check)(settings)
     print(description)
     return 0 if ready else 1
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,7 +18,8 @@ import pytest
 
 from conftest import Service, wait_for
 from gte_monitoring.processes.slots import SlotHolder, read_holders
-from gte_service.serving.health import check
+from gte_service.__main__ import main
+from gte_service.serving.health import UNREACHABLE_SECONDS, check
 from gte_service.serving.status import read_readiness
 from gte_service.settings import read_settings
 
@@ -217,6 +219,22 @@ def test_a_missing_model_folder_is_a_state_and_the_folder_is_taken_once_it_is_th
     service.wait_until("ready")
     assert service.predict("embedding", "天气").json["model"] == str(folder)
     assert check(read_settings({"GTE_LISTEN_PORT": str(service.port)}))[0]
+
+
+def test_the_state_at_this_moment_is_told_without_waiting(
+    new_service: Callable[..., Service], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing listens at first, and the model never comes."""
+    monkeypatch.setenv("GTE_LISTEN_PORT", "9")
+    began = time.monotonic()
+    assert main(["health", "--now"]) == 1
+    assert "http://127.0.0.1:9/readyz does not answer: " in capsys.readouterr().out
+    service = new_service(GTE_MODEL="org/none", MODELSCOPE_ENDPOINT="http://127.0.0.1:9")
+    service.wait_until("retrying")
+    monkeypatch.setenv("GTE_LISTEN_PORT", str(service.port))
+    assert main(["health", "--now"]) == 1
+    assert capsys.readouterr().out.startswith("retrying: ")
+    assert time.monotonic() - began < UNREACHABLE_SECONDS
 
 
 def test_a_local_folder_makes_no_network_call(new_service: Callable[..., Service], lexical_source: Path) -> None:

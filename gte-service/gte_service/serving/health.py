@@ -11,6 +11,7 @@ import json
 import time
 import urllib.error
 import urllib.request
+from typing import Any
 
 from gte_service.settings import LOADS_MAY_TAKE, Settings
 
@@ -33,13 +34,11 @@ def check(settings: Settings) -> tuple[bool, str]:
     bound = LOADS_MAY_TAKE * settings.hang_seconds + UNREACHABLE_SECONDS
     reached = busy = time.monotonic()
     while True:
-        try:
-            state, description = _ask(address)
+        state, description = _ask(address)
+        if state:
             reached = time.monotonic()
-        except (OSError, ValueError, http.client.HTTPException) as error:
-            state, description = "", f"{address} does not answer: {error}"
-            if time.monotonic() - reached > UNREACHABLE_SECONDS:
-                return False, description
+        elif time.monotonic() - reached > UNREACHABLE_SECONDS:
+            return False, description
         if state == "ready":
             return True, description
         if state and state not in _TRANSITIONAL:
@@ -51,13 +50,28 @@ def check(settings: Settings) -> tuple[bool, str]:
         time.sleep(_POLL_SECONDS)
 
 
+def now(settings: Settings) -> tuple[bool, str]:
+    """Ask once, without waiting: whether the service is ready, and its state with details."""
+    state, description = _ask(f"http://127.0.0.1:{settings.port}/readyz")
+    return state == "ready", description
+
+
 def _ask(address: str) -> tuple[str, str]:
+    """The state, empty if there is no answer, and a description of it."""
+    try:
+        body = _readiness(address)
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        return "", f"{address} does not answer: {error}"
+    return str(body["status"]), f"{body['status']}: {body['detail']}"
+
+
+def _readiness(address: str) -> dict[str, Any]:
     try:
         # Docker may have put a proxy into the container's environment, which can't reach this address.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(address, timeout=_PROBE_TIMEOUT_SECONDS) as answer:
-            body = json.load(answer)
+            body: dict[str, Any] = json.load(answer)
     except urllib.error.HTTPError as error:
         with error:
             body = json.load(error)
-    return str(body["status"]), f"{body['status']}: {body['detail']}"
+    return body
