@@ -97,7 +97,7 @@ rule-cost: ## measure all rules and every query of the dashboards on a long hist
 test-room: ## hold the room that the dashboards predict against a stepped load (takes 20 minutes of an idle machine)
 	$(TESTS) room
 
-test-faults: ## make every fault that alerts are for, and print who is told of it and how soon (takes an hour and a half)
+test-faults: ## make every fault that alerts are for, and print who is told of it and how soon (takes an hour and three quarters)
 	$(TESTS) faults
 
 test-quiet: ## send healthy load for an hour, and see that no chat is told anything

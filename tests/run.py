@@ -92,7 +92,7 @@ FIRING = Suite("alert-inbox-firing", "alertmanager/inbox", ("tests/test_firing.p
 # With its output: the figures are what one wants to see.
 RULE_COST = Suite("rule-cost", ".", ("-s", "tests/config/rule_cost.py", "tests/config/query_cost.py"))
 ROOM = Suite("room", ".", ("-s", "tests/stack/room.py"))
-FAULTS = Suite("faults", ".", ("-s", "tests/stack/faults.py"))
+FAULTS = Suite("faults", ".", ("-s", "tests/stack/faults.py", "tests/stack/runbook_faults.py"))
 QUIET = Suite("quiet", ".", ("-s", "tests/stack/quiet.py"))
 STACK = Suite("stack", ".", ("tests/stack",))
 
