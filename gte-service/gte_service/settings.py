@@ -144,7 +144,8 @@ def read_settings(environ: Mapping[str, str] = os.environ, cpus: float | None = 
             ("Prometheus", "GTE_PROMETHEUS_URL"),
             ("Alert inbox", "GTE_ALERT_INBOX_URL"),
         )
-        if variable in given
+        # In compose.yaml, `none` is no dashboards.
+        if given.get(variable, "none") != "none"
     }
     run_dir = Path(given.get("GTE_RUN_DIR", "/run/gte"))
     return Settings(

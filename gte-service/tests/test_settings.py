@@ -19,6 +19,12 @@ def test_an_empty_value_means_the_default() -> None:
     assert read_settings({"GTE_WORKERS": "", "GTE_MODEL": " "}) == read_settings({})
 
 
+def test_the_page_links_to_what_there_is() -> None:
+    addresses = {"GTE_GRAFANA_URL": "http://g:3000", "GTE_PROMETHEUS_URL": "http://p:9091"}
+    assert read_settings(addresses).links == {"Dashboards": "http://g:3000", "Prometheus": "http://p:9091"}
+    assert read_settings(addresses | {"GTE_GRAFANA_URL": "none"}).links == {"Prometheus": "http://p:9091"}
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

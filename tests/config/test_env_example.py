@@ -22,8 +22,8 @@ NOT_FOR_PEOPLE = {"SMOKE_LEFT_OUT", "GRAFANA_REPLICAS", "GRAFANA_PULL_POLICY"}
 COMPOSES_OWN = {"COMPOSE_PROJECT_NAME", "COMPOSE_FILE"}
 # Read by the launcher, for what Compose has no part in.
 LAUNCHERS_OWN = {"GRAFANA_ARCHIVE", "GRAFANA_ARCHIVE_SHA256"}
-# Their default is something that is empty, which nobody would write down.
-SHOWN_BY_EXAMPLE = {"GTE_MODEL_DIR", "GTE_API_KEYS_FILE"}
+# Their default is something empty or made of others, which nobody would write down.
+SHOWN_BY_EXAMPLE = {"GTE_MODEL_DIR", "GTE_API_KEYS_FILE", "DASHBOARDS_URL"}
 
 
 def test_every_setting_that_is_read_is_explained() -> None:

@@ -59,6 +59,9 @@ def test_every_page_gets_the_addresses_of_the_others_with_the_host_and_the_ports
         "": inbox,
     }
     assert services["grafana"]["environment"]["GF_SERVER_ROOT_URL"] == grafana
+    shown = docker("compose", "config", "--format", "json", settings={"DASHBOARDS_URL": "none"})
+    without = {name: service.get("environment") for name, service in json.loads(shown)["services"].items()}
+    assert without["gte-service"]["GTE_GRAFANA_URL"] == without["alert-inbox"]["ALERT_INBOX_GRAFANA_URL"] == "none"
     service = services["gte-service"]["environment"]
     assert {name: service[name] for name in ("GTE_GRAFANA_URL", "GTE_PROMETHEUS_URL", "GTE_ALERT_INBOX_URL")} == {
         "GTE_GRAFANA_URL": grafana,

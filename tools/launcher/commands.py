@@ -22,7 +22,7 @@ from tools.launcher.images import (
     prepare_images,
     wanted_services,
 )
-from tools.launcher.kept import GRAFANA_LEFT_OUT, chosen, keep, kept, without_block
+from tools.launcher.kept import chosen, keep, kept, left_out_settings, without_block
 from tools.launcher.readiness import ask_model
 from tools.launcher.settings import NAMES, link_overrides, path_overrides, read_values, usable
 from tools.launcher.start import containers, start
@@ -185,12 +185,13 @@ def _start(run: Run, *, demo: bool) -> int:
             ),
         )
     show(f"Model: {choice.description}")
-    compose = run.compose.with_settings(choice.settings)
     left_out = missing_services(stack, present)
+    run = replace(run, compose=run.compose.with_settings(left_out_settings(names(left_out))))
+    compose = run.compose.with_settings(choice.settings)
     # The viewer too where Grafana runs: they have one port.
     idle = [service for service in (*stack.active(), *stack.active(VIEWER)) if service not in present]
     cleanup.remove_containers(compose, idle)
-    by_hand.keep_settings(root, stack, _chosen(run, choice, left_out, present), run.own)
+    by_hand.keep_settings(root, stack, _chosen(run, choice, present), run.own)
     start(compose, stack, present)
     print_summary(stack, containers(compose), left_out)
     if GRAFANA in names(present):
@@ -200,15 +201,12 @@ def _start(run: Run, *, demo: bool) -> int:
     return cli.OK
 
 
-def _chosen(
-    run: Run, choice: model_choice.Choice, left_out: Sequence[Service], present: Sequence[Service]
-) -> dict[str, str]:
+def _chosen(run: Run, choice: model_choice.Choice, present: Sequence[Service]) -> dict[str, str]:
     """What this start takes beside the user's own lines of .env."""
     stands = run.settings.get("COMPOSE_PROFILES", "").split(",")
     profiles = ",".join(filter(None, [*stands, VIEWER])) if VIEWER in names(present) else ""
     values = {
         **os.environ, **run.compose.overrides, **choice.settings,
-        **(GRAFANA_LEFT_OUT if GRAFANA in names(left_out) else {}),
         **({"COMPOSE_PROFILES": profiles} if profiles else {}),
     }  # fmt: skip
     return chosen(values, run.own)

@@ -10,18 +10,19 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tools.launcher.images import GRAFANA, VIEWER
 from tools.launcher.settings import NAMES
 
 SECRETS = frozenset({"ALERT_INBOX_TOKEN", "HEARTBEAT_URL"})
 """Never kept: who gives them in the environment may not want them in a file."""
-GRAFANA_LEFT_OUT = {"GRAFANA_REPLICAS": "0", "GRAFANA_PULL_POLICY": "never"}
-"""For Compose, which would pull the image even of a service without containers."""
 
-_KEPT = (NAMES | GRAFANA_LEFT_OUT.keys()) - SECRETS
+# For Compose, which would pull the image even of a service without containers.
+_GRAFANA_LEFT_OUT = {"GRAFANA_REPLICAS": "0", "GRAFANA_PULL_POLICY": "never"}
+_KEPT = (NAMES | _GRAFANA_LEFT_OUT.keys()) - SECRETS
 
 _BEGIN = "# >>> Written by make up and make demo, for `docker compose` by hand. 由 make 自动写入，请勿修改。"
 _END = "# <<<"
@@ -54,6 +55,13 @@ def without_block(root: Path, environ: Mapping[str, str]) -> Iterator[Path | Non
         yield Path(name)
     finally:
         Path(name).unlink()
+
+
+def left_out_settings(left_out: Collection[str]) -> dict[str, str]:
+    """What Compose and the pages must know of services that are left out: no page links to dashboards without any."""
+    if GRAFANA not in left_out:
+        return {}
+    return _GRAFANA_LEFT_OUT | ({"DASHBOARDS_URL": "none"} if VIEWER in left_out else {})
 
 
 def chosen(values: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:

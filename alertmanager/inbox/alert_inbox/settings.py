@@ -122,6 +122,9 @@ def _runbooks(value: str) -> Path | None:
 
 def _address(environ: Mapping[str, str], name: str, example: str) -> str:
     value = environ.get(name) or ""
+    if value == "none":
+        # In compose.yaml: there are no dashboards.
+        return ""
     if value and not is_web_link(value):
         raise SettingsError(f"{name} is {value!r}; give the address a browser uses, for example {example}")
     return value.rstrip("/")

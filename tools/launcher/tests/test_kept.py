@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.launcher.kept import chosen, keep, kept, without_block
+from tools.launcher.kept import chosen, keep, kept, left_out_settings, without_block
 from tools.launcher.settings import read_values
 from tools.launcher.tests.conftest import needs_docker
 
@@ -133,3 +133,20 @@ def test_what_differs_from_the_own_lines_is_kept_and_no_secret() -> None:
     given = {"GTE_PORT": "5050", "GTE_MODEL_DIR": "", "GTE_MODEL": "builtin:lexical", "GRAFANA_REPLICAS": "0"}
     others = {"HEARTBEAT_URL": "https://secret", "ALERT_INBOX_TOKEN": "secret", "HOME": "/root", "GTE_CPUS": ""}
     assert chosen(given | others, own) == {"GRAFANA_REPLICAS": "0", "GTE_MODEL": "builtin:lexical", "GTE_MODEL_DIR": ""}
+
+
+@pytest.mark.parametrize(
+    ("left_out", "names"),
+    [
+        ([], []),
+        (["dashboard-viewer"], []),
+        (["grafana"], ["GRAFANA_PULL_POLICY", "GRAFANA_REPLICAS"]),
+        (["grafana", "dashboard-viewer"], ["DASHBOARDS_URL", "GRAFANA_PULL_POLICY", "GRAFANA_REPLICAS"]),
+    ],
+)
+def test_what_is_left_out_is_kept_and_pages_link_to_no_dashboards_without_any(
+    left_out: list[str], names: list[str]
+) -> None:
+    settings = left_out_settings(left_out)
+    assert sorted(settings) == names
+    assert chosen(settings, {}) == settings
