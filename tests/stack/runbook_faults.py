@@ -6,14 +6,16 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
 from tests.stack.boards import load
-from tests.stack.faults import both, compose, dead, hung, in_service, stuck
+from tests.stack.faults import both, compose, dead, hung, in_service, starved, stuck
 from tests.stack.runbooks import begin, change, look
-from tests.stack.running import PROJECT, ROOT, Stack, wait_for
+from tests.stack.running import PROJECT, Stack, wait_for
 
+LONG_TEXTS = {"task_type": "embedding", "input_text": ["张三在北京参加了奥运会，" * 40] * 40}
 QUESTION = {"task_type": "embedding", "input_text": "张三在北京参加了奥运会"}
 
 
@@ -32,7 +34,7 @@ class Fault:
     make: Callable[[Stack], AbstractContextManager[object]]
     shown: tuple[str, ...]
     mend: str = ""
-    by_hand: Callable[[], object] = lambda: None
+    by_hand: Callable[[Stack], object] = lambda _: None
     over: str = 'gte_workers > 1 and on () gte_probe_success{task_type="embedding"} == 1'
 
 
@@ -77,18 +79,22 @@ def offline(stack: Stack) -> Iterator[None]:
         compose(stack, *anew)
 
 
-INVALID = ROOT / "prometheus" / "rules" / "invalid-for-a-test.yml"
+def invalid_file(stack: Stack) -> Path:
+    """A file of rules in the stack's own checkout."""
+    return stack.root / "prometheus" / "rules" / "invalid-for-a-test.yml"
 
 
 @contextmanager
 def invalid_rule(stack: Stack) -> Iterator[None]:
     """Prometheus was told to read a file of rules with a mistake."""
-    INVALID.write_text("groups: [{name: invalid, rules: [{record: 'a:b', expr: 'sum('}]}]\n", encoding="utf-8")
+    invalid_file(stack).write_text(
+        "groups: [{name: invalid, rules: [{record: 'a:b', expr: 'sum('}]}]\n", encoding="utf-8"
+    )
     try:
         compose(stack, "kill", "--signal=HUP", "prometheus")
         yield
     finally:
-        INVALID.unlink(missing_ok=True)
+        invalid_file(stack).unlink(missing_ok=True)
 
 
 @contextmanager
@@ -115,6 +121,10 @@ LONG_FAULTS: Mapping[str, Fault] = {
         lambda stack: both(load(stack, QUESTION, 8), stuck(stack)),
         (r"gte_queue_depth\{.*\} => [1-9]", r'task_type="embedding"\} => [1-9]'), "docker compose restart gte-service",
     ),
+    "GTE_LatencyBudget starved": Fault(
+        lambda stack: both(starved(stack), load(stack, LONG_TEXTS, 2)),
+        ('"task_type": "embedding".* "latency_ms": [0-9]{4,}',),
+    ),
     "GTE_WorkersDying killed": Fault(
         worker_killed, ("was sent SIGKILL! Perhaps out of memory", "running exit=0 oom=false"),
     ),
@@ -136,7 +146,7 @@ LONG_FAULTS: Mapping[str, Fault] = {
     ),
     "ConfigReloadFailed invalid": Fault(
         invalid_rule, ("FAILED:", "invalid-for-a-test.yml", r'job="prometheus"\} => 0'),
-        "docker compose kill --signal HUP prometheus alertmanager", INVALID.unlink,
+        "make reload", lambda stack: invalid_file(stack).unlink(),
         "prometheus_config_last_reload_successful == 1",
     ),
 }  # fmt: skip
@@ -167,7 +177,7 @@ def test_a_page_shows_the_fault_that_it_is_for_and_mends_it(name: str, stack: St
         except AssertionError as error:
             raise AssertionError(f"{missing()} in\n{output}") from error
         print(output)
-        fault.by_hand()
+        fault.by_hand(stack)
         if fault.mend:
             change(stack, alert, fault.mend)
         # Nothing was made anew, so the model is the same.

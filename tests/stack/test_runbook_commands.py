@@ -16,7 +16,7 @@ from tests.stack.boards import load
 from tests.stack.chat import Chat
 from tests.stack.runbook_faults import LONG_FAULTS
 from tests.stack.runbooks import begin, change, look, run
-from tests.stack.running import ROOT, Stack, wait_for
+from tests.stack.running import Stack, wait_for
 
 # A person reads it at 3 a.m.
 MOST_LINES = 60
@@ -29,9 +29,7 @@ SILENCE = next(text for text in CHANGES if "silence add" in text)
 
 # What leaves a healthy stack as it was, with what it says.
 HARMLESS = {
-    "docker compose kill --signal HUP prometheus alertmanager": "Killed",
-    "docker compose kill --signal HUP prometheus": "Killed",
-    "docker compose restart alertmanager": "Started",
+    "make reload": "",
     "docker compose start": "",
     "docker compose start dashboard-viewer": "",
     "docker compose logs --no-log-prefix --since 30m gte-service > stuck.log": "",
@@ -46,7 +44,7 @@ NOT_HERE = {
     "make baseline": "tools/baseline has its tests, on histories",
     "docker compose exec -T gte-service gte-service rollback": "gte-service/tests/test_hub.py runs it, on two versions",
     "docker compose restart gte-service": "test_stack.py runs it under load",
-    'git checkout "$FORMER"': "tests/config/test_runbooks.py runs it in a checkout of its own",
+    'git checkout "$FORMER"': "tests/config/test_runbooks.py runs it",
     'iptables -I DOCKER-USER -s "$ADDRESS" -j DROP': "it changes the host's firewall",
     "docker builder prune -f": "it takes the cache of everybody who builds on this host",
     "docker image prune -f": "it takes the images of everybody on this host",
@@ -120,7 +118,7 @@ def test_a_change_that_a_healthy_stack_bears(text: str, stack: Stack) -> None:
     try:
         status, output = run(stack, CHANGES[text])
     finally:
-        (ROOT / "stuck.log").unlink(missing_ok=True)
+        (stack.root / "stuck.log").unlink(missing_ok=True)
     assert status == 0, output
     assert re.search(HARMLESS[text], output), output
 
@@ -184,7 +182,6 @@ def test_far_too_long_texts_are_shown_by_their_time_in_tokenize_and_as_cut_off(s
     # A thousand times what usual texts take. Where the machine is busy, the queue may take longer still.
     wait_for(lambda: phases().get("tokenize", 0) > 0.1, f"tokenize in {phases()}", 30)
     assert set(phases()) >= {"queue", "inference", "rest"}
-    assert re.search('"task_type": "embedding".* "tokenize_ms": [0-9]{3,}', look(stack, "GTE_LatencyBudget"))
     wait_for(lambda: '"embedding"' in look(stack, "GTE_TextsTruncated"), "the texts that were cut off", 20)
 
 
