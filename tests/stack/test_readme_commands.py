@@ -28,7 +28,7 @@ HERE: Mapping[str, str] = {
         r'"result":\[-?0\.\d+.*"task_type":"embedding"'
     ),
     'curl -X POST http://127.0.0.1:5000/predict -H \'Content-Type: application/json\' -d \'{"task_type":"similarity"': (
-        r'"text":"今天天气不错"'
+        r'"scores":\[0\.\d+,.*"ranking":\[0,1\]'
     ),
     "curl -X POST http://127.0.0.1:5000/v1/embeddings": r'"object":"embedding".*"usage"',
     "curl -s http://127.0.0.1:9090/metrics": r'gte_task_requests_total\{.*task_type="embedding".*\} [1-9]',
