@@ -45,6 +45,7 @@ ELSEWHERE: Mapping[str, str] = {
     "make smoke": "tests/stack/test_stack.py::test_the_smoke_test_passes",
     "make load": "tests/stack/test_stack.py::test_the_load_test_agrees_with_prometheus",
     "docker compose kill gte-service": "tests/stack/test_stack.py::test_a_killed_service_brings_an_alert",
+    "docker compose start gte-service": "tests/stack/faults.py::killed",
     "echo 'https://oapi.dingtalk.com/robot/send": "tests/stack/test_stack.py::test_a_killed_service_brings_an_alert",
     "make notify-test": "tests/stack/test_stack.py::test_a_killed_service_brings_an_alert",
     "cp prometheus/targets/example.yml.disabled": (
