@@ -48,7 +48,9 @@ def print_left_out(stack: Stack, left_out: Sequence[Service], *, brief: bool = F
     for service in left_out:
         why, in_its_place, mend = _why_left_out(stack, left_out, service)
         if brief:
-            show(f"Left out: {service.name}. {in_its_place or why}")
+            # Nothing has been tried yet where this comes before the first start.
+            absent = f"Its image {service.image} is not on this host: `make up` gets it, or says why it can't."
+            show(f"Left out: {service.name}. {in_its_place or absent}")
             continue
         rest = "The rest of the stack runs without it; its checks are reported as left out, never as passed."
         show_banner(f"LEFT OUT: {service.name}", [line for line in (why, in_its_place, rest, *mend) if line])

@@ -111,7 +111,8 @@ def test_the_status_gives_a_line_to_each_of_them_and_to_the_demo_model(capsys: p
         "DEMO MODEL: builtin:lexical, revision abc",
     ]  # fmt: skip
     assert "http://127.0.0.1:3000 all the same" in lines[0]
-    assert "is not on this host" in lines[1]
+    assert lines[1].endswith("Its image grafana:1 is not on this host: `make up` gets it, or says why it can't.")
+    assert "could not be built" not in lines[2]
 
 
 def test_nothing_takes_grafanas_place_where_the_viewer_is_left_out_too(capsys: pytest.CaptureFixture[str]) -> None:
