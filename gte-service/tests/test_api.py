@@ -70,6 +70,7 @@ def test_candidates_are_ranked(service: Service) -> None:
         (b"[1, 2]", "invalid_json", None, "must be a JSON object, not a list"),
         (b"[" * 100_000, "invalid_json", None, "not JSON"),
         (b'{"input_text": "x"}', "invalid_input", "task_type", '"task_type" is missing'),
+        (b'{"task_typ": "ner"}', "invalid_input", "task_type", 'missing. Is "task_typ" a misspelling of it?'),
         (b'{"task_type": 3}', "invalid_input", "task_type", "must be a string"),
         (b'{"task_type": "sing", "input_text": "x"}', "unknown_task", "task_type", "embedding, "),
         (b'{"task_type": "embeddings"}', "unknown_task", "task_type", 'Did you mean "embedding"?'),

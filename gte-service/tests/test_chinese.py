@@ -31,6 +31,7 @@ BAD: list[tuple[object, str]] = [
     ({"task_type": "embeding", "input_text": "x"}, "任务 'embeding' 不存在。您是不是想写“embedding”？可用的任务："),
     ({"task_type": "1234", "input_text": "x"}, "任务 '1234' 不存在。可用的任务："),
     ({"task_type": "ner"}, "缺少字段“input_text”。"),
+    ({"task_typ": "ner"}, "缺少字段“task_type”。是否误写成了“task_typ”？"),
     ({"task_type": "ner", "input_text": []}, "input_text 是空列表，请至少填写一项。"),
     ({"task_type": "ner", "input_text": {}}, "input_text 应为字符串，而不是对象。"),
     ({"task_type": "ner", "input_txt": "x"}, "任务 ner 没有字段“input_txt”。您是不是想写“input_text”？可用的字段："),

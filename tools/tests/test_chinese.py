@@ -66,6 +66,8 @@ def test_each_sentence_of_the_launcher_has_its_chinese(in_chinese: None) -> None
 def test_a_sentence_keeps_its_indentation_and_what_it_quotes(in_chinese: None) -> None:
     assert chinese.said("\nModel: iic/x, revision 1a2b\n") == "\n模型：iic/x，版本 1a2b\n"
     assert chinese.said("  gte-service      unhealthy") == "  gte-service      异常"
+    assert chinese.said("not running") == "未运行"
+    assert chinese.said("model            measuring the speed of fp32") == "模型             正在测量 fp32 的计算速度"
     assert chinese.said("words that no pattern knows") == "words that no pattern knows"
     fault = "/m is empty: its copy or download was interrupted. Copy it again."
     copy = "A model that is copied with this command is whole:\nget it"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
+from itertools import islice
 from typing import Any
 
 from gte_service.errors import InvalidInput, TooLarge
 
 Body = Mapping[str, Any]
 _LONGEST_NAME = 40
+_MOST_NAMES = 20
 
 
 def text_of(value: object, field: str) -> str:
@@ -59,10 +61,14 @@ def required(body: Body, field: str) -> object:
     """A field's value.
 
     Raises:
-        InvalidInput: the field is missing.
+        InvalidInput: the field is missing; the message names the field that was probably meant for it.
     """
     if field not in body:
-        raise InvalidInput(f'the field "{field}" is missing.', field=field)
+        # More or longer names would take long to compare.
+        names = [name for name in islice(body, _MOST_NAMES) if len(name) <= _LONGEST_NAME]
+        near = get_close_matches(field, names, 1)
+        hint = f' Is "{near[0]}" a misspelling of it?' if near else ""
+        raise InvalidInput(f'the field "{field}" is missing.{hint}', field=field)
     return body[field]
 
 
