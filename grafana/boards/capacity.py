@@ -214,9 +214,9 @@ def _cost(texts: Texts) -> Sequence[Panel]:
                 Column("task_type", cost["task"], rest={
                     "links": [to_board(texts, "gte-inside", texts("links")["inside"], CELL)],
                 }),
-                Column("B", cost["qps"], "reqps", 100),
-                Column("C", cost["tokens"], "none", 120, rest={"decimals": 1}),
-                Column("A", cost["seconds"], "s", 160),
+                Column("B", cost["qps"], "reqps", 120),
+                Column("C", cost["tokens"], "none", 135, rest={"decimals": 1}),
+                Column("A", cost["seconds"], "s", 180),
                 Column("D", cost["share"], "percentunit", 120, rest={"decimals": 1}),
                 Column("E", cost["one more"], "percentunit", 180, rest={"decimals": 2}),
                 Column("F", cost["alone"], "reqps", 180),

@@ -371,7 +371,7 @@ def _alerts(texts: Texts) -> Sequence[Panel]:
                 Column("alertstate", alerts["state"], width=75, colors=NEUTRAL, words=[state]),
                 Column("severity", alerts["severity"], width=75),
                 Column("alertname", alerts["alert"], width=190),
-                Column("A", alerts["since"], "dateTimeFromNow", 110),
+                Column("A", alerts["since"], "dateTimeFromNow", 135),
                 Column("task_type", alerts["task"], width=95),
                 Column("job", alerts["job"], width=95),
                 Column("instance", alerts["instance"]),
