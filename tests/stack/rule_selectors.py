@@ -16,6 +16,7 @@ _HOUR = "needs an hour of such traffic"
 _USE = "needs 50 requests in five minutes and 5 % of the capacity in use"
 EXCEPTIONS: Mapping[str, str] = {
     'up{job="grafana"}': "Grafana's image can't be had everywhere",
+    'up{job="gateway"}': "needs the gateway, which is an option",
     "job:gte_inference_busy_per_slots:p90_1d": "needs most of a day",
     "job:gte_capacity_use:ratio_rate5m": _USE,
     "job:gte_capacity_use_per_1000_tokens:ratio_rate5m": _USE,
