@@ -1,6 +1,7 @@
 #!/bin/sh
 # Starts nginx with the names that this host is asked by, besides addresses: nginx can't read the environment.
-set -eu
+# A `*` in a setting is no pattern for files here.
+set -euf
 
 fail() {
   echo "start.sh: '$1' is no host name. Write names alone into PUBLIC_HOST and ALLOWED_HOSTS in .env, without http://" \

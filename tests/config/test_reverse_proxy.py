@@ -51,7 +51,7 @@ def test_the_names_that_are_set_are_answered_and_no_part_or_end_of_them(start: S
         assert f"This stack doesn't answer for the name '{host}'" in refusal(container, host), host
 
 
-@pytest.mark.parametrize("names", ["http://monitor.example", "monitor.example:9093", "a;b"])
+@pytest.mark.parametrize("names", ["http://monitor.example", "monitor.example:9093", "a;b", "*", "*.example", "[a-z]*"])
 def test_what_is_no_name_ends_the_start_with_a_sentence(start: Start, names: str) -> None:
     container = start("", names)
     assert docker("wait", container).strip() == "1"
