@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tools import cli
 from tools.launcher.images import GRAFANA, VIEWER
 from tools.launcher.settings import NAMES
 
@@ -26,7 +27,11 @@ _KEPT = (NAMES | _GRAFANA_LEFT_OUT.keys()) - SECRETS
 
 _BEGIN = "# >>> Written by make up and make demo, for `docker compose` by hand. 由 make 自动写入，请勿修改。"
 _END = "# <<<"
-_BLOCK = re.compile(rb"^# >>> Written by make .*?^# <<<[^\n]*\n?", re.MULTILINE | re.DOTALL)
+# From a first line to the next last one, and across no other first line: what stands between is the user's.
+_BLOCK = re.compile(
+    rb"^# >>> Written by make (?:(?!^# >>> Written by make ).)*?^# <<<[^\n]*\n?", re.MULTILINE | re.DOTALL
+)
+_HALF = re.compile(rb"^# (?:>>> Written by make |<<<\s*$)", re.MULTILINE)
 _NAME = re.compile(rb"^([A-Z][A-Z0-9_]*)=(.*)$", re.MULTILINE)
 _PLAIN = re.compile(r"[\w./:,@+=-]*")
 
@@ -41,20 +46,24 @@ def kept(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
 
 @contextmanager
 def without_block(root: Path, environ: Mapping[str, str]) -> Iterator[Path | None]:
-    """A file with the user's own lines of .env while it is read; None where Compose reads no others."""
-    content = _content(root)
-    own = _BLOCK.sub(b"", content)
-    if own == content or environ.get("COMPOSE_ENV_FILES"):
+    """A file with the user's own lines of .env while it is read; None where Compose reads no others.
+
+    Raises:
+        UsageError: .env can't be read, has half a block, or there is no room for a second file beside it.
+    """
+    if environ.get("COMPOSE_ENV_FILES"):
         yield None
         return
-    # In this folder, because a `docker` from a snap sees no other place for temporary files.
-    descriptor, name = tempfile.mkstemp(prefix=".env.", dir=root)
+    content = _content(root)
+    own = _own(content)
+    if own == content:
+        yield None
+        return
+    file = _beside(root, own)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(own)
-        yield Path(name)
+        yield file
     finally:
-        Path(name).unlink()
+        file.unlink()
 
 
 def left_out_settings(left_out: Collection[str]) -> dict[str, str]:
@@ -79,11 +88,12 @@ def keep(root: Path, settings: Mapping[str, str]) -> None:
 
     Raises:
         OSError: the file can't be written.
+        UsageError: it can't be read, or has half a block.
     """
     # Where it is a link, what it leads to is written.
     file = (root / ".env").resolve()
     content = _content(root)
-    own = _BLOCK.sub(b"", content)
+    own = _own(content)
     block = "\n".join([_BEGIN, *(f"{name}={_quoted(value)}" for name, value in settings.items()), _END, ""])
     gap = b"\n" if settings and own and not own.endswith(b"\n") else b""
     new = own + gap + (block.encode("utf-8", "surrogateescape") if settings else b"")
@@ -119,13 +129,45 @@ def _content(root: Path) -> bytes:
         return (root / ".env").read_bytes()
     except FileNotFoundError:
         return b""
+    except OSError as error:
+        raise cli.UsageError(
+            f"{root / '.env'} can't be read ({error.strerror}). It has to be a file that you may read; without one, "
+            "the defaults of .env.example hold."
+        ) from error
+
+
+def _own(content: bytes) -> bytes:
+    """The user's own lines of .env."""
+    own = _BLOCK.sub(b"", content)
+    if half := _HALF.search(own):
+        # Which of the lines next to it are the user's can't be told.
+        raise cli.UsageError(
+            f"{os.fsdecode(half[0]).strip()!r} in .env is one end of the lines that make wrote there, and the other end "
+            "is gone. Remove it, and what make wrote beside it; a start writes that again."
+        )
+    return own
+
+
+def _beside(root: Path, content: bytes) -> Path:
+    """A new file in the checkout, because a `docker` from a snap sees no other place for temporary files."""
+    name = None
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=".env.", dir=root)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+    except OSError as error:
+        if name:
+            Path(name).unlink(missing_ok=True)
+        raise cli.UsageError(f"No file can be written in {root} ({error.strerror}), and a start needs one.") from error
+    return Path(name)
 
 
 def _quoted(value: str) -> str:
     """A value as Compose reads it back: as it is, literally in single quotes, or with escapes."""
     if _PLAIN.fullmatch(value):
         return value
-    if "'" not in value and "\n" not in value:
+    # Compose takes a backslash before the closing quote for an escape, here too.
+    if not {"'", "\n", "\\"} & set(value):
         return f"'{value}'"
     escaped = re.sub(r'([\\"$])', r"\\\1", value).replace("\n", "\\n")
     return f'"{escaped}"'

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import resource
+import signal
 from pathlib import Path
 
 import pytest
 
+from tools.cli import UsageError
 from tools.launcher.kept import chosen, keep, kept, left_out_settings, without_block
 from tools.launcher.settings import read_values
 from tools.launcher.tests.conftest import needs_docker
@@ -53,6 +56,10 @@ def test_compose_reads_what_is_kept_and_the_own_lines_stay(tmp_path: Path, own: 
         "$$",
         "a=b",
         " ",
+        "C:\\models\\",
+        "\\",
+        "\\' $x",
+        "`\r\t\\n",
     ],
 )
 def test_any_value_is_read_back_as_it_was(tmp_path: Path, value: str) -> None:
@@ -70,6 +77,46 @@ def test_the_next_start_replaces_the_block_and_leaves_lines_behind_it(tmp_path: 
     assert file.read_bytes().startswith(b"A=1\nB=2\n# >>> ")
     keep(tmp_path, {})
     assert file.read_bytes() == b"A=1\nB=2\n"
+
+
+@pytest.mark.parametrize("end", [b"# >>> Written by make", b"# <<<"])
+def test_lines_round_half_a_block_are_never_taken_for_the_whole_of_one(tmp_path: Path, end: bytes) -> None:
+    keep(tmp_path, {"GTE_MODEL": "builtin:lexical"})
+    file = tmp_path / ".env"
+    lines = file.read_bytes().splitlines(keepends=True)
+    half = b"".join(line for line in lines if not line.startswith(end)) + b"GTE_PORT=5050\n"
+    for content in (half, half + b"".join(lines)):
+        file.write_bytes(content)
+        with pytest.raises(UsageError, match="is one end of the lines that make wrote there, and the other end is gone"):
+            keep(tmp_path, {"GTE_MODEL": "a/b"})
+        with pytest.raises(UsageError, match="is one end of"), without_block(tmp_path, {}):
+            pass
+        assert file.read_bytes() == content
+
+
+@pytest.mark.parametrize("kind", ["folder", "loop"])
+def test_what_cant_be_read_is_named(tmp_path: Path, kind: str) -> None:
+    file = tmp_path / ".env"
+    file.mkdir() if kind == "folder" else file.symlink_to(file)
+    with pytest.raises(UsageError, match=r"\.env can't be read \("), without_block(tmp_path, {}):
+        pass
+    with pytest.raises(UsageError, match=r"\.env can't be read \("):
+        kept(tmp_path, {})
+
+
+def test_a_folder_that_takes_no_file_is_named(tmp_path: Path) -> None:
+    keep(tmp_path, {"GTE_MODEL": "builtin:lexical"})
+    write(tmp_path, b"A=1\n" * 2048 + (tmp_path / ".env").read_bytes())
+    size = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, size[1]))
+    try:
+        with pytest.raises(UsageError, match="No file can be written in"), without_block(tmp_path, {}):
+            pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, size)
+        signal.signal(signal.SIGXFSZ, before)
+    assert [path.name for path in tmp_path.iterdir()] == [".env"]
 
 
 def test_a_file_that_held_nothing_else_goes(tmp_path: Path) -> None:
