@@ -17,7 +17,7 @@ import pytest
 from tests.config.containers import base_image_of, docker, needs_engine, unique, wait_for
 
 FILES = ("--project-directory=.", "--file=compose.yaml", "--file=gateway/compose.yaml")
-LIMITS = {"GTE_MAX_BODY_BYTES": "1000", "GATEWAY_CONNECTIONS": "4", "GATEWAY_REQUESTS_PER_SECOND": "50"}
+LIMITS = {"GTE_MAX_BODY_BYTES": "150000000", "GATEWAY_CONNECTIONS": "4", "GATEWAY_REQUESTS_PER_SECOND": "50"}
 # Answers what it was sent, but takes a request for /cut in full and closes the connection.
 REPLICA = """
 import json, sys
@@ -208,18 +208,57 @@ def test_the_log_has_task_and_status_and_nothing_that_was_sent(gateway: Gateway)
     log = gateway.logs("gateway")
     assert "secret" not in log
     assert "geheim" not in log
+    # A line end in it, which a pattern may stop at, takes no more room than any other character.
     long = fresh("/long")
-    assert gateway.ask("GET", long + "x" * 4000)[0] == 200
+    assert gateway.ask("GET", long + "%0A" + "x" * 4000)[0] == 200
     assert len(gateway.line(long)["path"]) == 200
 
 
 @needs_engine
 def test_too_large_a_body_is_refused_as_the_service_would(gateway: Gateway) -> None:
     path = fresh("/large")
-    status, _, body = gateway.ask("POST", path, "x" * 1001)
-    assert (status, body["error"]["code"]) == (413, "too_large")
+    with gateway.begin(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 150000001\r\n\r\n") as connection:
+        received = connection.recv(1 << 16)
+    assert received.startswith(b"HTTP/1.1 413 ")
+    assert json.loads(received.partition(b"\r\n\r\n")[2])["error"]["code"] == "too_large"
     assert gateway.sent(path) == 0
     assert gateway.line(path)["status"] == "invalid"
+
+
+@needs_engine
+@pytest.mark.parametrize("body", ["Content-Length: 100000", "Transfer-Encoding: chunked"])
+def test_one_address_cant_fill_the_room_for_the_bodies_of_all(gateway: Gateway, body: str) -> None:
+    slow = [gateway.begin(f"POST /slow HTTP/1.1\r\nHost: x\r\n{body}\r\n\r\n") for _ in range(3)]
+    (refused,) = wait_for("one too many", lambda: select.select(slow, [], [], 0)[0], 5)
+    assert b" 429 " in refused.recv(100)
+    assert gateway.ask("POST", "/predict", "x" * 99999)[0] == 200
+    for connection in slow:
+        connection.close()
+    wait_for("their end", lambda: gateway.counted()["nginx_connections_active"] == 1, 5)
+
+
+@needs_engine
+@pytest.mark.parametrize(
+    ("request_line", "status"),
+    [
+        ("GET /../../etc/passwd HTTP/1.1", 400),
+        ("GET /gte?a=b c: d HTTP/1.1", 400),
+        ("\x16\x03\x01", 400),
+        ("CONNECT other:443 HTTP/1.1", 405),
+        ("TRACE / HTTP/1.1", 405),
+        (f"GET /{'x' * 40000} HTTP/1.1", 414),
+    ],
+)
+def test_a_line_that_is_no_request_is_the_clients_error(gateway: Gateway, request_line: str, status: int) -> None:
+    before = gateway.counted(), len(gateway.logs("gateway"))
+    with gateway.begin(f"{request_line}\r\nHost: x\r\nConnection: close\r\n\r\n") as connection:
+        received = connection.recv(1 << 16)
+    assert received.startswith(f"HTTP/1.1 {status} ".encode())
+    assert json.loads(received.partition(b"\r\n\r\n")[2])["error"]["code"] == "invalid_request"
+    key = f'nginx_http_requests_total{{task_type="",code="{status}"}}'
+    assert gateway.counted()[key] == before[0].get(key, 0) + 1
+    # No client may fill the log.
+    assert len(gateway.logs("gateway")) - before[1] < 1000
 
 
 @needs_engine
