@@ -6,8 +6,11 @@ import http.client
 import json
 import select
 import socket
+import threading
 import uuid
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -176,6 +179,37 @@ def test_a_get_that_was_cut_is_sent_to_the_other_replica(gateway: Gateway) -> No
     assert gateway.ask("GET", path)[0] == 502
     assert gateway.sent(path) == 2
     assert gateway.counted()["nginx_upstream_retries_total"] == before + 1
+
+
+@needs_engine
+def test_a_replica_that_goes_fails_nothing_that_it_was_not_sent(gateway: Gateway) -> None:
+    """One is left then, which nginx treats in a way of its own."""
+    path = fresh("/going")
+    over = threading.Event()
+
+    def client() -> list[int]:
+        found = []
+        while not over.wait(0.1):
+            found.append(gateway.ask("POST", path, "x")[0])
+        return found
+
+    replica = docker(*gateway.compose, "ps", "--quiet", "gte-service").split()[0]
+    with ThreadPoolExecutor(3) as pool:
+        clients = [pool.submit(client) for _ in range(3)]
+        try:
+            wait_for("traffic", lambda: gateway.sent(path) > 10, 20)
+            docker("kill", replica)
+            before = gateway.sent(path)
+            # More than come while some still wait for it.
+            wait_for("the time after it", lambda: gateway.sent(path) > before + 60, 30)
+        finally:
+            over.set()
+    docker("start", replica)
+    wait_for("both replicas are found", lambda: both_answer(gateway), 20)
+    answers = Counter(status for one in clients for status in one.result())
+    # Each client had one request at most in its hands.
+    assert answers[502] <= 3
+    assert set(answers) <= {200, 502}, answers
 
 
 @needs_engine
