@@ -30,7 +30,7 @@ def speak_the_locales_language(environ: Mapping[str, str]) -> None:
     """Translate from now on if LC_ALL, LC_MESSAGES or LANG, the first that is set, begins with `zh`.
 
     The output gets the encoding that this locale names, also where the host lacks the locale, and a character that the
-    encoding lacks becomes a question mark. Where the encoding has no Chinese the texts stay English.
+    encoding lacks becomes a question mark. Where the encoding has no simplified Chinese (Big5) the texts stay English.
     """
     global _language  # noqa: PLW0603 - a program has one output, and one language for it
     name = next((environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if environ.get(name)), "")
@@ -78,7 +78,7 @@ def _encoding(locale: str) -> str:
 
 def _has_chinese(encoding: str) -> bool:
     try:
-        return bool("中".encode(encoding))
+        return bool("启".encode(encoding))
     except UnicodeError:
         return False
 
