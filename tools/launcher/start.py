@@ -80,9 +80,11 @@ def start(compose: Compose, stack: Stack, services: Sequence[Service]) -> None:
         StackError: not all became healthy; the message names them and shows the end of their logs.
     """
     show(f"Starting {', '.join(names(services))}")
+    # Orphans: a gateway that COMPOSE_FILE named at the last start would still hold the service's port.
     command = compose.command(
-        "--progress", "plain", "up", "--detach", "--wait", "--no-build", "--pull", "never", *names(services)
-    )
+        "--progress", "plain", "up", "--detach", "--wait", "--no-build", "--pull", "never", "--remove-orphans",
+        *names(services),
+    )  # fmt: skip
     with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
         with subprocess.Popen(
             command, cwd=compose.root, env=compose.environ, stdin=subprocess.DEVNULL, stdout=output, stderr=output

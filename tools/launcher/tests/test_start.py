@@ -68,6 +68,20 @@ def test_it_returns_once_all_are_healthy(
 
 
 @needs_engine
+def test_what_only_the_last_start_had_gives_up_its_port(services: Callable[[str, str], Compose]) -> None:
+    compose = services("true", "")
+    file = compose.root / "compose.yaml"
+    one = file.read_text(encoding="utf-8")
+    file.write_text(one.replace("gte-service", "gateway"), encoding="utf-8")
+    before = compose.read()
+    start(compose, before, before.active())
+    file.write_text(one, encoding="utf-8")
+    stack = compose.read()
+    start(compose, stack, stack.active())
+    assert set(containers(compose)) == {"gte-service"}
+
+
+@needs_engine
 def test_a_service_that_is_not_healthy_is_named_with_the_end_of_its_log(
     services: Callable[[str, str], Compose],
 ) -> None:
