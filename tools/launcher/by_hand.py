@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from tools import cli
 from tools.launcher import checkout
 from tools.launcher.compose import Compose, Stack
 from tools.launcher.console import show
@@ -42,6 +43,16 @@ def keep_settings(root: Path, stack: Stack, settings: Mapping[str, str], own: Ma
         show(f"Kept in .env for `docker compose` by hand: {', '.join(settings)}")
     if secrets := sorted(name for name in SECRETS if os.environ.get(name, "") != own.get(name, "")):
         show(f"Not kept, because they are secrets: {', '.join(secrets)}. Write them in .env yourself.")
+
+
+def forget_settings(root: Path, stack: Stack) -> None:
+    """Remove from .env what starts of a project have kept there, unless .env is that of another project."""
+    if addressed_project(root, stack) != stack.project:
+        return
+    try:
+        keep(root, {})
+    except (OSError, cli.UsageError) as error:
+        show(f"What make wrote in .env stays there: {error}")
 
 
 def addressed_project(root: Path, stack: Stack) -> str:

@@ -41,6 +41,12 @@ def check_compose_file(root: Path, environ: Mapping[str, str]) -> None:
         )
 
 
+def own_compose_files(root: Path, environ: Mapping[str, str]) -> str:
+    """The value of COMPOSE_FILE that stands for none; an empty one is an error to Compose."""
+    others = [name for name in ("compose.override.yml", "compose.override.yaml") if (root / name).is_file()]
+    return (environ.get("COMPOSE_PATH_SEPARATOR") or os.pathsep).join(["compose.yaml", *others[:1]])
+
+
 def check_project(root: Path, project: str) -> None:
     """Make sure that no other folder's containers have the name of this project.
 

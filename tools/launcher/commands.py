@@ -22,7 +22,7 @@ from tools.launcher.images import (
     prepare_images,
     wanted_services,
 )
-from tools.launcher.kept import chosen, keep, kept, left_out_settings, without_block
+from tools.launcher.kept import chosen, kept, left_out_settings, without_block
 from tools.launcher.readiness import ask_model
 from tools.launcher.settings import NAMES, link_overrides, path_overrides, read_values, usable
 from tools.launcher.start import containers, start
@@ -74,6 +74,8 @@ def open_run(root: Path, environ: Mapping[str, str], *, may_install: bool = Fals
     settings = usable(values)
     # Compose still reads the block, until the start replaces it.
     overrides = {name: values.get(name, "") for name in before}
+    if not overrides.get("COMPOSE_FILE", "compose.yaml"):
+        overrides["COMPOSE_FILE"] = checkout.own_compose_files(root, environ)
     overrides |= path_overrides(root, settings) | link_overrides(settings)
     return Run(Compose(root, overrides), {**settings, **usable(overrides)}, own)
 
@@ -133,8 +135,8 @@ def clean(run: Run) -> int:
     stack = run.compose.read()
     checkout.check_project(run.compose.root, stack.project)
     result = cleanup.clean(run.compose, stack, run.settings)
-    if result == cli.OK and by_hand.addressed_project(run.compose.root, stack) == stack.project:
-        keep(run.compose.root, {})
+    if result == cli.OK:
+        by_hand.forget_settings(run.compose.root, stack)
     return result
 
 
@@ -205,9 +207,10 @@ def _chosen(run: Run, choice: model_choice.Choice, present: Sequence[Service]) -
     """What this start takes beside the user's own lines of .env."""
     stands = run.settings.get("COMPOSE_PROFILES", "").split(",")
     profiles = ",".join(filter(None, [*stands, VIEWER])) if VIEWER in names(present) else ""
+    # COMPOSE_FILE may be there for this run alone (open_run).
+    overrides = {name: value for name, value in run.compose.overrides.items() if name != "COMPOSE_FILE"}
     values = {
-        **os.environ, **run.compose.overrides, **choice.settings,
-        **({"COMPOSE_PROFILES": profiles} if profiles else {}),
+        **os.environ, **overrides, **choice.settings, **({"COMPOSE_PROFILES": profiles} if profiles else {}),
     }  # fmt: skip
     return chosen(values, run.own)
 

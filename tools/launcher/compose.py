@@ -95,7 +95,9 @@ class Compose:
     @property
     def environ(self) -> dict[str, str]:
         """The variables that our programs run with."""
-        return {**os.environ, "DOCKER_CLI_HINTS": "false", **self.overrides}
+        # Compose takes an empty COMPOSE_FILE for the name of the folder.
+        given = {name: value for name, value in os.environ.items() if value or name != "COMPOSE_FILE"}
+        return {**given, "DOCKER_CLI_HINTS": "false", **self.overrides}
 
     def command(self, *arguments: str, profile: str = "") -> list[str]:
         """The command line. Services of the profile (`*` for all) are known to it."""

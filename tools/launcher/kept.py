@@ -142,8 +142,8 @@ def _own(content: bytes) -> bytes:
     if half := _HALF.search(own):
         # Which of the lines next to it are the user's can't be told.
         raise cli.UsageError(
-            f"{os.fsdecode(half[0]).strip()!r} in .env is one end of the lines that make wrote there, and the other end "
-            "is gone. Remove it, and what make wrote beside it; a start writes that again."
+            f"{os.fsdecode(half[0]).strip()!r} in .env is one end of the lines that make wrote there, and the other is "
+            "gone. Remove it, and what make wrote beside it; a start writes that again."
         )
     return own
 

@@ -8,16 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from tools.launcher.by_hand import keep_settings
+from tools.launcher.by_hand import forget_settings, keep_settings
+from tools.launcher.commands import open_run
 from tools.launcher.compose import Stack
-from tools.launcher.tests.conftest import needs_docker
+from tools.launcher.kept import keep
+from tools.launcher.tests.conftest import needs_docker, needs_engine
 
 SETTINGS = {"GTE_MODEL": "builtin:lexical"}
 
 
 @pytest.fixture(autouse=True)
 def without_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("COMPOSE_PROJECT_NAME", "COMPOSE_ENV_FILES", "HEARTBEAT_URL", "ALERT_INBOX_TOKEN"):
+    for name in ("COMPOSE_PROJECT_NAME", "COMPOSE_FILE", "COMPOSE_ENV_FILES", "HEARTBEAT_URL", "ALERT_INBOX_TOKEN"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -75,3 +77,37 @@ def test_a_second_project_of_the_environment_leaves_the_file_to_the_first_while_
     output = told("second")
     kept = "GTE_MODEL=builtin:lexical" in (tmp_path / ".env").read_text(encoding="utf-8")
     assert (".env is that of the project first" in output, kept) == (running, not running)
+
+
+@pytest.mark.parametrize("kind", ["folder", "half"])
+def test_removing_the_stack_does_not_end_in_an_error_of_env(
+    tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / ".env"
+    file.mkdir() if kind == "folder" else file.write_text("# <<<\n", encoding="utf-8")
+    forget_settings(tmp_path, Stack("p", {}))
+    assert "What make wrote in .env stays there: " in capsys.readouterr().out
+
+
+@needs_engine
+def test_a_start_without_compose_file_forgets_that_of_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for file, service in (("compose", "one"), ("gateway", "two"), ("compose.override", "three")):
+        content = f"name: p\nservices: {{{service}: {{image: none}}}}\n"
+        (tmp_path / f"{file}.yaml").write_text(content, encoding="utf-8")
+    keep(tmp_path, {"COMPOSE_FILE": "compose.yaml:gateway.yaml"})
+
+    def services() -> set[str]:
+        return set(open_run(tmp_path, os.environ, anew=True).compose.read().services)
+
+    assert services() == {"one", "three"}
+    (tmp_path / "compose.override.yaml").unlink()
+    assert services() == {"one"}
+    monkeypatch.setenv("COMPOSE_FILE", "")
+    assert services() == {"one"}
+    assert set(open_run(tmp_path, os.environ).compose.read().services) == {"one", "two"}
+    monkeypatch.setenv("COMPOSE_FILE", "gateway.yaml")
+    assert services() == {"two"}
+    monkeypatch.delenv("COMPOSE_FILE")
+    content = (tmp_path / ".env").read_text(encoding="utf-8")
+    (tmp_path / ".env").write_text(f"COMPOSE_FILE=gateway.yaml\n{content}", encoding="utf-8")
+    assert services() == {"two"}
