@@ -92,6 +92,8 @@ def test_the_start_ends_with_addresses_and_states(stack: Stack) -> None:
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_container_is_locked_down_and_bounded(stack: Stack, service: str) -> None:
     require(stack, service)
+    # One that a test has paused is checked every 10 s.
+    wait_for(lambda: stack.containers()[service]["State"]["Health"]["Status"] == "healthy", f"{service} healthy", 30)
     assert_locked_down(stack.containers()[service], published=service in PUBLISHED)
 
 
