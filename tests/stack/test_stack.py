@@ -246,7 +246,7 @@ def test_log_and_prometheus_count_the_same_and_a_false_line_is_noticed(stack: St
 
     code, found = wait_for(exact_over_the_load_test, "an exact comparison over the load test", 60)
     assert (code, found["equal"]) == (0, True), found
-    assert {row["status"] for row in found["requests"] if row["lines"]} == {"success", "invalid"}
+    assert {row["status"] for row in found["requests"] if row["lines"]} >= {"success", "invalid"}
     false = '{"time": "\'$(date -u +%FT%T.%6N)\'+00:00", "task_type": "ner", "status": "error", "reason": "internal"}'
     stack.must("docker", "compose", "exec", "-T", "gte-service", "sh", "-c", f"echo '{false}' > /proc/1/fd/1")
     assert wait_for(lambda: (got := reconciled())[0] == 1 and got, "the false line", 60)[1]["equal"] is False
@@ -271,9 +271,9 @@ def test_the_phases_of_each_task_add_up_to_its_latency_also_when_requests_are_re
         return {sample["metric"]["task_type"]: float(sample["value"][1]) for sample in by_task}
 
     def refused() -> float:
-        return sum(float(sample["value"][1]) for sample in stack.query(counted))
+        errors = stack.query('sum(gte_task_errors_total{task_type="embedding",reason="overloaded"})')
+        return float(errors[0]["value"][1]) if errors else 0.0
 
-    counted = 'sum(gte_task_errors_total{task_type="embedding",reason="overloaded"})'
     before = refused()
     # Two of them fill the queue of a worker.
     texts = ["一段比较长的文字，用来让计算持续一会儿。" * 10] * 90
