@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import subprocess
 import threading
 import uuid
@@ -19,12 +20,14 @@ BODY = json.dumps({"task_type": "sentiment", "input_text": "这家店的服务�
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    """As `make demo` starts it with the gateway in .env; a project of its own."""
+    """As `make demo` starts it with the gateway; a project of its own, and the checkout's .env stays as it is."""
     started = Stack()
     started.environ = {
         **started.environ,
         "COMPOSE_PROJECT_NAME": f"{PROJECT}-gateway",
         "COMPOSE_FILE": "compose.yaml:gateway/compose.yaml",
+        # In the place of .env, where the start would keep what it has chosen for `docker compose` by hand.
+        "COMPOSE_ENV_FILES": os.devnull,
         "GTE_REPLICAS": "3",
         "GTE_WORKERS": "1",
     }
@@ -43,6 +46,11 @@ def test_the_start_names_the_gateway_and_the_replicas_behind_it(stack: Stack) ->
     assert "gte-service       -" in stack.output
     assert "3 replicas behind the gateway" in stack.output
     assert "DEMO MODEL: builtin:lexical" in stack.output
+
+
+def test_the_start_of_a_test_is_kept_in_no_env_file_of_the_checkout(stack: Stack) -> None:
+    assert f"Compose reads {os.devnull} (COMPOSE_ENV_FILES), not .env" in stack.output
+    assert "Kept in .env" not in stack.output
 
 
 def test_the_gateway_is_locked_down_and_bounded(stack: Stack) -> None:
