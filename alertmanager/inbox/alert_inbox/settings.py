@@ -72,7 +72,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
             environ, "ALERT_INBOX_MAX_NOTIFICATIONS", _DEFAULT_MAX_NOTIFICATIONS, _LARGEST_MAX_NOTIFICATIONS
         ),
         alertmanager_url=_address(environ, "ALERT_INBOX_ALERTMANAGER_URL", "http://127.0.0.1:9093"),
-        grafana_url=_address(environ, "ALERT_INBOX_GRAFANA_URL", "http://127.0.0.1:3000"),
+        grafana_url=_dashboards(environ),
         runbooks=_runbooks(environ.get("ALERT_INBOX_RUNBOOKS") or ""),
         silence=timedelta(
             seconds=_whole_number(
@@ -122,12 +122,15 @@ def _runbooks(value: str) -> Path | None:
 
 def _address(environ: Mapping[str, str], name: str, example: str) -> str:
     value = environ.get(name) or ""
-    if value == "none":
-        # In compose.yaml: there are no dashboards.
-        return ""
     if value and not is_web_link(value):
         raise SettingsError(f"{name} is {value!r}; give the address a browser uses, for example {example}")
     return value.rstrip("/")
+
+
+def _dashboards(environ: Mapping[str, str]) -> str:
+    name = "ALERT_INBOX_GRAFANA_URL"
+    # In compose.yaml `none` is no dashboards.
+    return "" if environ.get(name) == "none" else _address(environ, name, "http://127.0.0.1:3000")
 
 
 def _notify_file(value: str) -> Path | None:
