@@ -191,10 +191,12 @@ def create_app(settings: Settings, inside_port: str) -> Flask:
 
 
 def _guard_names(app: Flask, settings: Settings) -> None:
+    names = settings.allowed_hosts | {_OWN_NAME}
+
     @app.before_request
     def check_host() -> None:
         host = request.headers.get("Host", "")
-        if not is_known(host, settings.allowed_hosts | {_OWN_NAME}):
+        if not is_known(host, names):
             raise UnknownHost(
                 f"the inbox doesn't answer for the name {host!r}; if it is yours, add it to ALLOWED_HOSTS in .env, "
                 "then run make up"

@@ -46,10 +46,12 @@ def create_app(settings: Settings) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_FORM
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the order of the fields is for people
 
+    names = settings.allowed_hosts | {_OWN_NAME}
+
     @app.before_request
     def check_host() -> None:
         host = request.headers.get("Host", "")
-        if not is_known(host, settings.allowed_hosts | {_OWN_NAME}):
+        if not is_known(host, names):
             raise Forbidden(
                 f"The viewer doesn't answer for the name {host!r}. If it is yours, add it to ALLOWED_HOSTS in .env, "
                 "then run make up."
