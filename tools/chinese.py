@@ -33,10 +33,15 @@ def speak_the_locales_language(environ: Mapping[str, str]) -> None:
     encoding lacks becomes a question mark. Where the encoding has no simplified Chinese (Big5) the texts stay English.
     """
     global _language  # noqa: PLW0603 - a program has one output, and one language for it
-    name = next((environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if environ.get(name)), "")
+    name = locale_of(environ)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding=_encoding(name) or stream.encoding, errors="replace")  # type: ignore[union-attr]
     _language = "zh" if name.startswith("zh") and _has_chinese(sys.stdout.encoding) else _NO_TRANSLATION
+
+
+def locale_of(environ: Mapping[str, str]) -> str:
+    """The locale of messages: LC_ALL, LC_MESSAGES or LANG, the first that is set; "" where none is."""
+    return next((environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if environ.get(name)), "")
 
 
 def said(text: str) -> str:

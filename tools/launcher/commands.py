@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tools import cli
+from tools import chinese, cli
 from tools.launcher import by_hand, checkout, cleanup, model_choice, reloading
 from tools.launcher.compose import Compose, Service, names
 from tools.launcher.console import show, show_banner
@@ -24,7 +24,7 @@ from tools.launcher.images import (
 )
 from tools.launcher.kept import chosen, kept, left_out_settings, without_block
 from tools.launcher.readiness import ask_model
-from tools.launcher.settings import NAMES, link_overrides, path_overrides, read_values, usable
+from tools.launcher.settings import NAMES, link_overrides, path_overrides, read_settings, read_values, usable
 from tools.launcher.start import containers, start
 from tools.launcher.summary import print_left_out, print_model, print_password, print_summary
 from tools.launcher.wheels import wheels_override
@@ -62,7 +62,7 @@ def open_run(root: Path, environ: Mapping[str, str], *, may_install: bool = Fals
         checkout.check_line_ends(root)
     require_engine(root, environ, may_install=may_install)
     if not anew:
-        settings = usable({**environ, **read_values(root, environ)})
+        settings = read_settings(root, environ)
         paths = path_overrides(root, settings)
         return Run(Compose(root, paths), {**settings, **paths})
     bare = {name: value for name, value in environ.items() if name not in NAMES}
@@ -152,7 +152,7 @@ def logs(run: Run, arguments: Sequence[str]) -> int:
 
 def notify_test(run: Run) -> int:
     """Send a test message to each chat and mailbox."""
-    locale = next((os.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(name)), "")
+    locale = chinese.locale_of(os.environ)
     program = ("alert-inbox", "python", "-m", "alert_inbox.notify_test")
     return run.compose.run("exec", "-T", "--env", f"LC_ALL={locale}", *program)
 

@@ -59,7 +59,10 @@ def without_block(root: Path, environ: Mapping[str, str]) -> Iterator[Path | Non
     if own == content:
         yield None
         return
-    file = _beside(root, own)
+    try:
+        file = _written_beside(root / ".env", own)
+    except OSError as error:
+        raise cli.UsageError(f"No file can be written in {root} ({error.strerror}), and a start needs one.") from error
     try:
         yield file
     finally:
@@ -106,15 +109,13 @@ def keep(root: Path, settings: Mapping[str, str]) -> None:
         file.touch()
         # Under sudo it belongs to whom the folder belongs to, as a file of that user's own would.
         _give(file, root)
-    descriptor, name = tempfile.mkstemp(prefix=".env.", dir=file.parent)
+    written = _written_beside(file, new)
     try:
-        with os.fdopen(descriptor, "wb") as written:
-            written.write(new)
-        shutil.copymode(file, name)
-        _give(Path(name), file)
-        Path(name).replace(file)
+        shutil.copymode(file, written)
+        _give(written, file)
+        written.replace(file)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        written.unlink(missing_ok=True)
         raise
 
 
@@ -140,7 +141,7 @@ def _own(content: bytes) -> bytes:
     """The user's own lines of .env."""
     own = _BLOCK.sub(b"", content)
     if half := _HALF.search(own):
-        # Which of the lines next to it are the user's can't be told.
+        # Nobody can tell which of the lines next to it are the user's.
         raise cli.UsageError(
             f"{os.fsdecode(half[0]).strip()!r} in .env is one end of the lines that make wrote there, and the other is "
             "gone. Remove it, and what make wrote beside it; a start writes that again."
@@ -148,17 +149,19 @@ def _own(content: bytes) -> bytes:
     return own
 
 
-def _beside(root: Path, content: bytes) -> Path:
-    """A new file in the checkout, because a `docker` from a snap sees no other place for temporary files."""
-    name = None
+def _written_beside(file: Path, content: bytes) -> Path:
+    """A new file in the folder of .env: a `docker` from a snap sees no other place for temporary files.
+
+    Raises:
+        OSError: it can't be written, and isn't there.
+    """
+    descriptor, name = tempfile.mkstemp(prefix=".env.", dir=file.parent)
     try:
-        descriptor, name = tempfile.mkstemp(prefix=".env.", dir=root)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-    except OSError as error:
-        if name:
-            Path(name).unlink(missing_ok=True)
-        raise cli.UsageError(f"No file can be written in {root} ({error.strerror}), and a start needs one.") from error
+        with os.fdopen(descriptor, "wb") as written:
+            written.write(content)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
     return Path(name)
 
 
