@@ -72,6 +72,12 @@ def read_data(name: str) -> dict[str, Any]:
     return data
 
 
+@cache
+def word_list(task: str, name: str) -> frozenset[str]:
+    """A list of words in the data file of a task."""
+    return frozenset(map(str, read_data(task)[name]))
+
+
 def marked_examples(name: str) -> list[tuple[MarkedText, str]]:
     """The example sentences of a data file, each with its type, which may be `none`."""
     data = read_data(name)

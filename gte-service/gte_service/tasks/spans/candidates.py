@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
 
-from gte_service.tasks.prototypes.files import read_data
-from gte_service.tasks.spans.personal_names import Word, surnames
+from gte_service.tasks.prototypes.files import read_data, word_list
+from gte_service.tasks.spans.personal_names import Word, begins_with_surname, surnames
 from gte_service.tasks.spans.segmenter import in_dictionary, readable, words_of
 
 # Every repetition is bounded: a text of digits only must not take for ever.
@@ -152,7 +152,7 @@ def _compounds(words: Sequence[Word]) -> Iterator[Candidate]:
                 first = last
                 while first > max(0, last - _LONGEST_COMPOUND) and _belongs(run[first - 1], bare and len(suffix) > 1):
                     first -= 1
-                if not bare and first and run[first - 1].text in _heads():
+                if not bare and first and run[first - 1].text in word_list("ner", "heads"):
                     first -= 1
                 if noun and first == last:
                     continue
@@ -169,7 +169,7 @@ def _companies(words: Sequence[Word]) -> Iterator[Candidate]:
     A common word before the trade is accepted only beside such a verb or post, or else 手机游戏 would be a company.
     """
     for number, (name, trade) in enumerate(pairwise(words)):
-        if trade.text not in _trades() or not name.text.isalnum() or len(name.text) < 2:
+        if trade.text not in word_list("ner", "trades") or not name.text.isalnum() or len(name.text) < 2:
             continue
         unusual = name.tag.startswith(("nr", "nz", "x", "eng")) or not in_dictionary(name.text)
         noun = name.tag in {"n", "ns"} and name.text not in _not_entities()
@@ -222,7 +222,7 @@ def _single(word: Word) -> Iterator[Candidate]:
         return
     # `_latin` finds Latin words.
     prior = dict.fromkeys(_kinds_of_tag().get(word.tag, ()), LIKELY) if word.tag != "eng" else {}
-    surname = word.text[0] in surnames() or word.text[:2] in surnames()
+    surname = begins_with_surname(word.text)
     if word.tag == "nz" or (word.tag.startswith("nr") and not surname):
         # Other names are of many types; foreign ones are tagged as people, whatever they name.
         prior = dict.fromkeys(prior, HINT)
@@ -234,7 +234,7 @@ def _single(word: Word) -> Iterator[Candidate]:
         prior = {"place": HINT, "person": HINT}
     if word.tag == "n" and len(word.text) > 3:
         # 解放公园 and 省图书馆 are words of the dictionary.
-        kinds = {"place"} | ({"organization"} if word.text.startswith(tuple(_heads())) else set())
+        kinds = {"place"} | ({"organization"} if word.text.startswith(tuple(word_list("ner", "heads"))) else set())
         for kind, suffix in _suffixes_of(word.text):
             if kind in kinds and 1 < len(suffix) < len(word.text):
                 prior = {kind: HINT}
@@ -290,19 +290,8 @@ def _kinds_of_tag() -> dict[str, tuple[str, ...]]:
     }
 
 
-@cache
 def _not_entities() -> frozenset[str]:
-    return frozenset(map(str, read_data("ner")["not_entities"]))
-
-
-@cache
-def _trades() -> frozenset[str]:
-    return frozenset(read_data("ner")["trades"])
-
-
-@cache
-def _heads() -> frozenset[str]:
-    return frozenset(read_data("ner")["heads"])
+    return word_list("ner", "not_entities")
 
 
 @cache

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from gte_service.tasks.prototypes.files import read_data
+from gte_service.tasks.prototypes.files import read_data, word_list
 
 # Rarely the end of a name: prepositions, conjunctions, particles, and characters with which verbs begin.
 PARTICLES = frozenset("在于和与对向从被把给说的了是为将同跟也都到去来就用出毕参担获当曾现已因收嫁娶刚又只不没以")
@@ -36,10 +36,14 @@ class Word:
     end: int
 
 
-@cache
 def surnames() -> frozenset[str]:
     """Chinese surnames of one and of two characters."""
-    return frozenset(read_data("ner")["surnames"])
+    return word_list("ner", "surnames")
+
+
+def begins_with_surname(word: str) -> bool:
+    """Whether a word, which isn't empty, may be a Chinese name by its beginning."""
+    return word[0] in surnames() or word[:2] in surnames()
 
 
 def full_names(words: Sequence[Word]) -> Iterator[Word]:
@@ -58,7 +62,7 @@ def full_names(words: Sequence[Word]) -> Iterator[Word]:
 def _words_of_a_name(words: Sequence[Word], number: int) -> int:
     """How many words from a place on are one person's name that isn't tagged as such; 0 if they are none."""
     first = words[number]
-    if first.text[0] not in surnames() and first.text[:2] not in surnames():
+    if not begins_with_surname(first.text):
         return 0
     second, third, fourth = (
         words[place] if place < len(words) else None for place in (number + 1, number + 2, number + 3)
@@ -72,7 +76,7 @@ def _words_of_a_name(words: Sequence[Word], number: int) -> int:
         if introduced and characters and third and third.tag in _GIVEN_NAME_TAGS and _ends_a_name(fourth):
             return 3
     alone = introduced and 1 < len(first.text) <= 3 and first.tag in {"n", "x", "nz", "j"} and _ends_a_name(second)
-    return int(alone and first.text not in _common_words())
+    return int(alone and first.text not in word_list("ner", "not_entities"))
 
 
 def _form_a_name(surname: Word, given: Word, before: Word | None, after: Word | None, introduced: bool) -> bool:
@@ -122,8 +126,3 @@ def _ends_a_name(after: Word | None) -> bool:
 @cache
 def _titles() -> tuple[str, ...]:
     return tuple(read_data("ner")["titles"])
-
-
-@cache
-def _common_words() -> frozenset[str]:
-    return frozenset(map(str, read_data("ner")["not_entities"]))

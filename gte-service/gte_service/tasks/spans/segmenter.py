@@ -13,7 +13,7 @@ from functools import cache
 
 import rjieba
 
-from gte_service.tasks.prototypes.files import read_data
+from gte_service.tasks.prototypes.files import read_data, word_list
 from gte_service.tasks.spans.personal_names import PARTICLES, Word, full_names, surnames
 
 # Full-width letters, digits and the percent sign become half-width ones; each remains one character.
@@ -58,12 +58,6 @@ def in_dictionary(word: str) -> bool:
 
 
 @cache
-def _places() -> frozenset[str]:
-    """Cities and countries that the dictionary tags as something else."""
-    return frozenset(read_data("ner")["places"])
-
-
-@cache
 def _post_of_an_organization() -> dict[str, int]:
     """Words of an organization and a post, and where the post begins."""
     data = read_data("ner")
@@ -77,8 +71,10 @@ def _post_of_an_organization() -> dict[str, int]:
 
 def _segmented(text: str) -> Iterator[Word]:
     start = 0
+    # Cities and countries that the dictionary tags as something else.
+    places = word_list("ner", "places")
     for word, tag in rjieba.tag(text):
-        yield Word(word, "ns" if word in _places() else tag, start, start + len(word))
+        yield Word(word, "ns" if word in places else tag, start, start + len(word))
         start += len(word)
 
 
