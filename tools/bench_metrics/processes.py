@@ -1,28 +1,19 @@
-"""The processes of the benchmark, forked children and servers, and their folders. None outlives the run."""
+"""The forked children of the benchmark, and their folders. None outlives the run."""
 
 from __future__ import annotations
 
 import multiprocessing
 import signal
-import socket
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
-from os import environ
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from tools.cli import NoAnswerError, ToolError
+from tools.cli import ToolError
 
-HOST = "127.0.0.1"
 _END = "end"
-_START_SECONDS = 180.0
-_END_SECONDS = 20.0
-_LOG_LINES = 15
 
 
 @contextmanager
@@ -112,53 +103,3 @@ def _answer(
         pipe.send(True)
         while (question := pipe.recv()) != _END:
             pipe.send(answer(question))
-
-
-@contextmanager
-def server(command: Sequence[str], check: Callable[[], object], settings: Mapping[str, str]) -> Iterator[None]:
-    """A server that runs as `python -m` with these words and settings in its environment; yields once it is ready.
-
-    Args:
-        command: the module and its arguments.
-        check: raises NoAnswerError until the server is ready.
-        settings: variables of its environment.
-
-    Raises:
-        ToolError: it doesn't get ready; the message has the end of its log.
-    """
-    with tempfile.TemporaryFile() as log:
-        # In a session of its own, which Ctrl-C doesn't reach.
-        process = subprocess.Popen(
-            [sys.executable, "-m", *command], env=environ | settings, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            start_new_session=True,
-        )  # fmt: skip
-        try:
-            _wait(process, log, check)
-            yield
-        finally:
-            process.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(_END_SECONDS)
-            process.kill()
-            process.wait()
-
-
-def _wait(process: subprocess.Popen[bytes], log: IO[bytes], check: Callable[[], object]) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while True:
-        try:
-            check()
-            return
-        except NoAnswerError as error:
-            if process.poll() is not None or time.monotonic() > deadline:
-                log.seek(0)
-                lines = log.read().decode(errors="replace").splitlines()[-_LOG_LINES:]
-                raise ToolError("\n".join([f"a server doesn't get ready: {error} Its log ends:", *lines])) from error
-        time.sleep(0.05)
-
-
-def free_port() -> int:
-    """A TCP port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])

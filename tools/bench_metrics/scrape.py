@@ -12,10 +12,11 @@ from contextlib import closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
-from tools.bench_metrics.processes import HOST, Child, folder, free_port, server
+from tools.bench_metrics.processes import Child, folder
 from tools.bench_metrics.report import Row
 from tools.bench_metrics.workers import WORKERS, everything, workers
 from tools.cli import NoAnswerError, ToolError, ask, percentile, say
+from tools.server import HOST, free_port, server
 
 MOST_MILLIS = 35.0
 # What Prometheus 3 sends.

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +13,7 @@ from pathlib import Path
 from tools import ROOT, cli
 from tools.environment import E5, ensure
 from tools.evaluation.errors import ServiceError
+from tools.server import HOST, free_port, server
 
 MODELS: Mapping[str, str] = {
     "demo": "the demo model, which compares characters",
@@ -23,7 +22,6 @@ MODELS: Mapping[str, str] = {
 }
 # On a busy machine the vectors of all prototypes take a minute.
 _READY_SECONDS = 600.0
-_LOG_LINES = 12
 
 
 @contextmanager
@@ -36,24 +34,19 @@ def running(model: str, python: Path) -> Iterator[str]:
 
     Raises:
         InstallError: the package with the model can't be installed.
-        ServiceError: the model can't be written, or the service doesn't become ready.
+        ServiceError: the model can't be written.
+        ToolError: the service doesn't get ready.
     """
     with tempfile.TemporaryDirectory(prefix="gte-evaluation-") as scratch:
         home = Path(scratch)
         settings = {**_settings(model, home, python), **_places(home)}
-        port = settings["GTE_LISTEN_PORT"]
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("GTE_")} | settings
-        with (home / "log").open("wb") as log:
-            process = subprocess.Popen(
-                [str(python), "-m", "gte_service", "serve"], cwd=ROOT, env=environ, stdout=log, stderr=log
-            )
-        try:
-            url = f"http://127.0.0.1:{port}"
-            _wait_until_ready(url, process, home / "log")
+        url = f"http://{HOST}:{settings['GTE_LISTEN_PORT']}"
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("GTE_")}
+        with server(
+            ["gte_service", "serve"], lambda: _check_ready(url), settings,
+            python=python, inherited=inherited, seconds=_READY_SECONDS,
+        ):  # fmt: skip
             yield url
-        finally:
-            process.terminate()
-            process.wait()
 
 
 def e5_file(site: Path) -> Path:
@@ -91,30 +84,17 @@ def _places(home: Path) -> dict[str, str]:
     return {
         "GTE_RUN_DIR": str(home / "run"),
         "GTE_METRICS_DIR": str(home / "metrics"),
-        "GTE_LISTEN_PORT": str(_free_port()),
-        "GTE_METRICS_LISTEN_PORT": str(_free_port()),
+        "GTE_LISTEN_PORT": str(free_port()),
+        "GTE_METRICS_LISTEN_PORT": str(free_port()),
         "GTE_WORKERS": "1",
         "GTE_PROBE_SECONDS": "0",
     }
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + _READY_SECONDS
-    state, detail = "starting", ""
-    while state != "ready":
-        if process.poll() is not None or state == "failed" or time.monotonic() > deadline:
-            last = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:])
-            raise ServiceError(f"the service started for it is not ready ({state}). {detail}\nIts log ends:\n{last}")
-        time.sleep(0.2)
-        try:
-            body = cli.ask(f"{url}/readyz").body
-        except cli.NoAnswerError:
-            continue
-        if isinstance(body, dict):
-            state, detail = str(body.get("status")), str(body.get("detail") or "")
+def _check_ready(url: str) -> None:
+    """Raise NoAnswerError until the service is ready, ServiceError if its model can't be loaded."""
+    body = cli.ask(f"{url}/readyz").body
+    if not isinstance(body, dict) or body.get("status") != "ready":
+        state, detail = (body.get("status"), body.get("detail") or "") if isinstance(body, dict) else ("", "")
+        failure = ServiceError if state == "failed" else cli.NoAnswerError
+        raise failure(f"the service is not ready ({state}). {detail}")

@@ -14,11 +14,12 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from tools import ROOT, cli
 from tools.bench_metrics import command, restarts
-from tools.bench_metrics.processes import Child, server
+from tools.bench_metrics.processes import Child
 from tools.bench_metrics.recording import FIRST_REQUESTS, WARM_UP, timed_app
 from tools.bench_metrics.report import Row, table
 from tools.bench_metrics.scrape import exporter, scrape
 from tools.bench_metrics.workers import WORKERS, few, workers
+from tools.server import server
 
 # A test runner may have a thread of its own beside the tests, which Python 3.12 and later warn about at a fork.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")

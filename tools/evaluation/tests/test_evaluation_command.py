@@ -6,7 +6,6 @@ import http.server
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -26,14 +25,9 @@ from tools.evaluation.client import Model, Service
 from tools.evaluation.errors import AnswerError, ServiceError
 from tools.evaluation.own_service import running as running_alone
 from tools.evaluation.tasks import TASKS
+from tools.server import free_port
 
 pytest.importorskip("gte_service", reason="the tests start the service: install gte-service")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def readiness(url: str) -> dict[str, Any]:
