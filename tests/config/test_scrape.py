@@ -30,7 +30,7 @@ def metrics(environ, start):
 
 make_server("", 9090, with_replica_list(metrics, 9090)).serve_forever()
 """
-# What can't be opened, listed or run of the host, and that /proc and the size of its root are there.
+# Prints the host's files that the container can't open, list or run, and whether /proc and the root's size are there.
 OPENED = """
 import json, os, subprocess
 def tried(path, open):

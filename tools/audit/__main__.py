@@ -55,8 +55,8 @@ def report(answers: Sequence[Answer], missing: Sequence[str]) -> int:
     if unanswered:
         raise cli.ToolError(
             f"the databases were not asked, or don't know all, about {len(unanswered)} of {len(answers)} lists (above)."
-            "\nThat is no good news: run this where https://pypi.org/pypi and npm's own registry can be reached, or "
-            "name\na mirror of OSV with --osv-url."
+            "\nThat is no good news: run this where PyPI's own service and npm's own registry can be reached, or name\n"
+            "a mirror of OSV with --osv-url."
         )
     if missing:
         raise cli.ToolError(f"no bill of {', '.join(missing)}: not on this host; `make prepare` builds them.")

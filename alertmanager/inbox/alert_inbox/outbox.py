@@ -269,8 +269,8 @@ class Outbox:
         Args:
             targets: all of them.
             changed: those whose line has other options than before: what they refused is tried again.
-            new: those that were not there before. What was given up because they were taken out waits again, and what
-                another address in their line refused or had not taken is theirs.
+            new: those that were not there before. Messages that were given up when such a target was taken out wait
+                again. It also gets the messages that another address in its line refused or had not taken.
             complete: whether every line could be read; if so, nothing waits any longer for a target that isn't there.
         """
         self.targets = targets

@@ -98,7 +98,7 @@ class Secret:
 
 
 class Fault(str):
-    """What is wrong with the file, in English, and in Chinese for the page; neither text holds a secret."""
+    """A fault of the file, in English, and in Chinese for the page; neither text holds a secret."""
 
     chinese: str
 

@@ -25,7 +25,7 @@ def without_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[[str], str]:
-    """What is said when the settings of a project are kept in the test's folder."""
+    """Keep the settings of a project in the test's folder; the function returns what is printed."""
 
     def keep(project: str = "p") -> str:
         keep_settings(tmp_path, Stack(project, {}), SETTINGS, {})
