@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -12,7 +11,7 @@ import pytest
 
 from tests.stack.boards import load
 from tests.stack.faults import both, compose, dead, hung, in_service, starved, stuck
-from tests.stack.runbooks import begin, change, look
+from tests.stack.runbooks import begin, change, wait_until_shown
 from tests.stack.running import PROJECT, Stack, wait_for
 
 LONG_TEXTS = {"task_type": "embedding", "input_text": ["张三在北京参加了奥运会，" * 40] * 40}
@@ -163,20 +162,9 @@ def answered(stack: Stack, query: str) -> bool:
 def test_a_page_shows_the_fault_that_it_is_for_and_mends_it(name: str, stack: Stack) -> None:
     fault, alert = LONG_FAULTS[name], name.split(maxsplit=1)[0]
     wait_for(lambda: answered(stack, fault.over), "a healthy stack", 120)
-    output = ""
-
-    def missing() -> list[str]:
-        nonlocal output
-        output = look(stack, alert)
-        return [pattern for pattern in fault.shown if not re.search(pattern, output)]
-
     with fault.make(stack):
         container = stack.containers()["gte-service"]["Id"]
-        try:
-            wait_for(lambda: not missing(), "what the page speaks of", 90)
-        except AssertionError as error:
-            raise AssertionError(f"{missing()} in\n{output}") from error
-        print(output)
+        print(wait_until_shown(stack, alert, fault.shown, 90))
         fault.by_hand(stack)
         if fault.mend:
             change(stack, alert, fault.mend)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.config.runbooks import Command, page
@@ -24,6 +26,25 @@ def look(stack: Stack, alert: str) -> str:
     commands = [command for block in page(alert).looks for command in block]
     with ThreadPoolExecutor(4) as pool:
         return "".join(output for _, output in pool.map(lambda command: run(stack, command), commands))
+
+
+def wait_until_shown(stack: Stack, alert: str, shown: Sequence[str], seconds: float) -> str:
+    """Look until the page's diagnosis prints all of these regular expressions; returns what it prints then."""
+    output = ""
+
+    def missing() -> list[str]:
+        return [pattern for pattern in shown if not re.search(pattern, output)]
+
+    def is_shown() -> bool:
+        nonlocal output
+        output = look(stack, alert)
+        return not missing()
+
+    try:
+        wait_for(is_shown, "what the page speaks of", seconds)
+    except AssertionError as error:
+        raise AssertionError(f"{missing()} in\n{output}") from error
+    return output
 
 
 def change(stack: Stack, alert: str, text: str) -> str:

@@ -16,7 +16,7 @@ from tests.config.runbooks import NAMES, Command, page
 from tests.stack.boards import load
 from tests.stack.chat import Chat
 from tests.stack.runbook_faults import LONG_FAULTS
-from tests.stack.runbooks import begin, change, look, run
+from tests.stack.runbooks import begin, change, look, run, wait_until_shown
 from tests.stack.running import Stack, wait_for
 
 # A person reads it at 3 a.m.
@@ -143,17 +143,10 @@ def test_a_page_shows_the_fault_that_it_is_for_and_mends_it(name: str, stack: St
     service, verb, shown, mend = FAULTS[name]
     alert = name.split(maxsplit=1)[0]
     before = state(stack, service)
-    output = ""
-
-    def missing() -> list[str]:
-        nonlocal output
-        output = look(stack, alert)
-        return [pattern for pattern in shown if not re.search(pattern, output)]
-
     begin(stack, verb, service)
     try:
         # A target is scraped every 5 s.
-        wait_for(lambda: not missing(), f"{shown} in {output}", 20)
+        wait_until_shown(stack, alert, shown, 20)
     finally:
         change(stack, alert, mend)
     # The same container: nothing was made anew, so the model is the same.
