@@ -152,6 +152,11 @@ def test_the_gateway_is_locked_down_as_the_others(key: str) -> None:
 
 
 @needs_engine
+def test_one_version_of_nginx_serves_the_gateway_and_the_reverse_proxy() -> None:
+    assert services()["gateway"]["image"] == services()["reverse-proxy"]["image"]
+
+
+@needs_engine
 def test_it_has_the_port_and_the_limits_that_the_service_has_without_it() -> None:
     without = json.loads(docker("compose", "--file=compose.yaml", "config", "--format", "json"))["services"]
     gateway, service = services()["gateway"], services()["gte-service"]
